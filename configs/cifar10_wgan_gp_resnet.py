@@ -1,0 +1,31 @@
+"""WGAN-GP on CIFAR-10 with the residual pair of its paper, without labels.
+
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028; settings of the authors'
+         ``gan_cifar_resnet.py`` with both of its label switches off: generator
+         width 128 and batch 128, learning rate falling to 0, uniform noise of
+         one grey level on the images.
+Command: python launch.py --config=configs/cifar10_wgan_gp_resnet.py
+Cost:    generator 1,204,483 and critic 1,053,825 parameters. COST_LINE
+Expect:  the paper reports an inception score of 7.86 on the original images; no
+         score of ours is claimed here.
+"""
+
+import ml_collections
+
+from configs import cifar10_wgan_gp
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The experiment."""
+    config = cifar10_wgan_gp.get_config()
+    with config.unlocked():
+        config.generator.name = "resnet"
+        config.critic.name = "resnet"
+        config.dataset.dequantize = True
+        for player in ("generator", "critic"):
+            config.optimizer[player].learning_rate = 2e-4
+            config.optimizer[player].b1 = 0.0
+        config.training.iterations = 100_000
+        config.training.generator_batch_size = 128
+        config.training.learning_rate_schedule = "linear_decay"
+    return config

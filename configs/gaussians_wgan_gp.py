@@ -1,0 +1,34 @@
+"""WGAN-GP on eight Gaussians in the plane, with two small MLPs.
+
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1; settings of the authors'
+         ``gan_toy.py``: 4-layer ReLU MLPs of width 512, penalty weight 0.1.
+Command: python launch.py --config=configs/gaussians_wgan_gp.py
+         (--config.dataset.name=gaussians25 or swiss_roll for the paper's others)
+Cost:    generator 527,874 and critic 527,361 parameters. COST_LINE
+Expect:  the generated points (orange) find the eight clusters within EXPECT_LINE.
+"""
+
+import ml_collections
+
+from configs import cifar10_wgan_gp
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The experiment."""
+    config = cifar10_wgan_gp.get_config()
+    with config.unlocked():
+        config.dataset = ml_collections.ConfigDict()
+        config.dataset.name = "gaussians8"
+        config.dataset.split = "train"
+        config.generator = ml_collections.ConfigDict()
+        config.generator.name = "mlp"
+        config.generator.width = 512
+        config.generator.latent_size = 2
+        config.critic = ml_collections.ConfigDict()
+        config.critic.name = "mlp"
+        config.critic.width = 512
+        config.penalty.weight = 0.1
+        config.training.iterations = 100_000
+        config.training.batch_size = 256
+        config.samples.count = 1_000
+    return config

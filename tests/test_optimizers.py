@@ -1,0 +1,54 @@
+"""The three RMSProps against their recurrences, written out in numpy."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from wgan_jax.optimizers import OPTIMIZERS
+
+RATE = 1e-3
+
+
+def pytorch(v, g):
+    v = 0.99 * v + 0.01 * g**2
+    return v, RATE * g / (np.sqrt(v) + 1e-8)
+
+
+def tensorflow_1(v, g):
+    v = 0.9 * v + 0.1 * g**2
+    return v, RATE * g / np.sqrt(v + 1e-10)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0])
+@pytest.mark.parametrize(
+    ("name", "rule", "first"),
+    [("rmsprop", pytorch, 0.0), ("rmsprop_tensorflow", tensorflow_1, 1.0)],
+)
+def test_rmsprop_follows_its_recurrence(name, rule, first, size):
+    optimizer = OPTIMIZERS[name](learning_rate=RATE)
+    params = {"w": jnp.zeros(3)}
+    state = optimizer.init(params)
+    random, expected, v = np.random.RandomState(0), np.zeros(3), np.full(3, first)
+    for _ in range(10):
+        grads = size * random.randn(3)
+        v, step = rule(v, grads)
+        expected -= step
+        updates, state = optimizer.update({"w": jnp.asarray(grads, jnp.float32)}, state)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["w"], expected, rtol=2e-5)
+
+
+def test_adam_follows_its_recurrence():
+    optimizer = OPTIMIZERS["adam"](learning_rate=RATE, b1=0.5, b2=0.9)
+    params = {"w": jnp.zeros(3)}
+    state = optimizer.init(params)
+    random = np.random.RandomState(0)
+    expected, m, v = np.zeros(3), np.zeros(3), np.zeros(3)
+    for t in range(1, 11):
+        grads = random.randn(3)
+        m, v = 0.5 * m + 0.5 * grads, 0.9 * v + 0.1 * grads**2
+        expected -= RATE * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-8)
+        updates, state = optimizer.update({"w": jnp.asarray(grads, jnp.float32)}, state)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["w"], expected, rtol=2e-5)

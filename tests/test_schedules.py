@@ -1,0 +1,67 @@
+import jax.numpy as jnp
+import pytest
+
+from wgan_jax.schedules import CriticSchedule, constant, linear_decay
+
+WGAN_2017 = CriticSchedule(
+    n_critic=5, boosted_n_critic=100, boosted_first=25, boosted_every=500
+)
+
+
+def test_2017_schedule_over_iterations_0_to_1001():
+    table = [WGAN_2017.updates(t) for t in range(1002)]
+    assert table[:25] == [100] * 25
+    assert table[25:500] == [5] * 475
+    assert table[500] == 100
+    assert table[501:1000] == [5] * 499
+    assert table[1000:] == [100, 5]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        WGAN_2017,
+        CriticSchedule(n_critic=3),
+        CriticSchedule(
+            n_critic=2, boosted_n_critic=7, boosted_first=10, boosted_every=10
+        ),
+        CriticSchedule(n_critic=1, boosted_n_critic=4, boosted_first=1, boosted_every=3),
+    ],
+)
+def test_closed_form_total_equals_the_sum(schedule):
+    total = 0
+    for t in range(1100):
+        assert schedule.updates_before(t) == total
+        total += schedule.updates(t)
+
+
+def test_distinct_updates_in_order_of_appearance():
+    assert WGAN_2017.distinct_updates(0, 100) == [100, 5]
+    assert WGAN_2017.distinct_updates(30, 400) == [5]
+    assert WGAN_2017.distinct_updates(30, 501) == [5, 100]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"n_critic": 0},
+        {"n_critic": 5, "boosted_n_critic": 100},
+        {
+            "n_critic": 5,
+            "boosted_n_critic": 9,
+            "boosted_first": 0,
+            "boosted_every": 5,
+        },
+    ],
+)
+def test_impossible_schedules_are_refused(numbers):
+    with pytest.raises(ValueError, match="CriticSchedule"):
+        CriticSchedule(**numbers)
+
+
+def test_learning_rate_scales():
+    steps = jnp.array([0, 1, 250, 1000, 1001])
+    assert constant(steps).tolist() == [1.0] * 5
+    assert linear_decay(steps, iterations=1000).tolist() == pytest.approx(
+        [1.0, 0.999, 0.75, 0.0, 0.0]
+    )

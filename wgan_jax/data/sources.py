@@ -1,0 +1,222 @@
+"""Sources: sets of examples held in memory, and the table of their names."""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from wgan_jax.data.splits import resolve_split
+from wgan_jax.data.toys import TOYS, draw_points
+
+_TFDS_PREFIX = "tfds:"
+_DIGITS_TRAIN = 1500
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Examples in memory, in a fixed order.
+
+    Attributes:
+      name: the name it was loaded by.
+      split: the split it was loaded with, as written.
+      images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
+      labels: int32 ``[n]`` in [0, num_classes), or None.
+      num_classes: number of different labels, or None without labels.
+      provenance: where the examples came from, as JSON values.
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    num_classes: int | None = None
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kind = (self.images.dtype, self.images.ndim)
+        if kind not in ((np.dtype(np.uint8), 4), (np.dtype(np.float32), 2)):
+            raise ValueError(
+                f"the images of source {self.name!r} are {self.images.dtype} "
+                f"{list(self.images.shape)}; they must be uint8 [n, H, W, C] or "
+                "float32 [n, D]."
+            )
+        if self.labels is not None and (
+            self.labels.dtype != np.int32 or self.labels.shape != (len(self),)
+        ):
+            raise ValueError(
+                f"the labels of source {self.name!r} are {self.labels.dtype} "
+                f"{list(self.labels.shape)}; they must be int32 [{len(self)}]."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example: ``(H, W, C)``, or ``(D,)`` for points."""
+        return self.images.shape[1:]
+
+    def record(self) -> dict[str, Any]:
+        """What a run writes down about its data, as JSON values.
+
+        The hash covers values and order, so that two runs with the same hash and
+        seed have seen the same batches.
+        """
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return {
+            "name": self.name,
+            "split": self.split,
+            "count": len(self),
+            "example_shape": list(self.example_shape),
+            "dtype": str(self.images.dtype),
+            "num_classes": self.num_classes,
+            "minimum": float(self.images.min()),
+            "maximum": float(self.images.max()),
+            "mean": float(self.images.mean(dtype=np.float64)),
+            "sha256": digest.hexdigest(),
+            **self.provenance,
+        }
+
+
+def load_source(
+    name: str,
+    *,
+    split: str = "train",
+    data_dir: str | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Source:
+    """Loads a dataset into memory.
+
+    Args:
+      name: a row of ``DATASETS``, or ``tfds:NAME`` for any image dataset of
+        TensorFlow Datasets with one fixed image size.
+      split: a split or part of one, as ``resolve_split`` reads it.
+      data_dir: folder of prepared datasets; None is the environment's
+        TFDS_DATA_DIR, else tfds' default. Only for datasets read from files.
+      seed: 0 or above, for datasets that are drawn; one that is read has none.
+      **options: what else the dataset's loader takes (``size`` for the toys).
+
+    Returns:
+      The source.
+
+    Raises:
+      ValueError: unknown name, option or split.
+      DataError: the dataset is absent and cannot be fetched, or is damaged.
+    """
+    loader = _find(name)
+    accepted = inspect.signature(loader).parameters
+    common = {"split": split, "data_dir": data_dir, "seed": seed}
+    choices = sorted(set(accepted) - set(common))
+    for option in options:
+        if option not in choices:
+            raise ValueError(
+                f"dataset {name!r} has no option {option!r}; its options are: "
+                f"{', '.join(choices) or 'none'}."
+            )
+    if data_dir is not None and "data_dir" not in accepted:
+        raise ValueError(
+            f"dataset {name!r} is not read from files; leave data_dir unset "
+            f"(got {data_dir!r})."
+        )
+    shared = {key: value for key, value in common.items() if key in accepted}
+    return loader(**shared, **options)
+
+
+def _find(name: str) -> Callable[..., Source]:
+    """The loader of a name."""
+    if isinstance(name, str) and name.startswith(_TFDS_PREFIX):
+        return functools.partial(_from_tfds, name)
+    if name not in DATASETS:
+        raise ValueError(
+            f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}, or "
+            f"give any other tfds dataset as {_TFDS_PREFIX}NAME."
+        )
+    return functools.partial(DATASETS[name], name)
+
+
+def _from_tfds(name: str, *, split: str, data_dir: str | None) -> Source:
+    from wgan_jax.data.tfds_reader import read_tfds
+
+    records = read_tfds(name.removeprefix(_TFDS_PREFIX), split=split, data_dir=data_dir)
+    return Source(
+        name=name,
+        split=split,
+        images=records.images,
+        labels=records.labels,
+        num_classes=records.num_classes,
+        provenance={
+            "origin": "tensorflow_datasets",
+            "version": records.version,
+            "file_format": records.file_format,
+        },
+    )
+
+
+def _digits(name: str, *, split: str) -> Source:
+    """Scans of handwritten digits, 8x8, that scikit-learn carries in its wheel.
+
+    The grey level v in 0..16 becomes ``(255 v + 8) // 16``: 0 stays 0, 16 becomes
+    255, equal steps in between rounded half up, and no two levels meet. The first
+    1,500 scans in scikit-learn's order are ``train``, the last 297 ``test``.
+    """
+    import sklearn
+    from sklearn.datasets import load_digits
+
+    scans, digits = load_digits(return_X_y=True)
+    levels = scans.reshape(-1, 8, 8, 1).astype(np.int64)
+    images = ((255 * levels + 8) // 16).astype(np.uint8)
+    offsets = {"train": 0, "test": _DIGITS_TRAIN}
+    ranges = resolve_split(
+        split, {"train": _DIGITS_TRAIN, "test": len(images) - _DIGITS_TRAIN}
+    )
+    rows = np.concatenate(
+        [offsets[part] + np.arange(start, stop) for part, start, stop in ranges]
+    )
+    return Source(
+        name=name,
+        split=split,
+        images=images[rows],
+        labels=digits[rows].astype(np.int32),
+        num_classes=10,
+        provenance={"origin": "scikit-learn", "version": sklearn.__version__},
+    )
+
+
+def _toy(name: str, *, split: str, seed: int, size: int = 100_000) -> Source:
+    """A drawn set: ``size`` points in each of the splits train and test."""
+    if size < 1:
+        raise ValueError(f"dataset {name!r} needs a size of 1 or above, not {size}.")
+    if seed < 0:
+        raise ValueError(f"dataset {name!r} needs a seed of 0 or above, not {seed}.")
+    points, labels = [], []
+    for part, start, stop in resolve_split(split, {"train": size, "test": size}):
+        drawn, components = draw_points(name, split=part, seed=seed, size=size)
+        points.append(drawn[start:stop])
+        if components is not None:
+            labels.append(components[start:stop])
+    return Source(
+        name=name,
+        split=split,
+        images=np.concatenate(points),
+        labels=np.concatenate(labels) if labels else None,
+        num_classes=TOYS[name].components,
+        provenance={"origin": "drawn", "seed": seed, "size": size},
+    )
+
+
+DATASETS: dict[str, Callable[..., Source]] = {
+    "cifar10": _from_tfds,
+    "mnist": _from_tfds,
+    "fashion_mnist": _from_tfds,
+    "digits": _digits,
+    "gaussians8": _toy,
+    "gaussians25": _toy,
+    "swiss_roll": _toy,
+}

@@ -1,0 +1,89 @@
+"""Points of a plane: the three toy distributions of WGAN-GP.
+
+Gulrajani et al., 2017, "Improved Training of Wasserstein GANs" (``gan_toy.py``).
+Here each is a fixed set of points: a pure function of (name, split, seed, size).
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+_CENTRES_8 = np.array(
+    [(np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4]
+)
+_CENTRES_25 = np.array(
+    [(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)], np.float64
+)
+
+
+class Toy(NamedTuple):
+    """A distribution of the plane.
+
+    Attributes:
+      draw: points ``[size, 2]`` and the component of each, or None.
+      components: how many components the mixture has, or None.
+    """
+
+    draw: Callable[[np.random.RandomState, int], tuple[np.ndarray, np.ndarray | None]]
+    components: int | None
+
+
+def draw_points(
+    name: str, *, split: str, seed: int, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draws the whole of one split of a toy.
+
+    Args:
+      name: a row of ``TOYS``.
+      split: its draws are independent of any other split's.
+      seed: 0 or above.
+      size: number of points, 1 or above.
+
+    Returns:
+      Points float32 ``[size, 2]``, and the component that each came from, int32
+      ``[size]``, or None where the distribution has no components.
+    """
+    stream = zlib.crc32(f"{name}/{split}".encode())
+    sequence = np.random.SeedSequence(seed, spawn_key=(stream,))
+    # numpy promises the numbers of RandomState for good, those of Generator not.
+    random = np.random.RandomState(np.random.MT19937(sequence))
+    points, components = TOYS[name].draw(random, size)
+    labels = None if components is None else components.astype(np.int32)
+    return points.astype(np.float32), labels
+
+
+def _gaussians8(
+    random: np.random.RandomState, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Ring of radius 2 with standard deviation 0.02, over 1.414: radius 1.414."""
+    components = random.randint(8, size=size)
+    points = 2.0 * _CENTRES_8[components] + 0.02 * random.randn(size, 2)
+    return points / 1.414, components
+
+
+def _gaussians25(
+    random: np.random.RandomState, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Grid -4, -2, .. 4 with standard deviation 0.05, over 2.828; equal shares."""
+    components = random.permutation(np.arange(size) % 25)
+    points = _CENTRES_25[components] + 0.05 * random.randn(size, 2)
+    return points / 2.828, components
+
+
+def _swiss_roll(
+    random: np.random.RandomState, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The roll seen along its axis, noise 0.25, over 7.5."""
+    from sklearn.datasets import make_swiss_roll
+
+    points, _ = make_swiss_roll(n_samples=size, noise=0.25, random_state=random)
+    return points[:, [0, 2]] / 7.5, None
+
+
+TOYS: dict[str, Toy] = {
+    "gaussians8": Toy(_gaussians8, 8),
+    "gaussians25": Toy(_gaussians25, 25),
+    "swiss_roll": Toy(_swiss_roll, None),
+}

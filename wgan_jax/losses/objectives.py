@@ -1,0 +1,101 @@
+"""What the two players minimise: pure functions of critic scores.
+
+To add an objective, write its two losses and one row of ``OBJECTIVES`` at the
+foot of this file. Library users hand an ``Objective`` of their own to ``Gan``.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import chex
+import jax.numpy as jnp
+
+from wgan_jax.types import Array
+
+
+class Objective(NamedTuple):
+    """The pair of losses of one game, both to be minimised.
+
+    Attributes:
+        critic_loss: ``(real_scores [B], fake_scores [B']) -> scalar``.
+        generator_loss: ``(fake_scores [B]) -> scalar``.
+    """
+
+    critic_loss: Callable[[Array, Array], Array]
+    generator_loss: Callable[[Array], Array]
+
+
+def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
+    r"""Negative of the Wasserstein estimate.
+
+    .. math:: L_C = \mathbb{E}_{\tilde x}[f(\tilde x)] - \mathbb{E}_x[f(x)]
+
+    Args:
+        real_scores: ``[B]`` floating, critic scores of data.
+        fake_scores: ``[B']`` floating, critic scores of generated examples.
+
+    Returns:
+        Scalar of the scores' dtype. It is minus the distance only while the
+        critic is 1-Lipschitz, which a penalty, a constraint or the network
+        has to see to.
+
+    Raises:
+        AssertionError: if the scores are not floating vectors.
+
+    Reference:
+        Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2 and
+        algorithm 1, line 5 (there with the opposite sign, ascended).
+    """
+    return -wasserstein_estimate(real_scores, fake_scores)
+
+
+def wasserstein_generator_loss(fake_scores: Array) -> Array:
+    r"""Negative mean score of generated examples.
+
+    .. math:: L_G = -\mathbb{E}_z[f(G(z))]
+
+    Args:
+        fake_scores: ``[B]`` floating, critic scores of generated examples.
+
+    Returns:
+        Scalar of the scores' dtype. Its level means nothing (the critic is
+        free up to a constant); its gradient does.
+
+    Raises:
+        AssertionError: if the scores are not a floating vector.
+
+    Reference:
+        Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, algorithm 1, line 10.
+    """
+    chex.assert_rank(fake_scores, 1)
+    chex.assert_type(fake_scores, float)
+    return -jnp.mean(fake_scores)
+
+
+def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
+    r"""The critic's reading of the distance: the curve to plot.
+
+    .. math:: \hat W = \mathbb{E}_x[f(x)] - \mathbb{E}_{\tilde x}[f(\tilde x)]
+
+    Args:
+        real_scores: ``[B]`` floating, critic scores of data.
+        fake_scores: ``[B']`` floating, critic scores of generated examples.
+
+    Returns:
+        Scalar of the scores' dtype, in the units of the data times the
+        critic's slope; no penalty is mixed in.
+
+    Raises:
+        AssertionError: if the scores are not floating vectors.
+
+    Reference:
+        Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2.
+    """
+    chex.assert_rank([real_scores, fake_scores], 1)
+    chex.assert_type([real_scores, fake_scores], float)
+    return jnp.mean(real_scores) - jnp.mean(fake_scores)
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "wasserstein": Objective(wasserstein_critic_loss, wasserstein_generator_loss),
+}

@@ -1,0 +1,282 @@
+"""Convolution closed under differentiation.
+
+A convolution and its two gradients are three bilinear maps, with the geometry
+(stride, padding, sizes) held fixed:
+
+    forward(x, w)   [B, H, W, I], [K, K, I, O] -> [B, h, w, O]
+    backward(g, w)  [B, h, w, O], [K, K, I, O] -> [B, H, W, I]
+    kernel(x, g)    [B, H, W, I], [B, h, w, O] -> [K, K, I, O]
+
+All three are slices of one trilinear form, so the transpose of each in either
+argument is another of the three. Stated as primitives with these rules, every
+derivative of every order is again one of three maps whose code is chosen in
+``forms``. Without them a penalty on the critic's gradient, which needs second
+derivatives, reaches convolutions with reversed windows and permuted layouts,
+for which XLA's CPU backend has only a naive loop.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from wgan_jax.networks import forms
+from wgan_jax.networks.forms import Geometry, Padding
+from wgan_jax.types import Array
+
+
+def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
+    r"""Cross-correlation of images with a kernel.
+
+    .. math:: y_{b,i,o} = \sum_{t,c} x_{b,\,si+t-p,\,c}\, w_{t,c,o}
+
+    Args:
+        x: ``[B, H, W, I]`` floating, images.
+        w: ``[K, K', I, O]`` floating, kernel.
+        stride: s, at least 1, along both sides.
+        padding: ``((low, high), (low, high))`` zeros added to height and width;
+            the lows are p.
+
+    Returns:
+        ``[B, h, w, O]`` in the promoted dtype of ``x`` and ``w``, with
+        ``h = (H + low + high - K) // s + 1``.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    x, w = _promote(x, w)
+    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv: images {x.shape} and kernel {w.shape} do not fit; they must be "
+            "[B, H, W, I] and [K, K, I, O]."
+        )
+    geometry = Geometry(stride, _pairs(padding), x.shape[1:3], w.shape[:2])
+    if min(geometry.output) < 1:
+        raise ValueError(
+            f"conv: a {w.shape[:2]} kernel does not fit into images of "
+            f"{x.shape[1:3]} padded by {padding}."
+        )
+    return FORWARD.bind(x, w, geometry=geometry)
+
+
+def conv_transpose(
+    x: Array, w: Array, *, stride: int, padding: Padding, output_size: Sequence[int]
+) -> Array:
+    r"""Transposed convolution: the gradient of ``conv`` to its images.
+
+    .. math:: y_{b,u,o} = \sum_{i,t \,:\, si+t-p=u} \sum_c x_{b,i,c}\, w_{t,o,c}
+
+    Args:
+        x: ``[B, h, w, I]`` floating, what the ``conv`` with this geometry returns.
+        w: ``[K, K', O, I]`` floating, that ``conv``'s kernel: its *output*
+            channels are the input channels here.
+        stride: s of that ``conv``, at least 1.
+        padding: of that ``conv``; here it crops.
+        output_size: ``(H, W)``, the size of that ``conv``'s images; s of them
+            give the same (h, w), so it has to be said.
+
+    Returns:
+        ``[B, H, W, O]`` in the promoted dtype of ``x`` and ``w``.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Dumoulin, Visin 2016, arXiv:1603.07285, section 4.
+    """
+    x, w = _promote(x, w)
+    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv_transpose: input {x.shape} and kernel {w.shape} do not fit; they "
+            "must be [B, h, w, I] and [K, K, O, I]."
+        )
+    height, width = output_size
+    geometry = Geometry(stride, _pairs(padding), (height, width), w.shape[:2])
+    if geometry.output != x.shape[1:3]:
+        raise ValueError(
+            f"conv_transpose: no input of {x.shape[1:3]} makes an output of "
+            f"{tuple(output_size)}; with this kernel, stride and padding the input "
+            f"must be {geometry.output}."
+        )
+    return BACKWARD.bind(x, w, geometry=geometry)
+
+
+def conv_mean_pool(x: Array, w: Array) -> Array:
+    r"""A convolution that keeps the size, then the mean of each 2x2 patch.
+
+    .. math:: y_i = \tfrac14 \sum_{a\in\{0,1\}^2} \sum_t x_{2i+a+t-p}\, w_t
+        = \tfrac14 \sum_t x_{2i+t-p} \sum_a w_{t-a}
+
+    It is one stride-2 convolution with the kernel summed over its four
+    half-pixel shifts: for K = 3, 16 multiplications an output and channel pair
+    instead of 36.
+
+    Args:
+        x: ``[B, H, W, I]`` floating; H and W even.
+        w: ``[K, K, I, O]`` floating; K odd.
+
+    Returns:
+        ``[B, H/2, W/2, O]`` in the promoted dtype.
+
+    Raises:
+        ValueError: if a side of the image is odd or of the kernel even.
+    """
+    _check_odd("conv_mean_pool", w)
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError(
+            f"conv_mean_pool: images of {x.shape[1:3]} have no 2x2 patches; both "
+            "sides must be even."
+        )
+    half = w.shape[0] // 2
+    return conv(x, _shifts(w) / 4, stride=2, padding=((half, half), (half, half)))
+
+
+def upsample_conv(x: Array, w: Array) -> Array:
+    r"""Each pixel repeated 2x2, then a convolution that keeps the size.
+
+    .. math:: y_u = \sum_t x_{\lfloor (u+t-p)/2 \rfloor}\, w_t
+        = \sum_i x_i \sum_{a\in\{0,1\}^2} w_{2i+a-u+p}
+
+    It is one stride-2 transposed convolution with the kernel summed over its
+    four half-pixel shifts and reversed: for K = 3, 4 multiplications an output
+    and channel pair instead of 9.
+
+    Args:
+        x: ``[B, h, w, I]`` floating.
+        w: ``[K, K, I, O]`` floating; K odd.
+
+    Returns:
+        ``[B, 2h, 2w, O]`` in the promoted dtype.
+
+    Raises:
+        ValueError: if a side of the kernel is even.
+    """
+    _check_odd("upsample_conv", w)
+    half = w.shape[0] // 2
+    reversed_ = jnp.flip(_shifts(w), (0, 1)).swapaxes(2, 3)
+    return conv_transpose(
+        x,
+        reversed_,
+        stride=2,
+        padding=((half, half), (half, half)),
+        output_size=(2 * x.shape[1], 2 * x.shape[2]),
+    )
+
+
+def _shifts(w: Array) -> Array:
+    """The sum of the four shifts of a kernel by 0 or 1 on each side, K + 1 wide."""
+    corners = ((0, 1), (1, 0))
+    padded = [jnp.pad(w, (a, b, (0, 0), (0, 0))) for a in corners for b in corners]
+    return padded[0] + padded[1] + padded[2] + padded[3]
+
+
+def _check_odd(name: str, w: Array) -> None:
+    if w.ndim != 4 or w.shape[0] % 2 == 0 or w.shape[0] != w.shape[1]:
+        raise ValueError(
+            f"{name}: a kernel of shape {w.shape} has no centre; it must be "
+            "[K, K, I, O] with K odd."
+        )
+
+
+def _promote(x: Array, w: Array) -> tuple[Array, Array]:
+    dtype = jnp.promote_types(x.dtype, w.dtype)
+    return x.astype(dtype), w.astype(dtype)
+
+
+def _pairs(padding: Padding) -> Padding:
+    """The padding as hashable pairs of ints, whatever sequences it came in."""
+    (top, bottom), (left, right) = padding
+    return (int(top), int(bottom)), (int(left), int(right))
+
+
+def _primitive(
+    name: str,
+    form: Callable[..., Array],
+    cpu_form: Callable[..., Array],
+    shape: Callable[..., tuple[int, ...]],
+    folds: tuple[tuple[int, int], tuple[int, int]],
+) -> Primitive:
+    """One of the three maps.
+
+    ``folds`` says where a batch axis of one argument can hide when the other
+    has none: ``(axis of that argument, axis of the result)`` for each argument.
+    """
+    primitive = Primitive(f"wgan_jax_{name}")
+    bind = jax.jit(primitive.bind, static_argnames="geometry")
+    primitive.def_impl(bind)
+
+    def abstract(a: Array, b: Array, *, geometry: Geometry) -> jax.core.ShapedArray:
+        return jax.core.ShapedArray(shape(a.shape, b.shape, geometry), a.dtype)
+
+    primitive.def_abstract_eval(abstract)
+    lower = partial(mlir.lower_fun, multiple_results=False)
+    mlir.register_lowering(primitive, lower(form))
+    mlir.register_lowering(primitive, lower(cpu_form), platform="cpu")
+
+    def batch(
+        args: Sequence[Array], dims: Sequence[int | None], *, geometry: Geometry
+    ) -> tuple[Array, int]:
+        if None not in dims:
+            return jax.vmap(partial(form, geometry=geometry), dims)(*args), 0
+        which = 0 if dims[1] is None else 1
+        size = args[which].shape[dims[which]]
+        axis, out_axis = folds[which]
+        args = list(args)
+        args[which] = _fold(args[which], dims[which], axis)
+        out = primitive.bind(*args, geometry=geometry)
+        return _unfold(out, out_axis, size), out_axis
+
+    batching.primitive_batchers[primitive] = batch
+    return primitive
+
+
+def _fold(a: Array, dim: int | None, axis: int) -> Array:
+    """The batch axis ``dim`` made the slow part of ``axis`` of the rest."""
+    assert dim is not None
+    a = jnp.moveaxis(a, dim, axis)
+    return a.reshape(*a.shape[:axis], -1, *a.shape[axis + 2 :])
+
+
+def _unfold(a: Array, axis: int, size: int) -> Array:
+    return a.reshape(*a.shape[:axis], size, -1, *a.shape[axis + 1 :])
+
+
+FORWARD = _primitive(
+    "conv",
+    forms.forward,
+    forms.forward_cpu,
+    lambda x, w, geometry: (x[0], *geometry.output, w[3]),
+    folds=((0, 0), (3, 3)),
+)
+BACKWARD = _primitive(
+    "conv_backward",
+    forms.backward,
+    forms.backward_cpu,
+    lambda g, w, geometry: (g[0], *geometry.size, w[2]),
+    folds=((0, 0), (2, 3)),
+)
+KERNEL = _primitive(
+    "conv_kernel",
+    forms.kernel,
+    forms.kernel_cpu,
+    lambda x, g, geometry: (*geometry.kernel, x[3], g[3]),
+    folds=((3, 2), (3, 3)),
+)
+ad.defbilinear(
+    FORWARD,
+    lambda ct, x, w, *, geometry: BACKWARD.bind(ct, w, geometry=geometry),
+    lambda ct, x, w, *, geometry: KERNEL.bind(x, ct, geometry=geometry),
+)
+ad.defbilinear(
+    BACKWARD,
+    lambda ct, g, w, *, geometry: FORWARD.bind(ct, w, geometry=geometry),
+    lambda ct, g, w, *, geometry: KERNEL.bind(ct, g, geometry=geometry),
+)
+ad.defbilinear(
+    KERNEL,
+    lambda ct, x, g, *, geometry: BACKWARD.bind(g, ct, geometry=geometry),
+    lambda ct, x, g, *, geometry: FORWARD.bind(x, ct, geometry=geometry),
+)

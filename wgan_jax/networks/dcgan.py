@@ -1,0 +1,119 @@
+"""DCGAN as in the first Wasserstein GAN: 4x4 convolutions of stride 2 throughout."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    normal_init,
+    scale_init,
+)
+from wgan_jax.types import Array
+
+
+def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
+    """Side of the smallest map and how often the image's side halves to it."""
+    side, halvings = size[0], 0
+    while side > 7 and side % 2 == 0:
+        side, halvings = side // 2, halvings + 1
+    if len(size) != 3 or size[0] != size[1] or side not in (4, 7) or not halvings:
+        raise ValueError(
+            f"DCGAN {owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
+            "S = 4 * 2^k or 7 * 2^k for k of at least 1."
+        )
+    return side, halvings
+
+
+class Generator(nn.Module):
+    """Transposed convolutions from one pixel up, with batch normalisation.
+
+    Attributes:
+        image_shape: ``(S, S, C)`` with S = 4 * 2^k or 7 * 2^k.
+        width: channels of the largest map; each smaller one has twice as many.
+        batch_norm: whether to normalise all maps but the image.
+        conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, in the form of
+        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+    """
+
+    image_shape: tuple[int, ...] = (64, 64, 3)
+    width: int = 64
+    batch_norm: bool = True
+    conv_transpose: Callable[..., nn.Module] = ConvTranspose
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, *, train: bool) -> Array:
+        """``[B, Z] -> [B, S, S, C]`` in (-1, 1)."""
+        side, doublings = _halvings(self.image_shape, "generator")
+        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        layer = partial(
+            self.conv_transpose, use_bias=False, kernel_init=normal_init, **dtypes
+        )
+        x = latent.reshape(latent.shape[0], 1, 1, -1)
+        for index in range(doublings):
+            features = self.width * 2 ** (doublings - 1 - index)
+            window: dict[str, Any] = {"kernel_size": (4, 4), "strides": 2}
+            if index == 0:
+                window = {"kernel_size": (side, side), "padding": "VALID"}
+            x = layer(features, **window, name=f"conv_{index}")(x)
+            if self.batch_norm:
+                norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
+                x = norm(x, train=train)
+            x = nn.relu(x)
+        channels = self.image_shape[-1]
+        x = layer(channels, kernel_size=(4, 4), strides=2, name="output")(x)
+        return jnp.tanh(x)
+
+
+class Critic(nn.Module):
+    """Convolutions down to one score, with batch normalisation unless told off.
+
+    Batch normalisation makes each score depend on the whole batch: fit for
+    clipped weights, unfit for a penalty on each example's gradient.
+
+    Attributes:
+        width: channels of the first map; each smaller one has twice as many.
+        batch_norm: whether to normalise all maps but the first.
+        conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, in the form of
+        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+    """
+
+    width: int = 64
+    batch_norm: bool = True
+    conv: Callable[..., nn.Module] = Conv
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
+        side, halvings = _halvings(images.shape[1:], "critic")
+        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        layer = partial(self.conv, use_bias=False, kernel_init=normal_init, **dtypes)
+        x = images
+        for index in range(halvings):
+            features = self.width * 2**index
+            x = layer(features, kernel_size=(4, 4), strides=2, name=f"conv_{index}")(x)
+            if self.batch_norm and index > 0:
+                norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
+                x = norm(x, train=train)
+            x = nn.leaky_relu(x, 0.2)
+        x = layer(1, kernel_size=(side, side), padding="VALID", name="output")(x)
+        return x.reshape(-1)

@@ -1,0 +1,105 @@
+"""Fully connected pair for points of a plane, and for images as flat vectors."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.types import Array
+
+_HIDDEN = nn.initializers.he_uniform()
+_OUTPUT = nn.initializers.glorot_uniform()
+
+
+class _Hidden(nn.Module):
+    """``layers`` rectified layers of one width, on flattened input."""
+
+    width: int
+    layers: int
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = x.reshape(x.shape[0], -1)
+        for index in range(self.layers):
+            x = nn.Dense(
+                self.width,
+                kernel_init=_HIDDEN,
+                dtype=self.dtype,
+                param_dtype=self.param_dtype,
+                name=f"dense_{index}",
+            )(x)
+            x = nn.relu(x)
+        return x
+
+
+class Generator(nn.Module):
+    """Rectified layers and a linear one; the output has no bound.
+
+    Attributes:
+        image_shape: of one example: ``(D,)``, or ``(H, W, C)`` filled row by row.
+        width: units of each hidden layer.
+        layers: hidden layers.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        The toy networks in the code of Gulrajani et al. 2017, arXiv:1704.00028.
+    """
+
+    image_shape: tuple[int, ...] = (2,)
+    width: int = 512
+    layers: int = 3
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, *, train: bool) -> Array:
+        """``[B, Z] -> [B, *image_shape]``; the same in both modes."""
+        x = _Hidden(
+            self.width, self.layers, self.dtype, self.param_dtype, name="hidden"
+        )(latent)
+        x = nn.Dense(
+            math.prod(self.image_shape),
+            kernel_init=_OUTPUT,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            name="output",
+        )(x)
+        return x.reshape(x.shape[0], *self.image_shape)
+
+
+class Critic(nn.Module):
+    """Rectified layers and a linear one.
+
+    Attributes:
+        width: units of each hidden layer.
+        layers: hidden layers.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        The toy networks in the code of Gulrajani et al. 2017, arXiv:1704.00028.
+    """
+
+    width: int = 512
+    layers: int = 3
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """``[B, ...] -> [B]``; the same in both modes."""
+        x = _Hidden(
+            self.width, self.layers, self.dtype, self.param_dtype, name="hidden"
+        )(images)
+        x = nn.Dense(
+            1,
+            kernel_init=_OUTPUT,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            name="output",
+        )(x)
+        return x.reshape(-1)

@@ -1,0 +1,1 @@
+"""The program: one module a mode, tying the library's rooms together."""

@@ -1,0 +1,71 @@
+"""What the user typed, made into a config, or into a sentence about a mistake."""
+
+import re
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+from absl import flags
+
+from wgan_jax.binding import ConfigError, choices
+
+
+def parse(
+    values: flags.FlagValues, argv: list[str]
+) -> tuple[ml_collections.ConfigDict, Path]:
+    """Parses the command line, with overrides applied to the config.
+
+    Args:
+        values: absl's flags; ``config`` is an ml_collections config file.
+        argv: the command line, program name first.
+
+    Returns:
+        The config, and the path of its file.
+
+    Raises:
+        ConfigError: for an unknown flag or field, a value of the wrong type, or
+            a config file that cannot be read.
+    """
+    try:
+        rest = values(argv)[1:]
+    except flags.Error as error:
+        raise ConfigError(f"{error}.") from error
+    except (AttributeError, KeyError) as error:
+        raise ConfigError(_unknown_field(argv)) from error
+    except SyntaxError as error:
+        raise ConfigError(f"the config file cannot be read: {error}.") from error
+    if rest:
+        raise ConfigError(f"{rest[0]!r} is no flag; flags are written --name=value.")
+    if values.config is None:
+        known = sorted(str(path) for path in Path("configs").glob("*_*.py"))
+        raise ConfigError(f"--config=FILE is missing; {choices(known)}.")
+    path = Path(_config_file(argv))
+    if not path.is_file():
+        known = sorted(str(p) for p in path.parent.glob("*_*.py"))
+        raise ConfigError(f"--config={path} does not exist; {choices(known)}.")
+    return values.config, path
+
+
+def _config_file(argv: list[str]) -> str:
+    text = "\n".join(argv)
+    found = re.findall(r"^--?config[=\n](.*)$", text, re.MULTILINE)
+    return found[-1] if found else ""
+
+
+def _unknown_field(argv: list[str]) -> str:
+    """Finds the override that the config has no place for."""
+    config: Any = runpy.run_path(_config_file(argv))["get_config"]()
+    for override in argv:
+        match = re.match(r"^--?config\.([^=]+)", override)
+        if not match:
+            continue
+        level, passed = config, "config"
+        for name in match[1].split("."):
+            if not isinstance(level, Mapping | ml_collections.ConfigDict):
+                return f"{passed} has no fields, so {override!r} says nothing."
+            if name not in level:
+                return f"{passed}.{name} is not a known field; {choices(level)}."
+            level, passed = level[name], f"{passed}.{name}"
+    return "a field given on the command line is not in the config."

@@ -1,0 +1,139 @@
+"""The folder of one run, and the rule that it belongs to one config."""
+
+import json
+import os
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+
+from wgan_jax.experiment import differences
+
+PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class WorkdirError(Exception):
+    """The folder holds something else than this run, in one sentence."""
+
+
+class Workdir:
+    """Paths of one run.
+
+    Attributes:
+        path: the folder; made by ``claim``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+
+    @property
+    def config(self) -> Path:
+        """The resolved config and what it ran on."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's events."""
+        return self.path / "tensorboard"
+
+    @property
+    def samples(self) -> Path:
+        """Sample grids."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Orbax checkpoints, one folder a step."""
+        return self.path / "checkpoints"
+
+    def check(self, config: ml_collections.ConfigDict) -> None:
+        """Refuses a folder that another config wrote.
+
+        Args:
+            config: the one about to run.
+
+        Raises:
+            WorkdirError: with the fields that differ.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise WorkdirError(f"--workdir={self.path} is a file, not a folder.")
+        if not self.config.exists():
+            if self.checkpoints.exists() and any(self.checkpoints.iterdir()):
+                raise WorkdirError(
+                    f"{self.path} has checkpoints but no config.json, so nothing says "
+                    "what wrote them; choose another --workdir."
+                )
+            return
+        try:
+            old = json.loads(self.config.read_text())["config"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkdirError(
+                f"{self.config} cannot be read ({error}), so nothing says what wrote "
+                "this folder; choose another --workdir."
+            ) from error
+        changed = differences(old, _plain(config))
+        if changed:
+            raise WorkdirError(
+                f"{self.path} was written by another config; it differs in\n  "
+                + "\n  ".join(changed)
+                + "\nUse that config, or another --workdir."
+            )
+
+    def claim(self, config: ml_collections.ConfigDict, *, command: str) -> None:
+        """Makes the folder and writes ``config.json``, whole or not at all.
+
+        Args:
+            config: the one about to run.
+            command: as the user typed it.
+        """
+        self.samples.mkdir(parents=True, exist_ok=True)
+        record = {
+            "config": _plain(config),
+            "command": command,
+            "packages": {name: _version(name) for name in PACKAGES},
+            "git_commit": _git_commit(),
+            "devices": {
+                "kind": jax.devices()[0].device_kind,
+                "platform": jax.default_backend(),
+                "count": jax.device_count(),
+                "processes": jax.process_count(),
+            },
+        }
+        fresh = self.config.with_suffix(".json.tmp")
+        fresh.write_text(json.dumps(record, indent=2) + "\n")
+        fresh.replace(self.config)
+
+
+def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    # Through JSON, so that a tuple compares equal to the list it became there.
+    return json.loads(config.to_json())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, marked if there are changes beside it."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
