@@ -19,12 +19,12 @@ def get_config() -> ml_collections.ConfigDict:
         config.dataset.name = "digits"
         config.dataset.split = "train"
         config.dataset.dequantize = False
-        config.generator.width = 64
+        config.generator.width = 256
         config.generator.latent_size = 32
-        config.critic.width = 64
+        config.critic.width = 256
         for player in ("generator", "critic"):
             config.optimizer[player].learning_rate = 5e-4
-        config.training.iterations = 1_500
+        config.training.iterations = 2_000
         config.training.ema_decay = 0.99
         config.checkpoint.every = 500
         config.samples.every = 250

@@ -1,17 +1,16 @@
 """Checkpoints on disk: written while training goes on, checked when read.
 
-Every leaf of the state is stored under its path, and beside it in a JSON file
-are its shape, its dtype and a CRC32 of its bytes. Orbax casts a leaf of
-another dtype without a word and restores a flipped bit as a value, so neither
-is left to it.
+Every leaf of the state is stored under its path, with an inventory of them all
+beside it. ``store.py`` writes and reads; whether what comes back is what was
+written, and what to do if not, is decided here.
 """
 
-import json
+import contextlib
+import gc
 import logging
 import os
-import shutil
-import zlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,16 +18,17 @@ from typing import Any, Self, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
+from wgan_jax.inventory import crc32, first_difference, flatten, is_whole, seal
+from wgan_jax.store import Store
 from wgan_jax.types import Array, PyTree
 
 StateT = TypeVar("StateT")
 T = TypeVar("T")
 
-_STATE, _RECORD = "state", "record"
+_LOGGER = logging.getLogger(__name__)
 _REASON_LENGTH = 200  # characters of another library's message in ours
 
 
@@ -53,7 +53,7 @@ class Checkpoints:
         *,
         keep: int,
         read_only: bool = False,
-        warn: Callable[[str], object] = logging.getLogger(__name__).warning,
+        warn: Callable[[str], object] = _LOGGER.warning,
     ) -> None:
         """Opens a directory and removes what an interrupted save left there.
 
@@ -72,17 +72,7 @@ class Checkpoints:
         self._directory = Path(directory).absolute()
         self._read_only, self._warn = read_only, warn
         self._broken: list[int] = []
-        if read_only and not self._directory.is_dir():
-            self._manager = None
-            return
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=ocp.checkpoint_managers.LatestN(keep),
-            create=not read_only,
-            cleanup_tmp_directories=not read_only,
-            # Otherwise opening reads each step's metadata, and raises if broken.
-            lightweight_initialize=True,
-        )
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        self._store = Store(self._directory, keep=keep, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +87,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that can be asked for, ascending; broken ones are among them."""
-        return [] if self._manager is None else sorted(self._manager.all_steps())
+        return self._store.steps()
 
     def save(self, step: int, state: PyTree, meta: Mapping[str, Any]) -> bool:
         """Takes a copy of the state and writes it while the caller goes on.
@@ -118,12 +108,14 @@ class Checkpoints:
             CheckpointError: the step is below the newest, the state or meta
                 cannot be stored, or this or the last write failed.
         """
-        if self._manager is None or self._read_only:
+        if self._read_only:
             raise CheckpointError(
                 f"{self._directory} is open for reading; open it with "
                 f"read_only=False to save step {step}."
             )
-        self._set_broken_aside()
+        if self._broken:
+            self._write(lambda: self._store.set_aside(self._broken))
+            self._broken = []
         steps = self.steps()
         if step in steps:
             return False
@@ -132,17 +124,12 @@ class Checkpoints:
                 f"step {step} is below the newest checkpoint, {steps[-1]}, in "
                 f"{self._directory}; go on from that one or save elsewhere."
             )
-        leaves = {path: _copy(path, leaf) for path, leaf in _flatten(state).items()}
-        record = _record(meta, leaves)
-        # Orbax refuses arrays without elements; their shape says all of them.
-        arrays = {path: leaf for path, leaf in leaves.items() if leaf.size}
-        arguments = ocp.args.Composite(
-            **{
-                _STATE: ocp.args.StandardSave(arrays),
-                _RECORD: ocp.args.JsonSave(record),
-            }
-        )
-        return self._write(lambda m: m.save(step, args=arguments))
+        leaves = {path: _copy(path, leaf) for path, leaf in flatten(state).items()}
+        try:
+            inventory = seal(meta, leaves)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
+        return self._write(lambda: self._store.write(step, leaves, inventory))
 
     def restore(
         self, target: StateT, *, step: int | None = None
@@ -192,8 +179,7 @@ class Checkpoints:
         Raises:
             CheckpointError: the write failed.
         """
-        if self._manager is not None:
-            self._write(lambda m: m.wait_until_finished())
+        self._write(self._store.wait)
 
     def close(self) -> None:
         """Waits, then lets go of the directory.
@@ -201,33 +187,19 @@ class Checkpoints:
         Raises:
             CheckpointError: the write failed.
         """
-        if self._manager is None:
-            return
         try:
             self.wait()
         finally:
-            self._manager.close()
-            self._manager = None
+            self._store.close()
 
-    def _write(self, call: Callable[[ocp.CheckpointManager], T]) -> T:
+    def _write(self, call: Callable[[], T]) -> T:
         try:
-            return call(self._manager)
-        except Exception as error:  # Orbax names no base class for its own
+            return call()
+        except Exception as error:
             raise CheckpointError(
                 f"a checkpoint could not be written to {self._directory} "
                 f"({_reason(error)}); see that there is room and permission."
             ) from error
-
-    def _set_broken_aside(self) -> None:
-        if not self._broken:
-            return
-        if jax.process_index() == 0:
-            for step in self._broken:
-                _rename_broken(self._directory / str(step))
-        multihost_utils.sync_global_devices("broken checkpoints set aside")
-        self._broken = []
-        assert self._manager is not None
-        self._manager.reload()
 
     def _restore_exactly(
         self, step: int, target: StateT
@@ -247,38 +219,28 @@ class Checkpoints:
             ) from broken
 
     def _read(self, step: int, target: StateT) -> tuple[StateT, dict[str, Any]]:
-        wanted = _flatten(as_target(target))
-        record = _on_all_processes(lambda: self._read_record(step))
-        difference = _first_difference(record["leaves"], wanted)
+        wanted = flatten(as_target(target))
+        inventory = _on_all_processes(lambda: self._read_inventory(step))
+        difference = first_difference(inventory, wanted)
         if difference:
             raise CheckpointError(
                 f"checkpoint {step} in {self._directory} does not fit: {difference}; "
                 "use the config that it was written with, or another folder."
             )
-        leaves = _on_all_processes(lambda: self._read_leaves(step, wanted, record))
-        treedef = jax.tree.structure(target)
-        return jax.tree.unflatten(treedef, list(leaves.values())), record["meta"]
-
-    def _read_record(self, step: int) -> dict[str, Any]:
-        arguments = ocp.args.Composite(**{_RECORD: ocp.args.JsonRestore()})
-        record = self._manager.restore(step, args=arguments)[_RECORD]
-        if record.pop("crc32") != _crc32_of_json(record):
-            raise _Broken("its record has changed since it was written")
-        return record
-
-    def _read_leaves(
-        self, step: int, wanted: dict[str, Any], record: dict[str, Any]
-    ) -> dict[str, Array]:
-        arrays = {path: leaf for path, leaf in wanted.items() if leaf.size}
-        arguments = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(arrays)})
-        found = self._manager.restore(step, args=arguments)[_STATE]
-        for path, leaf in found.items():
-            if _crc32(leaf) != record["leaves"][path]["crc32"]:
+        leaves = _on_all_processes(lambda: self._store.read_arrays(step, wanted))
+        # The sums are of global arrays, so all processes decide the same here.
+        for path, leaf in leaves.items():
+            if crc32(leaf) != inventory["leaves"][path]["crc32"]:
                 raise _Broken(f"{path} has changed since it was written")
-        return {
-            path: found[path] if leaf.size else _empty(leaf)
-            for path, leaf in wanted.items()
-        }
+        treedef = jax.tree.structure(target)
+        state = jax.tree.unflatten(treedef, list(leaves.values()))
+        return state, inventory["meta"]
+
+    def _read_inventory(self, step: int) -> dict[str, Any]:
+        inventory = self._store.read_inventory(step)
+        if not is_whole(inventory):
+            raise _Broken("its inventory has changed since it was written")
+        return inventory
 
 
 def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
@@ -301,12 +263,6 @@ def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
     return jax.tree.map(abstract, state)
 
 
-def _flatten(state: PyTree) -> dict[str, Any]:
-    """Leaves by path, such as ``.critic.params['conv']['kernel']``, in order."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-
-
 def _copy(path: str, leaf: Any) -> Array:
     if not isinstance(leaf, jax.Array):
         problem = f"a {type(leaf).__name__}; make it one, or put it in the meta"
@@ -317,64 +273,30 @@ def _copy(path: str, leaf: Any) -> Array:
     raise CheckpointError(f"a state holds arrays only, but {path} is {problem}.")
 
 
-def _record(meta: Mapping[str, Any], leaves: Mapping[str, Array]) -> dict[str, Any]:
-    described = {
-        path: {
-            "shape": list(leaf.shape),
-            "dtype": str(leaf.dtype),
-            "crc32": _crc32(leaf),
-        }
-        for path, leaf in leaves.items()
-    }
-    try:
-        # There and back, so that the sum is of what a reader will see.
-        record = json.loads(json.dumps({"meta": dict(meta), "leaves": described}))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"the meta cannot be written as JSON ({error}); use numbers, strings, "
-            "lists and dicts."
-        ) from error
-    return record | {"crc32": _crc32_of_json(record)}
-
-
-def _crc32_of_json(record: Any) -> int:
-    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
-
-
-def _crc32(leaf: Array) -> int:
-    """Of the whole array's bytes in row order, wherever its parts are."""
-    if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
-        leaf = multihost_utils.process_allgather(leaf, tiled=True)
-    values = np.ascontiguousarray(leaf).reshape(-1)
-    # The buffer protocol knows no bfloat16.
-    return zlib.crc32(values.view(np.uint8))
-
-
-def _empty(leaf: jax.ShapeDtypeStruct) -> Array:
-    return jnp.empty(leaf.shape, leaf.dtype, device=leaf.sharding)
-
-
-def _first_difference(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Where the two first differ, in words; empty if nowhere."""
-    stored = {path: f"{leaf['dtype']}{leaf['shape']}" for path, leaf in saved.items()}
-    asked = {path: f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in wanted.items()}
-    for path in [*asked, *stored]:
-        left, right = stored.get(path, "absent"), asked.get(path, "absent")
-        if left != right:
-            return f"{path} is {left} in the checkpoint and {right} in the state"
-    return ""
-
-
 def _on_all_processes(read: Callable[[], T]) -> T:
     """What ``read`` returns; broken for all processes if it is for one."""
     value, reason = None, ""
-    try:
-        value = read()
-    except Exception as error:  # broken files raise whatever the parser at hand does
-        reason = _reason(error)
+    with _muted_finalizers():
+        try:
+            value = read()
+        except Exception as error:  # see Store
+            reason = _reason(error)
+        if reason:
+            gc.collect()
     if not np.all(multihost_utils.process_allgather(np.asarray(not reason))):
         raise _Broken(reason or "another process could not read it")
     return value  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _muted_finalizers() -> Iterator[None]:
+    # Beside a read that failed Orbax drops all others unfinished, and Python
+    # would report each on a page of its own when it is collected.
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _reason(error: Exception) -> str:
@@ -382,11 +304,3 @@ def _reason(error: Exception) -> str:
         return str(error)
     lines = str(error).strip().splitlines() or ["no message"]
     return f"{type(error).__name__}: {lines[0][:_REASON_LENGTH]}"
-
-
-def _rename_broken(folder: Path) -> None:
-    aside = folder.with_name(f"{folder.name}.broken")
-    if aside.exists():
-        shutil.rmtree(aside)
-    if folder.exists():
-        folder.rename(aside)

@@ -10,7 +10,6 @@ _THREADED_CONVOLUTIONS = {
 }
 
 
-@cache
 def compiler_options(platform: str) -> dict[str, str]:
     """Options for ``jax.jit(..., compiler_options=...)`` on one platform.
 
@@ -27,12 +26,16 @@ def compiler_options(platform: str) -> dict[str, str]:
         The options by name, empty where none helps. No global configuration is
         read or changed.
     """
-    if platform != "cpu":
-        return {}
+    if platform == "cpu" and _is_known():
+        return dict(_THREADED_CONVOLUTIONS)
+    return {}
+
+
+@cache
+def _is_known() -> bool:
+    zero = jax.device_put(0.0, jax.local_devices(backend="cpu")[0])
     try:
-        device = jax.local_devices(backend="cpu")[0]
-        zero = jax.device_put(0.0, device)
         jax.jit(jnp.negative, compiler_options=_THREADED_CONVOLUTIONS)(zero)
     except (RuntimeError, ValueError):
-        return {}
-    return dict(_THREADED_CONVOLUTIONS)
+        return False
+    return True

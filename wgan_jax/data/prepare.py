@@ -52,9 +52,9 @@ class Cifar10(  # type: ignore[call-arg]
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
         files = self._cifar_info
-        paths = _download(self, dl_manager)
+        path = _download(self, dl_manager)["cifar-10-binary.tar.gz"]
         wanted = [*files.train_files, *files.test_files, *files.label_files]
-        with tarfile.open(paths[files.url]) as archive:
+        with tarfile.open(path) as archive:
             members = {
                 name: _read_member(archive, files.prefix + name) for name in wanted
             }
@@ -87,10 +87,7 @@ class _IdxBuilder:
     """The two methods that MNIST and Fashion-MNIST share."""
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
-        files = {
-            urlsplit(url).path.rpartition("/")[2]: path
-            for url, path in _download(self, dl_manager).items()
-        }
+        files = _download(self, dl_manager)
         return {
             split: self._generate_examples(
                 _read_idx(files[f"{part}-images-idx3-ubyte.gz"]),
@@ -205,13 +202,15 @@ def _probe(url: str, trouble: list[str]) -> None:
         with requests.get(url, stream=True, timeout=limits) as response:
             code = response.status_code
             trouble[:] = [] if code == 200 else [f"HTTP status {code}"]
-    except requests.RequestException as error:
+    # The thread has no one else to tell.
+    except Exception as error:
         trouble[:] = [type(error).__name__]
 
 
 def _download(builder: Any, dl_manager: Any) -> Mapping[str, Path]:
-    """Local paths of a builder's archives by url, fetched where absent."""
-    return dl_manager.download({url: url for url in builder.url_infos})
+    """Local paths of a builder's archives by file name, fetched where absent."""
+    urls = {info.filename: url for url, info in builder.url_infos.items()}
+    return dl_manager.download(urls)
 
 
 def _is_at_hand(downloads: Path, name: str, url: str, info: Any) -> bool:

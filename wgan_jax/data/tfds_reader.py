@@ -71,7 +71,11 @@ def read_tfds(name: str, *, split: str, data_dir: str | None) -> Records:
         raise
     # Whatever the readers raise on a damaged file, and it is of every kind.
     except Exception as error:
-        raise _damaged(name, builder.data_dir, error) from error
+        raise DataError(
+            f"the prepared {name} in {builder.data_dir} is damaged "
+            f"({_reason(error)}): remove that folder to have it prepared anew, or "
+            "give another with --config.dataset.data_dir=DIR."
+        ) from error
     return Records(
         images=images,
         labels=labels,
@@ -83,16 +87,19 @@ def read_tfds(name: str, *, split: str, data_dir: str | None) -> Records:
 
 def _builder(name: str, data_dir: str | None) -> Any:
     """The builder, which has read the dataset's own description if it is there."""
+    where = data_dir or tfds.core.constants.DATA_DIR
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        where = data_dir or tfds.core.constants.DATA_DIR
         raise ValueError(
             f"tfds knows no dataset {name!r}, and {where} holds none of that name."
         ) from error
     except Exception as error:
-        where = data_dir or tfds.core.constants.DATA_DIR
-        raise _damaged(name, Path(where).expanduser() / name, error) from error
+        raise DataError(
+            f"tfds cannot open {name!r} in {where} ({_reason(error)}): correct the "
+            "name, or, if the data prepared there is damaged, remove its folder or "
+            "give another with --config.dataset.data_dir=DIR."
+        ) from error
 
 
 def _obtain(name: str, builder: Any, data_dir: str | None) -> Any:
@@ -131,7 +138,7 @@ def _prepare_with_tensorflow(name: str, builder: Any) -> None:
         )
     except Exception as error:
         raise DataError(
-            f"preparing {name} in {builder.data_dir} failed: {error}"
+            f"preparing {name} in {builder.data_dir} failed: {_reason(error)}."
         ) from error
 
 
@@ -233,10 +240,6 @@ def _tfrecords(path: str, skip: int, take: int) -> Iterator[bytes]:
                 yield content
 
 
-def _damaged(name: str, folder: Any, error: Exception) -> DataError:
-    """One sentence about data that is there and cannot be read."""
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
-    return DataError(
-        f"the prepared {name} in {folder} is damaged ({reason}): remove that folder "
-        "to have it prepared anew, or give another with --config.dataset.data_dir=DIR."
-    )
+def _reason(error: Exception) -> str:
+    """An error of a library on one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

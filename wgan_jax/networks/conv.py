@@ -53,7 +53,7 @@ def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
             f"conv: images {x.shape} and kernel {w.shape} do not fit; they must be "
             "[B, H, W, I] and [K, K, I, O]."
         )
-    geometry = Geometry(stride, _pairs(padding), x.shape[1:3], w.shape[:2])
+    geometry = _geometry(w, stride, padding, x.shape[1:3])
     if min(geometry.output) < 1:
         raise ValueError(
             f"conv: a {w.shape[:2]} kernel does not fit into images of "
@@ -93,8 +93,7 @@ def conv_transpose(
             f"conv_transpose: input {x.shape} and kernel {w.shape} do not fit; they "
             "must be [B, h, w, I] and [K, K, O, I]."
         )
-    height, width = output_size
-    geometry = Geometry(stride, _pairs(padding), (height, width), w.shape[:2])
+    geometry = _geometry(w, stride, padding, output_size)
     if geometry.output != x.shape[1:3]:
         raise ValueError(
             f"conv_transpose: no input of {x.shape[1:3]} makes an output of "
@@ -186,10 +185,15 @@ def _promote(x: Array, w: Array) -> tuple[Array, Array]:
     return x.astype(dtype), w.astype(dtype)
 
 
-def _pairs(padding: Padding) -> Padding:
-    """The padding as hashable pairs of ints, whatever sequences it came in."""
+def _geometry(w: Array, stride: int, padding: Padding, size: Sequence[int]) -> Geometry:
+    """The geometry in plain ints, whatever sequences its parts came in."""
     (top, bottom), (left, right) = padding
-    return (int(top), int(bottom)), (int(left), int(right))
+    return Geometry(
+        int(stride),
+        ((int(top), int(bottom)), (int(left), int(right))),
+        (int(size[0]), int(size[1])),
+        (w.shape[0], w.shape[1]),
+    )
 
 
 def _primitive(
@@ -222,10 +226,12 @@ def _primitive(
         if None not in dims:
             return jax.vmap(partial(form, geometry=geometry), dims)(*args), 0
         which = 0 if dims[1] is None else 1
-        size = args[which].shape[dims[which]]
+        dim = dims[which]
+        assert dim is not None
         axis, out_axis = folds[which]
+        size = args[which].shape[dim]
         args = list(args)
-        args[which] = _fold(args[which], dims[which], axis)
+        args[which] = _fold(args[which], dim, axis)
         out = primitive.bind(*args, geometry=geometry)
         return _unfold(out, out_axis, size), out_axis
 
@@ -233,9 +239,8 @@ def _primitive(
     return primitive
 
 
-def _fold(a: Array, dim: int | None, axis: int) -> Array:
+def _fold(a: Array, dim: int, axis: int) -> Array:
     """The batch axis ``dim`` made the slow part of ``axis`` of the rest."""
-    assert dim is not None
     a = jnp.moveaxis(a, dim, axis)
     return a.reshape(*a.shape[:axis], -1, *a.shape[axis + 2 :])
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 from jax import lax
 
 from wgan_jax.types import Array
@@ -9,6 +10,9 @@ from wgan_jax.types import Array
 Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+# Output channels from which the phase form of the input gradient is the faster.
+_WIDE = 16
 
 
 class Geometry(NamedTuple):
@@ -36,6 +40,11 @@ class Geometry(NamedTuple):
             )
         )
         return height, width
+
+    @property
+    def whole(self) -> bool:
+        """Whether the one window is the whole image: a matrix product."""
+        return self.kernel == self.size and self.padding == ((0, 0), (0, 0))
 
 
 def forward(x: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -93,4 +102,77 @@ def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
     return y.transpose(1, 2, 0, 3)
 
 
-forward_cpu, backward_cpu, kernel_cpu = forward, backward, kernel
+def forward_cpu(x: Array, w: Array, *, geometry: Geometry) -> Array:
+    """``forward`` on a CPU: a matrix product where the window is the image."""
+    if not geometry.whole:
+        return forward(x, w, geometry=geometry)
+    y = lax.dot(x.reshape(x.shape[0], -1), w.reshape(-1, w.shape[3]))
+    return y.reshape(x.shape[0], 1, 1, w.shape[3])
+
+
+def backward_cpu(g: Array, w: Array, *, geometry: Geometry) -> Array:
+    """``backward`` on a CPU, without the multiplications by zeros."""
+    if geometry.whole:
+        rows = (((1,), (1,)), ((), ()))
+        g, flat = g.reshape(g.shape[0], -1), w.reshape(-1, w.shape[3])
+        return lax.dot_general(g, flat, rows).reshape(g.shape[0], *w.shape[:3])
+    if 1 < geometry.stride <= min(geometry.kernel) and w.shape[2] >= _WIDE:
+        return backward_phases(g, w, geometry=geometry)
+    return backward(g, w, geometry=geometry)
+
+
+def kernel_cpu(x: Array, g: Array, *, geometry: Geometry) -> Array:
+    """``kernel`` on a CPU: a matrix product where the window is the image."""
+    if not geometry.whole:
+        return kernel(x, g, geometry=geometry)
+    columns = (((0,), (0,)), ((), ()))
+    flat, g = x.reshape(x.shape[0], -1), g.reshape(g.shape[0], -1)
+    return lax.dot_general(flat, g, columns).reshape(*x.shape[1:], g.shape[1])
+
+
+def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
+    r"""``backward`` as s^2 dense convolutions, one for each phase of the output.
+
+    Only taps t with ``t = u + p (mod s)`` reach output pixel u. With u = sj + a,
+    r = (a + p) mod s and d = (a + p - r) / s,
+
+    .. math:: y_{sj+a} = \sum_m g_{j+d-m}\, w_{r+sm}
+
+    which multiplies by no zero, where the dilated form's share of zeros is
+    1 - 1/s^2.
+    """
+    s = geometry.stride
+    rows, columns = (_phases(geometry, axis) for axis in (0, 1))
+    phases = []
+    for row in rows:
+        for column in columns:
+            taps = w[row.first :: s, column.first :: s][::-1, ::-1].swapaxes(2, 3)
+            pads = (row.padding, column.padding)
+            phase = lax.conv_general_dilated(
+                g, taps, (1, 1), pads, dimension_numbers=LAYOUT
+            )
+            phases.append(phase)
+    height, width = phases[0].shape[1:3]
+    y = jnp.stack(phases, 3).reshape(-1, height, width, s, s, w.shape[2])
+    y = y.swapaxes(2, 3).reshape(-1, s * height, s * width, w.shape[2])
+    return y[:, : geometry.size[0], : geometry.size[1]]
+
+
+class _Phase(NamedTuple):
+    """Taps ``first, first + s, ...`` of a kernel, and the padding that they need."""
+
+    first: int
+    padding: tuple[int, int]
+
+
+def _phases(geometry: Geometry, axis: int) -> list[_Phase]:
+    s, k = geometry.stride, geometry.kernel[axis]
+    low, side = geometry.padding[axis][0], geometry.size[axis]
+    pixels = -(-side // s)
+    phases = []
+    for a in range(s):
+        shift, first = divmod(a + low, s)
+        taps = len(range(first, k, s))
+        high = pixels - 1 + shift - (geometry.output[axis] - 1)
+        phases.append(_Phase(first, (taps - 1 - shift, high)))
+    return phases

@@ -1,0 +1,353 @@
+"""The closed convolution against JAX's own, in float64."""
+
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wgan_jax.networks import forms
+from wgan_jax.networks.conv import (
+    conv,
+    conv_mean_pool,
+    conv_transpose,
+    upsample_conv,
+)
+from wgan_jax.networks.forms import Geometry
+
+SAME = ((1, 1), (1, 1))
+NONE = ((0, 0), (0, 0))
+SKEW = ((0, 1), (2, 1))
+TOLERANCE = {"rtol": 1e-11, "atol": 1e-11}
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+
+
+def lax_conv(x, w, stride, padding):
+    return jax.lax.conv_general_dilated(
+        x, w, (stride, stride), padding, dimension_numbers=forms.LAYOUT
+    )
+
+
+def derivatives(f, x, w, dx, dw):
+    """Value, gradients, gradients of a gradient penalty, and forward modes."""
+    loss = lambda x, w: jnp.sum(jnp.sin(f(x, w)))
+    gradients = jax.grad(loss, (0, 1))
+    penalty = lambda x, w: sum(jnp.sum(jnp.cos(g) ** 2) for g in gradients(x, w))
+    return {
+        "value": f(x, w),
+        "first": gradients(x, w),
+        "second": jax.grad(penalty, (0, 1))(x, w),
+        "jvp": jax.jvp(f, (x, w), (dx, dw))[1],
+        "forward over reverse": jax.jvp(gradients, (x, w), (dx, dw))[1],
+    }
+
+
+def assert_same(actual, expected):
+    jax.tree.map(partial(np.testing.assert_allclose, **TOLERANCE), actual, expected)
+
+
+# 16 channels take the phase form of the input gradient, 3 the dilated one.
+CASES = [
+    (k, s, *rest)
+    for k in range(1, 6)
+    for s in (1, 2)
+    for rest in (((6, 7), SAME, 16), ((5, 8), SKEW, 3))
+] + [(4, 1, (4, 4), NONE, 3), (5, 3, (8, 7), SAME, 16), (2, 3, (7, 7), NONE, 16)]
+
+
+@pytest.mark.parametrize(("k", "stride", "size", "padding", "channels"), CASES)
+def test_all_derivatives_are_those_of_lax(x64, k, stride, size, padding, channels):
+    x, dx = (normal(seed, 2, *size, channels) for seed in (0, 1))
+    w, dw = (normal(seed, k, k, channels, 2) for seed in (2, 3))
+
+    @jax.jit
+    def both(*args):
+        ours = lambda x, w: conv(x, w, stride=stride, padding=padding)
+        lax = lambda x, w: lax_conv(x, w, stride, padding)
+        return derivatives(ours, *args), derivatives(lax, *args)
+
+    assert_same(*both(x, w, dx, dw))
+
+
+@pytest.mark.parametrize("k", [3, 4, 5])
+@pytest.mark.parametrize("channels", [3, 16])
+def test_transposed_convolution_and_its_derivatives(x64, k, channels):
+    size, padding = (8, 7), ((1, k - 3), (1, 1))
+    out = jax.eval_shape(
+        lambda x, w: lax_conv(x, w, 2, padding),
+        jax.ShapeDtypeStruct((2, *size, channels), float),
+        jax.ShapeDtypeStruct((k, k, channels, 2), float),
+    ).shape
+    g, dg = normal(0, *out), normal(1, *out)
+    w, dw = (normal(seed, k, k, channels, 2) for seed in (2, 3))
+
+    def lax(g, w):
+        zero = jnp.zeros((2, *size, channels))
+        return jax.vjp(lambda x: lax_conv(x, w, 2, padding), zero)[1](g)[0]
+
+    @jax.jit
+    def both(*args):
+        ours = lambda g, w: conv_transpose(
+            g, w, stride=2, padding=padding, output_size=size
+        )
+        return derivatives(ours, *args), derivatives(lax, *args)
+
+    assert_same(*both(g, w, dg, dw))
+
+
+@pytest.mark.parametrize("k", range(1, 6))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_phases_equal_the_dilated_form(x64, k, stride):
+    if stride > k:
+        pytest.skip("a phase without taps is never asked for")
+    for size in ((6, 7), (5, 9)):
+        for padding in (NONE, SAME, SKEW):
+            geometry = Geometry(stride, padding, size, (k, k))
+            if min(geometry.output) < 1:
+                continue
+            g, w = normal(0, 2, *geometry.output, 3), normal(1, k, k, 2, 3)
+            phases, dilated = (
+                jax.jit(partial(form, geometry=geometry))(g, w)
+                for form in (forms.backward_phases, forms.backward)
+            )
+            np.testing.assert_allclose(phases, dilated, **TOLERANCE)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_pooled_and_upsampled_equal_the_two_operations(x64, k):
+    x, w = normal(0, 2, 6, 8, 3), normal(1, k, k, 3, 16)
+    dx, dw = normal(2, *x.shape), normal(3, *w.shape)
+
+    def pool(x, w):
+        y = lax_conv(x, w, 1, "SAME")
+        return y.reshape(2, 3, 2, 4, 2, 16).mean((2, 4))
+
+    def upsample(x, w):
+        return lax_conv(x.repeat(2, 1).repeat(2, 2), w, 1, "SAME")
+
+    @jax.jit
+    def all_four(*args):
+        pairs = ((conv_mean_pool, pool), (upsample_conv, upsample))
+        return [[derivatives(f, *args) for f in pair] for pair in pairs]
+
+    for ours, two_operations in all_four(x, w, dx, dw):
+        assert_same(ours, two_operations)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 4), (1, 0), (3, None), (None, 2)])
+def test_vmap_over_images_kernels_and_both(x64, axes):
+    n = 3
+    x_shape, w_shape = [2, 6, 6, 16], [4, 4, 16, 2]
+    for shape, axis in zip((x_shape, w_shape), axes, strict=True):
+        if axis is not None:
+            shape.insert(axis, n)
+    x, w = normal(0, *x_shape), normal(1, *w_shape)
+
+    def outputs(x, w):
+        f = lambda x, w: conv(x, w, stride=2, padding=SAME)
+        penalty = lambda x, w: jnp.sum(
+            jax.grad(lambda x: jnp.sum(jnp.sin(f(x, w))))(x) ** 2
+        )
+        return f(x, w), jax.grad(penalty, (0, 1))(x, w)
+
+    @jax.jit
+    def both(x, w):
+        one = lambda a, axis, i: a if axis is None else jnp.take(a, i, axis)
+        apart = [outputs(one(x, axes[0], i), one(w, axes[1], i)) for i in range(n)]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *apart)
+        return jax.vmap(outputs, axes)(x, w), stacked
+
+    assert_same(*both(x, w))
+
+
+def test_gradient_of_vmap_over_both(x64):
+    x, w = normal(0, 3, 2, 6, 6, 4), normal(1, 3, 4, 4, 4, 2)
+    f = partial(conv, stride=2, padding=SAME)
+
+    @jax.jit
+    def both(x, w):
+        mapped = lambda x, w: jnp.sum(jnp.sin(jax.vmap(f)(x, w)))
+        apart = lambda x, w: sum(jnp.sum(jnp.sin(f(x[i], w[i]))) for i in range(3))
+        return jax.grad(mapped, (0, 1))(x, w), jax.grad(apart, (0, 1))(x, w)
+
+    assert_same(*both(x, w))
+
+
+def test_scan_equals_the_unrolled_loop(x64):
+    xs, w = normal(0, 3, 2, 8, 8, 3), normal(1, 4, 4, 3, 16) / 10
+
+    def update(w, x):
+        slope = jax.grad(lambda x: jnp.sum(jnp.tanh(conv(x, w, stride=2, padding=SAME))))
+        return w - 0.1 * jax.grad(lambda v: jnp.sum(slope(x) ** 2) + jnp.sum(v**2))(w)
+
+    @jax.jit
+    def both(w, xs):
+        scanned, _ = jax.lax.scan(lambda w, x: (update(w, x), None), w, xs)
+        for x in xs:
+            w = update(w, x)
+        return scanned, w
+
+    assert_same(*both(w, xs))
+
+
+@pytest.mark.parametrize(
+    ("x_dtype", "w_dtype", "expected"),
+    [
+        ("bfloat16", "bfloat16", "bfloat16"),
+        ("bfloat16", "float32", "float32"),
+        ("float32", "float32", "float32"),
+        ("float64", "float32", "float64"),
+    ],
+)
+def test_dtypes_are_promoted_and_gradients_keep_their_own(
+    x64, x_dtype, w_dtype, expected
+):
+    x, w = normal(0, 2, 8, 8, 3), normal(1, 4, 4, 3, 16)
+    f = lambda x, w: conv(x, w, stride=2, padding=SAME)
+    g = lambda x, w: conv_transpose(
+        f(x, w), w, stride=2, padding=SAME, output_size=(8, 8)
+    )
+    y, vjp = jax.vjp(g, x.astype(x_dtype), w.astype(w_dtype))
+    assert y.dtype == expected
+    assert [a.dtype for a in vjp(y)] == [x_dtype, w_dtype]
+    tolerance = {"bfloat16": 0.05, "float32": 1e-4, "float64": 1e-5}[expected]
+    scale = float(jnp.abs(g(x, w)).max())
+    np.testing.assert_allclose(y.astype(float) / scale, g(x, w) / scale, atol=tolerance)
+
+
+def penalty_gradient(x, w):
+    def penalty(w):
+        score = lambda x: jnp.sum(jnp.tanh(conv(x, w, stride=2, padding=SAME)))
+        return jnp.sum(jax.grad(score)(x) ** 2)
+
+    return jax.grad(penalty)(w)
+
+
+def convolutions(platform):
+    """Lowered convolutions of a penalty's gradient, one string each."""
+    lowered = (
+        jax.jit(penalty_gradient)
+        .trace(jnp.zeros((2, 8, 8, 16)), jnp.zeros((4, 4, 16, 16)))
+        .lower(lowering_platforms=(platform,))
+    )
+    return re.findall(r"stablehlo\.convolution.*", lowered.as_text())
+
+
+@pytest.mark.parametrize("platform", ["cpu", "tpu", "cuda"])
+def test_second_derivatives_stay_in_the_canonical_form(platform):
+    found = convolutions(platform)
+    assert found
+    for text in found:
+        assert "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]" in text
+        assert "reverse" not in text or "reverse = [false, false]" in text
+
+
+def test_phases_are_for_the_cpu_alone():
+    dilated = [
+        text for text in convolutions("cpu") if re.search(r"lhs_dilat\w+ = \[2", text)
+    ]
+    assert not dilated
+    for platform in ("tpu", "cuda"):
+        assert any(
+            re.search(r"lhs_dilat\w+ = \[2", text) for text in convolutions(platform)
+        )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: conv(jnp.ones((1, 4, 4, 3)), jnp.ones((3, 3, 2, 1)), padding=SAME),
+            r"must be \[B, H, W, I\] and \[K, K, I, O\]",
+        ),
+        (
+            lambda: conv(jnp.ones((1, 2, 2, 1)), jnp.ones((5, 5, 1, 1)), padding=SAME),
+            "does not fit into images",
+        ),
+        (
+            lambda: conv_transpose(
+                jnp.ones((1, 4, 4, 1)),
+                jnp.ones((4, 4, 1, 1)),
+                stride=2,
+                padding=SAME,
+                output_size=(11, 8),
+            ),
+            r"the input must be \(5, 4\)",
+        ),
+        (
+            lambda: conv_mean_pool(jnp.ones((1, 5, 4, 1)), jnp.ones((3, 3, 1, 1))),
+            "both sides must be even",
+        ),
+        (
+            lambda: upsample_conv(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1))),
+            "K odd",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+SHARDED = """
+import jax, jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec as P
+from wgan_jax.networks import CRITICS
+assert jax.device_count() == 8
+critic = CRITICS["{name}"](width=16, **{fields})
+key = jax.random.key(0)
+x = jax.random.normal(key, (16, 16, 16, 3), float)
+params = critic.init(key, x, train=False)["params"]
+params = jax.tree.map(lambda a: a.astype(float), params)
+
+def loss(params, x):
+    score = lambda x: jnp.sum(critic.apply({{"params": params}}, x, train=True))
+    norms = jnp.sqrt(jnp.sum(jax.grad(score)(x) ** 2, (1, 2, 3)))
+    return jnp.mean((norms - 1) ** 2) + score(x) / x.shape[0]
+
+mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+gradient = jax.grad(loss)
+alone = jax.jit(gradient)(params, x)
+step = jax.jit(gradient, in_shardings=(whole, split), out_shardings=whole)
+step = step.lower(params, x).compile()
+for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(step(params, x))):
+    assert jnp.allclose(a, b, rtol=1e-10, atol=1e-12), float(jnp.abs(a - b).max())
+text = step.as_text()
+assert "all-reduce" in text
+assert "all-gather" not in text and "all-to-all" not in text
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), [("dcgan", {"batch_norm": False}), ("resnet", {})]
+)
+def test_sharded_over_eight_devices(name, fields):
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_ENABLE_X64": "1",
+        "JAX_NUM_CPU_DEVICES": "8",
+    }
+    code = SHARDED.format(name=name, fields=fields)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]

@@ -1,0 +1,174 @@
+"""Configs to objects: every shipped config builds, every mistake is a sentence."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from wgan_jax.binding import ConfigError
+from wgan_jax.experiment import (
+    build_gan,
+    build_pipeline,
+    build_schedule,
+    build_source,
+    check_config,
+    differences,
+)
+from wgan_jax.gan import abstract_state
+
+CONFIGS = sorted(p.stem for p in (Path(__file__).parents[1] / "configs").glob("*_*.py"))
+SHAPES = {
+    "cifar10": (32, 32, 3),
+    "fashion_mnist": (28, 28, 1),
+    "digits": (8, 8, 1),
+    "gaussians8": (2,),
+}
+
+
+def config_of(name):
+    return importlib.import_module(f"configs.{name}").get_config()
+
+
+def count(params):
+    return sum(x.size for x in jax.tree.leaves(params))
+
+
+# Published counts; generator, then critic.
+COUNTS = {
+    "cifar10_wgan_gp": (5_179_907, 4_114_689),
+    "cifar10_wgan_gp_resnet": (1_204_483, 1_053_825),
+    "fashion_mnist_wgan_gp": (1_554_177, 1_030_145),
+    "gaussians_wgan_gp": (527_874, 527_361),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_describes_a_gan(name):
+    config = config_of(name)
+    check_config(config)
+    gan = build_gan(config, SHAPES[config.dataset.name])
+    state = abstract_state(gan)
+    if name in COUNTS:
+        counts = (count(state.generator.params), count(state.critic.params))
+        assert counts == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_says_paper_command_cost_and_expectation(name):
+    text = importlib.import_module(f"configs.{name}").__doc__
+    assert f"python launch.py --config=configs/{name}.py" in text
+    assert all(word in text for word in ("Paper:", "Command:", "Cost:", "Expect:"))
+
+
+def test_2017_settings():
+    config = config_of("cifar10_wgan")
+    gan = build_gan(config, (32, 32, 3))
+    assert gan.penalties == ()
+    assert not gan.constrain_before_update
+    clipped = gan.constraint({"w": np.array([-1.0, 0.005, 1.0])})["w"]
+    np.testing.assert_allclose(clipped, [-0.01, 0.005, 0.01], rtol=1e-6)
+    assert "batch_stats" in abstract_state(gan).critic.model_state
+    schedule = build_schedule(config)
+    assert [schedule.updates(t) for t in (0, 24, 25, 499, 500, 501)] == [
+        100, 100, 5, 5, 100, 5,
+    ]  # fmt: skip
+
+
+def test_resnet_learning_rate_falls_to_zero_over_the_run():
+    config = config_of("cifar10_wgan_gp_resnet")
+    config.training.iterations = 400
+    gan = build_gan(config, (32, 32, 3))
+    scales = [float(gan.learning_rate_scale(np.int32(t))) for t in (0, 100, 400)]
+    assert scales == [1.0, 0.75, 0.0]
+    assert gan.generator_batch_size == 128
+    assert gan.dequantize
+
+
+def change(config, path, value):
+    with config.unlocked():
+        *groups, field = path.split(".")
+        target = config
+        for group in groups:
+            target = target[group]
+        target[field] = value
+
+
+MISTAKES = [
+    ("objective", "wassertsein", "choices: wasserstein"),
+    ("generator.name", "dcgn", "choices: dcgan, dcgan_gp, mlp, resnet"),
+    ("critic.name", "dcgn", "choices: dcgan, dcgan_gp, mlp, resnet"),
+    ("penalty.name", "gp", "choices: gradient_penalty"),
+    ("optimizer.critic.name", "adamm", "choices: adam, rmsprop"),
+    ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
+    ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
+    ("penalty.weight", 0.0, "penalty.weight is 0.0"),
+    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: width"),
+    ("generator.conv_transpose", "x", "not read by 'dcgan_gp'"),
+    ("generator.latent_size", 0, "latent_size is 0"),
+    ("training.n_critics", 5, "choices: batch_size"),
+    ("training.n_critic", 0, "below 1"),
+    ("training.boosted_n_critic", 100, "go together"),
+    ("training.ema_decay", 1.0, "ema_decay is 1.0"),
+    ("training.iterations", 0, "whole number above 0"),
+    ("training.learning_rate_schedule", "cosine", "choices: constant, linear_decay"),
+    ("penalti", {}, "config.penalti is not a known field; choices: "),
+    ("dataset.name", "cifar", "cifar10"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_a_mistake_is_one_sentence(path, value, message):
+    config = config_of("digits_wgan_gp")
+    change(config, path, value)
+    with pytest.raises(ConfigError) as error:
+        build_gan(config)
+        build_schedule(config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_fields_are_named():
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        del config.training.n_critic
+    with pytest.raises(ConfigError, match=r"config\.training\.n_critic is missing"):
+        check_config(config)
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        del config.optimizer.generator.learning_rate
+    with pytest.raises(ConfigError, match="learning_rate is missing"):
+        build_gan(config)
+
+
+def test_an_image_size_that_the_network_cannot_make_is_refused():
+    config = config_of("digits_wgan_gp")
+    gan = build_gan(config, (20, 20, 1))
+    with pytest.raises(ValueError, match=r"\(20, 20, 1\)"):
+        abstract_state(gan)
+
+
+def test_pipeline_follows_the_boosted_schedule():
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        config.training.boosted_n_critic = 7
+        config.training.boosted_first = 2
+        config.training.boosted_every = 10
+    pipeline = build_pipeline(config, build_source(config))
+    lengths = [len(pipeline.batch(t)["image"]) for t in (0, 1, 2, 9, 10, 11)]
+    assert lengths == [7, 7, 5, 5, 7, 5]
+    rows = np.concatenate([pipeline.indices(t).ravel() for t in range(10)])
+    first_epoch = rows[: len(pipeline.source)]
+    assert sorted(first_epoch) == list(range(len(pipeline.source)))
+
+
+def test_differences_name_what_changes_a_runs_arithmetic():
+    old = {"seed": 0, "log": {"every": 10}, "training": {"iterations": 5, "x": 1}}
+    new = {"seed": 1, "log": {"every": 99}, "training": {"iterations": 9}}
+    for config in (old, new):
+        config["training"]["learning_rate_schedule"] = "constant"
+    assert differences(old, new) == ["seed: 0 -> 1", "training.x: 1 -> absent"]
+    for config in (old, new):
+        config["training"]["learning_rate_schedule"] = "linear_decay"
+    assert "training.iterations: 5 -> 9" in differences(old, new)

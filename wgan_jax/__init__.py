@@ -1,0 +1,57 @@
+"""Wasserstein GANs as pure functions in JAX and Flax.
+
+The names below are public and stable. Importing them loads no data set, no
+checkpoint library and no plotting.
+"""
+
+from wgan_jax.experiment import build_gan
+from wgan_jax.gan import Gan, GanState, PlayerState, abstract_state, init_state
+from wgan_jax.losses import (
+    Objective,
+    clip_weights,
+    gradient_norms,
+    gradient_penalty,
+    wasserstein_critic_loss,
+    wasserstein_estimate,
+    wasserstein_generator_loss,
+)
+from wgan_jax.losses.objectives import OBJECTIVES
+from wgan_jax.sampling import latents, sample
+from wgan_jax.schedules import CriticSchedule
+from wgan_jax.sharding import make_mesh, put_batches
+from wgan_jax.steps import (
+    critic_step,
+    generator_step,
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+    train_step,
+)
+
+__all__ = [
+    "OBJECTIVES",
+    "CriticSchedule",
+    "Gan",
+    "GanState",
+    "Objective",
+    "PlayerState",
+    "abstract_state",
+    "build_gan",
+    "clip_weights",
+    "critic_step",
+    "generator_step",
+    "gradient_norms",
+    "gradient_penalty",
+    "init_state",
+    "latents",
+    "make_critic_step",
+    "make_generator_step",
+    "make_mesh",
+    "make_train_step",
+    "put_batches",
+    "sample",
+    "train_step",
+    "wasserstein_critic_loss",
+    "wasserstein_estimate",
+    "wasserstein_generator_loss",
+]

@@ -1,0 +1,124 @@
+"""Orbax as a shelf of numbered folders, each of named arrays and one JSON file."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from wgan_jax.types import Array
+
+_ARRAYS, _INVENTORY = "state", "inventory"
+
+
+class Store:
+    """Folders ``<step>/`` in a directory.
+
+    All processes make every call together. A folder appears under its name
+    only when complete, so a killed process leaves no half of one. Orbax has no
+    base class for what it raises, and broken files raise whatever the parser
+    at hand does: callers of ``write``, ``wait`` and ``read_*`` meet any
+    ``Exception``.
+    """
+
+    def __init__(self, directory: Path, *, keep: int, read_only: bool) -> None:
+        """Opens a directory and removes what an interrupted write left there.
+
+        Args:
+            directory: absolute; made if it is not there.
+            keep: folders that stay, those of the greatest steps.
+            read_only: make and remove nothing.
+        """
+        self._directory = directory
+        self._absent = read_only and not directory.is_dir()
+        if self._absent:
+            return
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=ocp.checkpoint_managers.LatestN(keep),
+            create=not read_only,
+            cleanup_tmp_directories=not read_only,
+            # Otherwise opening reads each step's metadata, and raises if broken.
+            lightweight_initialize=True,
+        )
+        self._manager = ocp.CheckpointManager(directory, options=options)
+
+    def steps(self) -> list[int]:
+        """Ascending; the one being written is among them."""
+        return [] if self._absent else sorted(self._manager.all_steps())
+
+    def write(
+        self, step: int, arrays: Mapping[str, Array], inventory: Mapping[str, Any]
+    ) -> bool:
+        """Starts to write a folder; arrays must stay as they are until ``wait``.
+
+        Args:
+            step: above all others here.
+            arrays: by name.
+            inventory: a JSON object.
+
+        Returns:
+            Whether Orbax accepted the step.
+        """
+        # Orbax refuses arrays without elements; their shape says all of them.
+        stored = {name: array for name, array in arrays.items() if array.size}
+        arguments = {
+            _ARRAYS: ocp.args.StandardSave(stored),
+            _INVENTORY: ocp.args.JsonSave(inventory),
+        }
+        return self._manager.save(step, args=ocp.args.Composite(**arguments))
+
+    def read_inventory(self, step: int) -> dict[str, Any]:
+        """The JSON object of a folder."""
+        arguments = {_INVENTORY: ocp.args.JsonRestore()}
+        composite = ocp.args.Composite(**arguments)
+        return self._manager.restore(step, args=composite)[_INVENTORY]
+
+    def read_arrays(
+        self, step: int, wanted: Mapping[str, jax.ShapeDtypeStruct]
+    ) -> dict[str, Array]:
+        """The arrays of a folder.
+
+        Args:
+            step: of the folder.
+            wanted: all of its arrays: their shapes, dtypes and placings.
+
+        Returns:
+            Arrays in the order of ``wanted``. One of another dtype was cast.
+        """
+        stored = {name: array for name, array in wanted.items() if array.size}
+        arguments = {_ARRAYS: ocp.args.StandardRestore(stored)}
+        composite = ocp.args.Composite(**arguments)
+        found = self._manager.restore(step, args=composite)[_ARRAYS]
+        return {
+            name: found[name]
+            if array.size
+            else jnp.empty(array.shape, array.dtype, device=array.sharding)
+            for name, array in wanted.items()
+        }
+
+    def set_aside(self, steps: Iterable[int]) -> None:
+        """Renames folders to ``<step>.broken``, in place of any such one."""
+        if jax.process_index() == 0:
+            for step in steps:
+                folder = self._directory / str(step)
+                aside = folder.with_name(f"{step}.broken")
+                if aside.exists():
+                    shutil.rmtree(aside)
+                if folder.exists():
+                    folder.rename(aside)
+        multihost_utils.sync_global_devices("folders set aside")
+        self._manager.reload()
+
+    def wait(self) -> None:
+        """Returns when all is on disk."""
+        if not self._absent:
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Lets go of the directory; a second call does nothing."""
+        if not self._absent:
+            self._manager.close()
