@@ -5,12 +5,10 @@ beside it. ``store.py`` writes and reads; whether what comes back is what was
 written, and what to do if not, is decided here.
 """
 
-import contextlib
 import gc
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,7 +20,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
 from wgan_jax.inventory import crc32, first_difference, flatten, is_whole, seal
-from wgan_jax.store import Store
+from wgan_jax.store import Store, muted_failures
 from wgan_jax.types import Array, PyTree
 
 StateT = TypeVar("StateT")
@@ -276,7 +274,7 @@ def _copy(path: str, leaf: Any) -> Array:
 def _on_all_processes(read: Callable[[], T]) -> T:
     """What ``read`` returns; broken for all processes if it is for one."""
     value, reason = None, ""
-    with _muted_finalizers():
+    with muted_failures():
         try:
             value = read()
         except Exception as error:  # see Store
@@ -286,17 +284,6 @@ def _on_all_processes(read: Callable[[], T]) -> T:
     if not np.all(multihost_utils.process_allgather(np.asarray(not reason))):
         raise _Broken(reason or "another process could not read it")
     return value  # type: ignore[return-value]
-
-
-@contextlib.contextmanager
-def _muted_finalizers() -> Iterator[None]:
-    # Beside a read that failed Orbax drops all others unfinished, and Python
-    # would report each on a page of its own when it is collected.
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,10 @@
 """Orbax as a shelf of numbered folders, each of named arrays and one JSON file."""
 
+import contextlib
+import logging
 import shutil
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,11 @@ class Store:
         self._absent = read_only and not directory.is_dir()
         if self._absent:
             return
+        if not read_only:
+            _remove_unfinished(directory)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=ocp.checkpoint_managers.LatestN(keep),
             create=not read_only,
-            cleanup_tmp_directories=not read_only,
             # Otherwise opening reads each step's metadata, and raises if broken.
             lightweight_initialize=True,
         )
@@ -122,3 +126,27 @@ class Store:
         """Lets go of the directory; a second call does nothing."""
         if not self._absent:
             self._manager.close()
+
+
+@contextlib.contextmanager
+def muted_failures() -> Iterator[None]:
+    """Keeps what a failed read leaves behind off the user's screen.
+
+    Beside a read that failed Orbax drops all others unfinished, and Python
+    would report each on a page of its own once it is collected: collect inside.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    asyncio_log = logging.getLogger("asyncio")
+    disabled, asyncio_log.disabled = asyncio_log.disabled, True
+    try:
+        yield
+    finally:
+        sys.unraisablehook, asyncio_log.disabled = hook, disabled
+
+
+def _remove_unfinished(directory: Path) -> None:
+    # Orbax would do so in a thread, which fails if the program ends before it.
+    if jax.process_index() == 0:
+        for folder in directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+            shutil.rmtree(folder)
+    multihost_utils.sync_global_devices("unfinished checkpoints removed")

@@ -20,7 +20,10 @@ def test_the_option_compiles_and_changes_no_value():
     options = compiler_options("cpu")
     assert options
     x = jnp.arange(12.0).reshape(3, 4)
-    f = lambda x: jnp.sin(x) @ x.T
+
+    def f(x):
+        return jnp.sin(x) @ x.T
+
     with_options = jax.jit(f, compiler_options=options)(x)
     np.testing.assert_allclose(with_options, jax.jit(f)(x), rtol=1e-6)
 

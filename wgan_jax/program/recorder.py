@@ -69,7 +69,7 @@ class Recorder:
             self._board.close()
             self._lines.close()
 
-    def iteration(self, step: int, metrics: Metrics, *, images: int) -> None:
+    def iteration(self, step: int, metrics: Metrics, images: int) -> None:
         """Takes in one iteration's metrics, waiting for them if need be.
 
         Args:

@@ -1,0 +1,66 @@
+"""Trains three iterations on D virtual devices and writes what came out.
+
+    python tests/device_run.py DEVICES float32|float64 OUT.npz
+"""
+
+import sys
+
+import jax
+
+DEVICES, DTYPE, OUT = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+jax.config.update("jax_num_cpu_devices", DEVICES)
+jax.config.update("jax_enable_x64", DTYPE == "float64")
+
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+
+from wgan_jax import (  # noqa: E402
+    OBJECTIVES,
+    Gan,
+    init_state,
+    make_mesh,
+    make_train_step,
+    put_batches,
+    sample,
+)
+from wgan_jax.losses import gradient_penalty_and_norms  # noqa: E402
+from wgan_jax.networks import CRITICS, GENERATORS  # noqa: E402
+
+
+def main():
+    gan = Gan(
+        generator=GENERATORS["dcgan_gp"](image_shape=(8, 8, 1), width=8),
+        critic=CRITICS["dcgan_gp"](width=8),
+        objective=OBJECTIVES["wasserstein"],
+        generator_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
+        critic_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
+        latent_size=4,
+        penalties=((gradient_penalty_and_norms, 10.0),),
+        dequantize=True,
+    )
+    mesh = make_mesh()
+    assert mesh.size == DEVICES
+    key = jax.random.key(3)
+    state = init_state(gan, key, mesh)
+    wide = jnp.dtype(DTYPE)
+    state = jax.tree.map(
+        lambda x: x.astype(wide) if jnp.issubdtype(x.dtype, jnp.floating) else x, state
+    )
+    step = make_train_step(gan, mesh)
+    losses = {}
+    for t in range(3):
+        bits = np.random.RandomState(t).randint(0, 256, (2, 16, 8, 8, 1), np.uint8)
+        state, metrics = step(state, put_batches(mesh, {"image": bits}), key)
+        for name, value in jax.device_get(metrics).items():
+            losses[f"metric {t} {name}"] = value
+    leaves = jax.tree_util.tree_flatten_with_path(
+        (state.critic.params, state.generator.params, state.ema_model_state)
+    )[0]
+    arrays = {f"param {jax.tree_util.keystr(p)}": np.asarray(x) for p, x in leaves}
+    samples = np.asarray(sample(gan, state, key, 5))
+    np.savez(OUT, samples=samples, **losses, **arrays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Pictures for people: grey levels, grids, points of a plane, PNG files."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+_SHOWN_SIDE = 64  # pixels; the side that small images are magnified to, about
+_REAL_COLOUR = (0, 114, 178)  # blue and orange, told apart by all eyes
+_FAKE_COLOUR = (213, 94, 0)
+_MARGIN = 0.25  # of the real points' extent, on each side
+_OPACITY = 0.6  # of one dot, so that dense places are darker
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Grey levels of images, the inverse of ``x / 127.5 - 1``.
+
+    Computes ``round((x + 1) * 127.5)``: -1, -0.5, 0, 0.5, 1 become 0, 64, 128,
+    191, 255. Each level covers an equal range but the two at the ends, and all
+    256 levels survive the way to [-1, 1] and back.
+
+    Args:
+        images: any shape, floating; clipped to [-1, 1].
+
+    Returns:
+        uint8, same shape.
+
+    Raises:
+        ValueError: if there is a NaN.
+    """
+    values = np.asarray(images, np.float32)
+    if np.isnan(values).any():
+        raise ValueError("the images hold NaN, which is no grey level.")
+    return np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def image_grid(
+    images: np.ndarray,
+    *,
+    columns: int | None = None,
+    scale: int | None = None,
+    padding: int = 1,
+) -> np.ndarray:
+    """One picture of many, in rows from the left, on white.
+
+    Args:
+        images: uint8 ``[n, H, W, C]``, n at least 1, C 1 or 3.
+        columns: images in a row; as near to a square of them as can be by
+            default.
+        scale: whole magnification, each pixel a square; by default such that
+            small images are about 64 pixels high.
+        padding: white pixels between images and around the grid.
+
+    Returns:
+        uint8 ``[rows * (H * scale + padding) + padding,
+        columns * (W * scale + padding) + padding, C]``.
+
+    Raises:
+        ValueError: if the images are of another kind.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ValueError(
+            f"image_grid was given {images.dtype}{list(images.shape)}; it draws "
+            "uint8[n, H, W, 1 or 3] (to_uint8 makes grey levels)."
+        )
+    if not len(images):
+        raise ValueError("image_grid was given no images; it draws at least 1.")
+    n, height, width, channels = images.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    scale = scale or max(1, round(_SHOWN_SIDE / max(height, width)))
+    large = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    tall, wide = height * scale + padding, width * scale + padding
+    rows = -(-n // columns)
+    shape = (rows * tall + padding, columns * wide + padding, channels)
+    grid = np.full(shape, 255, np.uint8)
+    for index, image in enumerate(large):
+        top = padding + index // columns * tall
+        left = padding + index % columns * wide
+        grid[top : top + height * scale, left : left + width * scale] = image
+    return grid
+
+
+def scatter_image(
+    points_fake: np.ndarray, points_real: np.ndarray, *, size: int = 512
+) -> np.ndarray:
+    """Two sets of points on one pair of axes: real blue, fake orange on top.
+
+    The axes are those of the real points, with a margin and equal units, so
+    that pictures of one run can be laid side by side. A fake point outside is
+    drawn at the edge nearest to it.
+
+    Args:
+        points_fake: ``[n, 2]``, x to the right and y upwards.
+        points_real: ``[m, 2]``, m at least 1.
+        size: side of the picture in pixels.
+
+    Returns:
+        uint8 ``[size, size, 3]``.
+
+    Raises:
+        ValueError: if the points are of another kind, or not finite.
+    """
+    for name, points in (("fake", points_fake), ("real", points_real)):
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(
+                f"the {name} points are {list(points.shape)}; points of a plane "
+                "are [n, 2]."
+            )
+        if not np.isfinite(points).all():
+            raise ValueError(f"the {name} points are not all finite.")
+    low, high = points_real.min(axis=0), points_real.max(axis=0)
+    extent = max(float((high - low).max()), 1e-6) * (1 + 2 * _MARGIN)
+    origin = (low + high) / 2 - extent / 2
+    picture = np.full((size, size, 3), 255.0)
+    for points, colour in ((points_real, _REAL_COLOUR), (points_fake, _FAKE_COLOUR)):
+        dots = _count_dots((points - origin) / extent, size)
+        cover = (1 - (1 - _OPACITY) ** dots)[:, :, None]
+        picture = picture * (1 - cover) + np.asarray(colour) * cover
+    return np.rint(picture).astype(np.uint8)
+
+
+def _count_dots(places: np.ndarray, size: int) -> np.ndarray:
+    """How many dots cover each pixel ``[size, size]``; places are in [0, 1]^2."""
+    pixels = np.floor(np.clip(places, 0, 1) * size).astype(int).clip(0, size - 1)
+    columns, rows = pixels[:, 0], size - 1 - pixels[:, 1]
+    counts = np.zeros((size, size), int)
+    for down, right in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)):
+        inside_rows = (rows + down).clip(0, size - 1)
+        inside_columns = (columns + right).clip(0, size - 1)
+        np.add.at(counts, (inside_rows, inside_columns), 1)
+    return counts
+
+
+def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes a PNG file; whoever looks sees the old file or the whole new one.
+
+    Args:
+        path: of the file; folders on the way are made.
+        image: uint8 ``[height, width, 1 or 3]``.
+
+    Raises:
+        ValueError: if the image is of another kind.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise ValueError(
+            f"{path} was to hold {image.dtype}{list(image.shape)}; a picture is "
+            "uint8[height, width, 1 or 3]."
+        )
+    encoded = io.BytesIO()
+    grey = image.shape[2] == 1
+    Image.fromarray(image[:, :, 0] if grey else image).save(encoded, "PNG")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(encoded.getvalue())
+    partial.replace(path)
