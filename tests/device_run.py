@@ -1,6 +1,6 @@
 """Trains three iterations on D virtual devices and writes what came out.
 
-    python tests/device_run.py DEVICES float32|float64 OUT.npz
+python tests/device_run.py DEVICES float32|float64 OUT.npz
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Checkpoints: what comes back is what was saved, or something says otherwise."""
 
+import gc
 import json
 import os
 import shutil
@@ -117,7 +118,9 @@ def test_a_step_is_saved_once(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         assert checkpoints.save(3, make_state(3), {"try": 1}) is True
         assert checkpoints.save(3, make_state(4), {"try": 2}) is False
-        state, meta, _ = checkpoints.restore(make_state())
+        assert checkpoints.save(4, make_state(4), {}) is True
+        assert checkpoints.save(3, make_state(4), {"try": 3}) is False
+        state, meta, _ = checkpoints.restore(make_state(), step=3)
     assert meta == {"try": 1}
     assert_same(state, make_state(3))
 
@@ -330,7 +333,24 @@ def test_a_flipped_bit_in_the_values_is_found(tmp_path):
         found, _, step = checkpoints.restore(state)
     assert step == 1
     assert_same(found, state)
-    assert "['w'] has changed since it was written" in said[0]
+    assert "2 in" in said[0]
+    assert "is broken (['w'] has changed since it was written);" in said[0]
+
+
+def test_a_broken_checkpoint_costs_the_user_one_sentence(
+    two_steps, tmp_path, monkeypatch, caplog, capfd
+):
+    copy = shutil.copytree(two_steps, tmp_path / "run")
+    for blob in array_blobs(copy, 2):
+        blob.unlink()
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    with Checkpoints(copy, keep=2) as checkpoints:
+        assert checkpoints.restore(make_state())[2] == 1
+    gc.collect()
+    assert reported == []
+    assert [record.name for record in caplog.records] == ["wgan_jax.checkpoint"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_flipped_bit_in_the_inventory_is_no_mismatch(two_steps, tmp_path):
@@ -342,7 +362,7 @@ def test_a_flipped_bit_in_the_inventory_is_no_mismatch(two_steps, tmp_path):
     (state, _, step), said = restore(copy)
     assert step == 1
     assert_same(state, make_state(1))
-    assert "its inventory has changed" in said[0]
+    assert "is broken (its inventory has changed since it was written);" in said[0]
 
 
 def test_training_goes_on_past_a_broken_checkpoint(two_steps, tmp_path):
@@ -457,9 +477,9 @@ jax.config.update("jax_num_cpu_devices", 1)
 directory, rank, port = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=rank)
 import numpy as np
-from jax.experimental.multihost_utils import sync_global_devices
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.store import Store
 mesh = Mesh(np.array(jax.devices()), ("data",), axis_types=(AxisType.Auto,))
 placing = {"split": NamedSharding(mesh, P("data")), "copied": NamedSharding(mesh, P())}
 def values(step):
@@ -473,11 +493,15 @@ with Checkpoints(directory, keep=2, warn=said.append) as checkpoints:
     for step in (1, 2):
         assert checkpoints.save(step, state(step), {"step": step})
     checkpoints.wait()
-    sync_global_devices("written")
-    if rank == 0:
-        (directory / "2" / "inventory" / "metadata").write_text("{}")
-    sync_global_devices("broken")
+    read = Store.read_arrays
+    def fail(self, step, wanted):
+        found = read(self, step, wanted)
+        if step == 2 and rank == 1:
+            raise OSError("this process alone cannot read")
+        return found
+    Store.read_arrays = fail
     found, meta, step = checkpoints.restore(state(0))
+    Store.read_arrays = read
     assert (meta, step, len(said)) == ({"step": 1}, 1, 1)
     for leaf in found.values():
         for shard in leaf.addressable_shards:

@@ -25,7 +25,9 @@ def test_2017_schedule_over_iterations_0_to_1001():
         CriticSchedule(
             n_critic=2, boosted_n_critic=7, boosted_first=10, boosted_every=10
         ),
-        CriticSchedule(n_critic=1, boosted_n_critic=4, boosted_first=1, boosted_every=3),
+        CriticSchedule(
+            n_critic=1, boosted_n_critic=4, boosted_first=1, boosted_every=3
+        ),
     ],
 )
 def test_closed_form_total_equals_the_sum(schedule):

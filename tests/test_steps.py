@@ -61,7 +61,9 @@ def test_critic_loss_has_no_gradient_in_the_generator(gan, key, images):
     state = init_state(gan, key)
 
     def loss(generator_params):
-        moved = state.replace(generator=state.generator.replace(params=generator_params))
+        moved = state.replace(
+            generator=state.generator.replace(params=generator_params)
+        )
         return critic_step(gan, moved, images[0], key)[1]["critic/loss"]
 
     grads = jax.grad(loss)(state.generator.params)
@@ -129,10 +131,14 @@ def test_metrics_are_what_their_names_say(gan, key, images):
     state = init_state(gan, key)
     after, m = critic_step(gan, state, images[0], key)
     np.testing.assert_allclose(
-        m["critic/loss"], m["critic/penalty"] - m["critic/wasserstein_estimate"], rtol=1e-5
+        m["critic/loss"],
+        m["critic/penalty"] - m["critic/wasserstein_estimate"],
+        rtol=1e-5,
     )
     moved = jax.tree.map(jnp.subtract, after.critic.params, state.critic.params)
-    np.testing.assert_allclose(m["critic/update_norm"], optax.tree.norm(moved), rtol=1e-4)
+    np.testing.assert_allclose(
+        m["critic/update_norm"], optax.tree.norm(moved), rtol=1e-4
+    )
     np.testing.assert_allclose(
         m["critic/param_norm"], optax.tree.norm(after.critic.params), rtol=1e-6
     )
@@ -251,9 +257,7 @@ def test_generator_batch_may_differ(key, images):
 def test_uint8_table_and_dequantisation(key):
     levels = jnp.array([0, 64, 127, 128, 255], jnp.uint8).reshape(1, 5, 1, 1)
     plain = normalize_images(levels, key, dequantize=False).ravel()
-    np.testing.assert_allclose(
-        plain, [-1, -0.4980392, -1 / 255, 1 / 255, 1], atol=1e-7
-    )
+    np.testing.assert_allclose(plain, [-1, -0.4980392, -1 / 255, 1 / 255, 1], atol=1e-7)
     many = jnp.full((1, 50, 40, 1), 255, jnp.uint8)
     noisy = normalize_images(many, key, dequantize=True)
     low = 255 / 128 - 1

@@ -66,6 +66,7 @@ def test_a_magnified_pixel_is_a_square():
     [
         ((64, 8, 8, 1), (8 * 65 + 1, 8 * 65 + 1, 1)),  # magnified 8 times
         ((10, 28, 28, 1), (3 * 57 + 1, 4 * 57 + 1, 1)),  # twice; 3 rows of 4
+        ((4, 24, 24, 3), (2 * 73 + 1, 2 * 73 + 1, 3)),
         ((4, 32, 48, 3), (2 * 33 + 1, 2 * 49 + 1, 3)),
         ((1, 128, 128, 3), (130, 130, 3)),
     ],
@@ -88,7 +89,7 @@ def test_a_grid_draws_grey_levels_only():
 def test_points_lie_where_they_are():
     # The real points span 4 by 4 about the origin; the margin makes that 6 by 6.
     real = np.array([[-2.0, -2.0], [2.0, 2.0]])
-    fake = np.array([[-2.0, 2.0], [100.0, 0.0]])
+    fake = np.array([[-2.0, 2.0], [1e30, 0.0]])
     picture = scatter_image(fake, real, size=60)
     assert picture.shape == (60, 60, 3)
     assert picture.dtype == np.uint8
@@ -283,8 +284,8 @@ def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(clock):
     stream = io.StringIO()
     progress = Progress(125, 100, stream=stream)
     run(progress, clock, since=100, until=125)
-    progress.close()
     lines = stream.getvalue().splitlines()
+    progress.close()
     assert lines == [
         f"Iteration {step} of 125, 0:00:{left:02} left: 1 iterations/s, 320 images/s, "
         "Wasserstein estimate 1.25, gradient norm 0.5."

@@ -127,7 +127,7 @@ def build_gan(
     """
     check_config(config)
     if image_shape is None:
-        image_shape = build_source(config).images.shape[1:]
+        image_shape = build_source(config).example_shape
     training = config.training
     generator = _options(config, "generator")
     latent_size = generator.pop("latent_size", None)

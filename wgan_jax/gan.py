@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -192,8 +192,12 @@ def _apply(
 ) -> tuple[Array, PyTree]:
     variables: dict[str, Any] = {"params": params, **model_state}
     if not (train and model_state):
-        return module.apply(variables, x, train=train), model_state
-    return module.apply(variables, x, train=True, mutable=list(model_state))
+        output = module.apply(variables, x, train=train)
+    else:
+        output, model_state = module.apply(
+            variables, x, train=True, mutable=list(model_state)
+        )
+    return cast(Array, output), model_state
 
 
 def _init(gan: Gan, key: PRNGKey) -> GanState:

@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from wgan_jax.compilation import compiler_options
+from jax.stages import Wrapped
 
+from wgan_jax.compilation import compiler_options
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.losses.objectives import wasserstein_estimate
 from wgan_jax.losses.penalties import example_norms
@@ -154,7 +155,7 @@ def train_step(
 
 def make_train_step(
     gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
-) -> Callable[[GanState, Batch | Array, PRNGKey], tuple[GanState, Metrics]]:
+) -> Wrapped:
     """``train_step`` compiled once for a mesh.
 
     Args:
@@ -177,7 +178,7 @@ def make_train_step(
 
 def make_critic_step(
     gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
-) -> Callable[[GanState, Array, PRNGKey], tuple[GanState, Metrics]]:
+) -> Wrapped:
     """``critic_step`` compiled once for a mesh.
 
     Args:
@@ -198,7 +199,7 @@ def make_critic_step(
 
 def make_generator_step(
     gan: Gan, mesh: Mesh | None = None, *, batch_size: int, donate: bool = True
-) -> Callable[[GanState, PRNGKey], tuple[GanState, Metrics]]:
+) -> Wrapped:
     """``generator_step`` compiled once for a mesh.
 
     Args:
@@ -224,7 +225,7 @@ def _default_mesh() -> Mesh:
 
 def _compiled(
     step: Callable[..., Any], mesh: Mesh, inputs: tuple[Any, ...], donate: bool
-) -> Callable[..., Any]:
+) -> Wrapped:
     whole = replicated(mesh)
     return jax.jit(
         within(mesh, step),

@@ -37,9 +37,6 @@ class Store:
             read_only: make and remove nothing.
         """
         self._directory = directory
-        self._absent = read_only and not directory.is_dir()
-        if self._absent:
-            return
         if not read_only:
             _remove_unfinished(directory)
         options = ocp.CheckpointManagerOptions(
@@ -52,7 +49,7 @@ class Store:
 
     def steps(self) -> list[int]:
         """Ascending; the one being written is among them."""
-        return [] if self._absent else sorted(self._manager.all_steps())
+        return sorted(self._manager.all_steps())
 
     def write(
         self, step: int, arrays: Mapping[str, Array], inventory: Mapping[str, Any]
@@ -119,13 +116,11 @@ class Store:
 
     def wait(self) -> None:
         """Returns when all is on disk."""
-        if not self._absent:
-            self._manager.wait_until_finished()
+        self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Lets go of the directory; a second call does nothing."""
-        if not self._absent:
-            self._manager.close()
+        self._manager.close()
 
 
 @contextlib.contextmanager

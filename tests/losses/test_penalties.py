@@ -48,7 +48,9 @@ def test_minimum_is_exactly_at_the_target(key):
     # An epsilon inside the root would move it: at norm 1 the gradient is 0.
     def penalty(size):
         critic = linear_critic(slope(size, (4, 3, 3, 2)))
-        return gradient_penalty(critic, jnp.zeros((4, 3, 3, 2)), jnp.ones((4, 3, 3, 2)), key)
+        return gradient_penalty(
+            critic, jnp.zeros((4, 3, 3, 2)), jnp.ones((4, 3, 3, 2)), key
+        )
 
     assert abs(float(jax.grad(penalty)(1.0))) < 1e-6
     np.testing.assert_allclose(jax.grad(penalty)(1.5), 1.0, rtol=1e-5)
@@ -79,7 +81,9 @@ def test_norm_is_finite_in_two_derivatives_at_and_near_zero():
         second = jax.grad(lambda x: jnp.sum(jax.grad(total)(x) * x**0))(x)
         assert bool(jnp.isfinite(first).all()), size
         assert bool(jnp.isfinite(second).all()), size
-    np.testing.assert_allclose(jax.grad(total)(jnp.full((2, 3), 1e-8)), 3**-0.5, rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.grad(total)(jnp.full((2, 3), 1e-8)), 3**-0.5, rtol=1e-5
+    )
 
 
 def test_half_precision_norms_accumulate_in_float32():

@@ -73,19 +73,30 @@ def assert_same(actual, expected):
     jax.tree.map(check, actual, expected)
 
 
-# 16 channels take the phase form of the input gradient, 3 the dilated one.
+# Channels in and out choose the forms on a CPU: few, some, many.
 CASES = [
     (k, s, *rest)
     for k in range(1, 6)
     for s in (1, 2)
-    for rest in (((6, 7), SAME, 16), ((5, 8), SKEW, 3))
-] + [(4, 1, (4, 4), NONE, 3), (5, 3, (8, 7), SAME, 16), (2, 3, (7, 7), NONE, 16)]
+    for rest in (((6, 7), SAME, 16, 9), ((5, 8), SKEW, 3, 2))
+] + [
+    (4, 1, (4, 4), NONE, 3, 2),
+    (3, 1, (6, 7), SKEW, 9, 2),
+    (4, 2, (6, 7), SAME, 9, 2),
+    (5, 3, (8, 7), SAME, 16, 2),
+    (2, 3, (7, 7), NONE, 16, 2),
+    (1, 1, (4, 5), NONE, 3, 2),
+]
 
 
-@pytest.mark.parametrize(("k", "stride", "size", "padding", "channels"), CASES)
-def test_all_derivatives_are_those_of_lax(x64, k, stride, size, padding, channels):
+@pytest.mark.parametrize(
+    ("k", "stride", "size", "padding", "channels", "features"), CASES
+)
+def test_all_derivatives_are_those_of_lax(
+    x64, k, stride, size, padding, channels, features
+):
     x, dx = (normal(seed, 2, *size, channels) for seed in (0, 1))
-    w, dw = (normal(seed, k, k, channels, 2) for seed in (2, 3))
+    w, dw = (normal(seed, k, k, channels, features) for seed in (2, 3))
 
     @jit
     def both(*args):
@@ -129,7 +140,7 @@ def test_transposed_convolution_and_its_derivatives(x64, k, channels):
 @pytest.mark.parametrize(
     ("k", "stride"), [(k, s) for k in range(1, 6) for s in (1, 2, 3) if s <= k]
 )
-def test_phases_equal_the_dilated_form(x64, k, stride):
+def test_forms_of_the_input_gradient_are_equal(x64, k, stride):
     geometries = [
         Geometry(stride, padding, size, (k, k))
         for size in ((6, 7), (5, 9))
@@ -139,16 +150,22 @@ def test_phases_equal_the_dilated_form(x64, k, stride):
     gs = [normal(0, 2, *geometry.output, 3) for geometry in geometries]
 
     @jit
-    def both(gs, w):
+    def all_three(gs, w):
         return [
             [
                 form(g, w, geometry=geometry)
                 for g, geometry in zip(gs, geometries, strict=True)
             ]
-            for form in (forms.backward_phases, forms.backward)
+            for form in (
+                forms.backward,
+                forms.backward_phases,
+                forms.backward_columns,
+            )
         ]
 
-    assert_same(*both(gs, w))
+    dilated, phases, columns = all_three(gs, w)
+    assert_same(phases, dilated)
+    assert_same(columns, dilated)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])

@@ -3,7 +3,7 @@
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -137,7 +137,7 @@ class Pipeline:
 
 def prefetch(
     pipeline: Pipeline, start: int, stop: int, *, depth: int = 2
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray]]:
     """Batches of iterations start to stop - 1, prepared ahead by one thread.
 
     An exception in the thread is raised where its batch is due. Closing the
@@ -162,7 +162,7 @@ def prefetch(
 
 def _run_ahead(
     pipeline: Pipeline, iterations: range, depth: int
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray]]:
     ahead = iter(iterations)
     pending: collections.deque[Future[dict[str, np.ndarray]]] = collections.deque()
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")

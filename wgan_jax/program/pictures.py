@@ -2,10 +2,29 @@
 
 import numpy as np
 
+from wgan_jax.binding import ConfigError
 from wgan_jax.data import Source
-from wgan_jax.writers import image_grid, scatter_image, to_uint8
+from wgan_jax.images import image_grid, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
+
+
+def check_drawable(source: Source) -> None:
+    """Refuses examples of which no picture can be made.
+
+    Args:
+        source: images or points.
+
+    Raises:
+        ConfigError: if they are neither grey nor RGB images nor points of a plane.
+    """
+    shape = source.example_shape
+    if (len(shape) == 3 and shape[2] in (1, 3)) or shape == (2,):
+        return
+    raise ConfigError(
+        f"{source.name} has examples of shape {shape}; pictures are made of images "
+        "with 1 or 3 channels and of points of a plane."
+    )
 
 
 def draw(examples: np.ndarray, source: Source) -> np.ndarray:

@@ -10,11 +10,12 @@ import ml_collections
 
 from wgan_jax.data import Source
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.images import save_png
 from wgan_jax.program.pictures import draw
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample
 from wgan_jax.types import Metrics
-from wgan_jax.writers import JsonLines, Progress, TensorBoard, save_png
+from wgan_jax.writers import JsonLines, Progress, TensorBoard
 
 
 class Diverged(Exception):
@@ -98,7 +99,9 @@ class Recorder:
         self._images += images
         if step % self._config.log.every == 0:
             now = time.perf_counter()
-            rate = {"throughput/images_per_second": self._images / (now - self._started)}
+            rate = {
+                "throughput/images_per_second": self._images / (now - self._started)
+            }
             self._started, self._images = now, 0
             self._lines.write(step, self.latest | rate)
             self._board.scalars(step, self.latest | rate)
@@ -117,9 +120,8 @@ class Recorder:
             gan: the static parts.
             state: a run's arrays.
         """
-        drawn = {"": gan.ema_decay is not None, "_live": False}
-        if gan.ema_decay is None:
-            del drawn["_live"]
+        averaged = gan.ema_decay is not None
+        drawn = {"": True, "_live": False} if averaged else {"": False}
         for suffix, use_ema in drawn.items():
             count = self._config.samples.count
             images = sample(gan, state, self._key, count, use_ema=use_ema)
@@ -129,7 +131,7 @@ class Recorder:
             path = self._workdir.samples / f"step_{step:08d}{suffix}.png"
             save_png(path, picture)
             self._board.image(step, f"samples{suffix}", picture)
-        self.event(f"iteration {step}: samples in {self._workdir.samples}")
+        self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
     def event(self, text: str) -> None:
         """One line for the person who watches."""

@@ -4,15 +4,16 @@ import jax
 import ml_collections
 import numpy as np
 
+from wgan_jax.binding import refine
 from wgan_jax.checkpoint import CheckpointError, Checkpoints
 from wgan_jax.experiment import build_gan, build_source, check_config
 from wgan_jax.gan import abstract_state
+from wgan_jax.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw
 from wgan_jax.program.train import Say
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
 from wgan_jax.sharding import make_mesh
-from wgan_jax.writers import save_png, to_uint8
 
 
 def sample(
@@ -43,9 +44,12 @@ def sample(
     if not workdir.checkpoints.is_dir():
         raise CheckpointError(missing)
     source = build_source(config)
-    gan = build_gan(config, source.images.shape[1:])
-    with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
-        restored = checkpoints.restore(abstract_state(gan, make_mesh()))
+    gan = build_gan(config, source.example_shape)
+    target = refine(abstract_state, gan, make_mesh())
+    with Checkpoints(
+        workdir.checkpoints, keep=config.checkpoint.keep, read_only=True, warn=say
+    ) as checkpoints:
+        restored = checkpoints.restore(target)
     if restored is None:
         raise CheckpointError(missing)
     state, _, step = restored

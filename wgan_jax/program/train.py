@@ -9,6 +9,7 @@ import jax
 import ml_collections
 from jax.sharding import Mesh
 
+from wgan_jax.binding import refine
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.data import Pipeline, Source, prefetch
 from wgan_jax.experiment import (
@@ -20,6 +21,7 @@ from wgan_jax.experiment import (
 )
 from wgan_jax.gan import Gan, GanState, abstract_state, init_state
 from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.pictures import check_drawable
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sharding import (
@@ -69,10 +71,12 @@ def train(
     check_config(config)
     workdir.check(config)
     experiment = _prepare(config, say=say)
-    target = abstract_state(experiment.gan, experiment.mesh)
+    target = refine(abstract_state, experiment.gan, experiment.mesh)
     if jax.process_index() == 0:
         workdir.claim(config, command=command)
-    with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
+    with Checkpoints(
+        workdir.checkpoints, keep=config.checkpoint.keep, warn=say
+    ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
         if start >= config.training.iterations:
             say(
@@ -87,11 +91,13 @@ def train(
             Interruption() as interruption,
             Recorder(workdir, config, experiment.source, start=start) as recorder,
         ):
-            done = _loop(experiment, state, start, steps, recorder, checkpoints, interruption)
+            done = _loop(
+                experiment, state, start, steps, recorder, checkpoints, interruption
+            )
     if interruption.signal is not None:
         say(
-            f"Stopped by {interruption.signal.name} at iteration {done}; the checkpoint "
-            f"is saved, and the same command goes on from there:\n  {command}"
+            f"Stopped by {interruption.signal.name} at iteration {done}, checkpoint "
+            f"saved; the same command goes on from there:\n  {command}"
         )
         return interruption.exit_code
     say(
@@ -108,7 +114,8 @@ def _prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
     """All objects, with every mistake found before anything is written."""
     mesh = make_mesh()
     training = config.training
-    check_divisible(
+    refine(
+        check_divisible,
         mesh,
         **{
             f"config.training.{name}": training[name]
@@ -119,11 +126,12 @@ def _prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
     build_schedule(config)
     say(f"Loading the data set {config.dataset.name}.")
     source = build_source(config)
+    check_drawable(source)
     return Experiment(
         config=config,
         mesh=mesh,
         source=source,
-        gan=build_gan(config, source.images.shape[1:]),
+        gan=build_gan(config, source.example_shape),
         pipeline=build_pipeline(
             config,
             source,

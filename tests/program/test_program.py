@@ -1,0 +1,261 @@
+"""The program as its user meets it: a process, its files, its exit code."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import digits_wgan_gp
+from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.experiment import build_gan
+from wgan_jax.gan import abstract_state
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "--config.generator.width=8",
+    "--config.critic.width=8",
+    "--config.training.batch_size=16",
+    "--config.samples.count=4",
+    "--config.log.every=1",
+]
+
+
+def command(workdir, *flags, config="configs/digits_wgan_gp.py"):
+    named = [f"--config={config}", f"--workdir={workdir}"]
+    return [sys.executable, "launch.py", *named, *flags]
+
+
+def launch(workdir, *flags, config="configs/digits_wgan_gp.py", env=None):
+    return subprocess.run(
+        command(workdir, *flags, config=config),
+        cwd=ROOT,
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def iterations(n, every=1000):
+    return [
+        f"--config.training.iterations={n}",
+        f"--config.checkpoint.every={every}",
+        f"--config.samples.every={every}",
+    ]
+
+
+def metrics(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [
+        {k: v for k, v in json.loads(line).items() if not k.startswith("throughput")}
+        for line in lines
+    ]
+
+
+def state_of(workdir, step):
+    config = digits_wgan_gp.get_config()
+    config.generator.width = config.critic.width = 8
+    target = abstract_state(build_gan(config))
+    with Checkpoints(workdir / "checkpoints", keep=2, read_only=True) as checkpoints:
+        state, _, found = checkpoints.restore(target, step=step)
+    assert found == step
+    return state
+
+
+def wait_for(path, process, seconds=200):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the run ended before its checkpoint"
+        assert time.monotonic() < end, f"no {path} after {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """40 iterations in one go."""
+    workdir = tmp_path_factory.mktemp("runs") / "unbroken"
+    done = launch(workdir, *SMALL, *iterations(40, every=20))
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_a_run_leaves_what_it_promises(unbroken):
+    workdir, done = unbroken
+    assert "Done: iteration 40, Wasserstein estimate" in done.stdout
+    last = workdir / "samples" / "step_00000040.png"
+    assert str(last) in done.stdout
+    assert np.asarray(Image.open(last)).shape == (131, 131)
+    for name in ("step_00000020.png", "step_00000020_live.png"):
+        assert (workdir / "samples" / name).exists()
+    lines = metrics(workdir)
+    assert [line["step"] for line in lines] == list(range(1, 41))
+    assert all(np.isfinite(v) for line in lines for v in line.values())
+    record = json.loads((workdir / "config.json").read_text())
+    assert record["config"]["training"]["iterations"] == 40
+    assert record["packages"]["jax"] == jax.__version__
+    assert record["devices"]["count"] == 1
+    assert "launch.py" in record["command"]
+    assert list((workdir / "tensorboard").glob("events*"))
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["20", "40"]
+
+
+def test_kill_and_resume_repeat_the_unbroken_run_bit_for_bit(unbroken, tmp_path):
+    workdir = tmp_path / "killed"
+    argv = command(workdir, *SMALL, *iterations(100_000, every=20))
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
+    wait_for(workdir / "checkpoints" / "20", process)
+    process.kill()
+    process.communicate()
+    assert (workdir / "metrics.jsonl").exists()
+    with (workdir / "metrics.jsonl").open("a") as lines:
+        lines.write('{"step": 9999, "torn')
+    # Later ones there may be by now; the run shall go on from 20.
+    for folder in (workdir / "checkpoints").iterdir():
+        if folder.name != "20":
+            shutil.rmtree(folder)
+    done = launch(workdir, *SMALL, *iterations(40, every=20))
+    assert done.returncode == 0, done.stderr
+    assert "Going on from iteration 20" in done.stdout
+    assert metrics(workdir) == metrics(unbroken[0])
+    one, two = (state_of(path, 40) for path in (unbroken[0], workdir))
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pictures = [
+        path / "samples" / "step_00000040.png" for path in (unbroken[0], workdir)
+    ]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+    workdir = tmp_path / "stopped"
+    argv = command(workdir, *SMALL, *iterations(100_000))
+    process = subprocess.Popen(
+        argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    while not (workdir / "metrics.jsonl").exists() or not metrics(workdir):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    done = metrics(workdir)[-1]["step"]
+    assert f"Stopped by {number.name} at iteration {done}, checkpoint saved" in text
+    assert "launch.py --config=configs/digits_wgan_gp.py" in text.splitlines()[-1]
+    assert (workdir / "checkpoints" / str(done)).is_dir()
+    again = launch(workdir, *SMALL, *iterations(done))
+    assert again.returncode == 0
+    assert f"Iteration {done} is reached already" in again.stdout
+
+
+def test_sampling_writes_a_picture_and_an_array(unbroken):
+    workdir, _ = unbroken
+    found = []
+    for count in (4, 6):
+        flags = [*SMALL, "--mode=sample", f"--config.samples.count={count}"]
+        done = launch(workdir, *flags)
+        assert done.returncode == 0, done.stderr
+        with np.load(workdir / "samples" / "sample_00000040_seed0.npz") as arrays:
+            found.append(arrays["images"])
+            assert int(arrays["step"]) == 40
+    assert found[0].dtype == np.uint8
+    assert found[0].shape == (4, 8, 8, 1)
+    np.testing.assert_array_equal(found[0], found[1][:4])
+    assert (workdir / "samples" / "sample_00000040_seed0.png").exists()
+
+
+def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
+    workdir = tmp_path / "broken"
+    shutil.copytree(unbroken[0], workdir)
+    (workdir / "checkpoints" / "40" / "inventory" / "metadata").write_text("{")
+    done = launch(workdir, *SMALL, *iterations(40))
+    assert done.returncode == 0, done.stderr
+    assert "checkpoint 40" in done.stdout
+    assert "Going on from iteration 20" in done.stdout
+    assert metrics(workdir) == metrics(unbroken[0])
+
+
+EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+MISTAKES = [
+    (["--mode=trian"], "<train|sample>", {}),
+    (["--config.training.iteration=5"], "config.training.iteration is not", {}),
+    (["--config.trainin.iterations=5"], "config.trainin is not", {}),
+    (["--config.training.iterations=many"], "invalid literal for int", {}),
+    (["--cnofig.x=1"], "cnofig.x", {}),
+    (["--config.objective=wassertsein"], "choices: wasserstein", {}),
+    (["--config.dataset.name=digit"], "digits", {}),
+    (["--config.dataset.split=validation"], "validation", {}),
+    (["--config.generator.name=vgg"], "choices: dcgan, dcgan_gp, mlp, resnet", {}),
+    (["--config.dataset.name=gaussians8"], "(2,)", {}),
+    (["--config.training.batch_size=20"], "does not divide among 8 devices", EIGHT),
+    (["--config.training.batch_size=2000"], "1500", {}),
+    (["extra"], "'extra' is no flag", {}),
+    (["--mode=sample"], "has no checkpoint to sample from", {}),
+]
+
+
+@pytest.mark.parametrize(("flags", "message", "env"), MISTAKES)
+def test_a_mistake_is_one_sentence_code_2_and_nothing_written(
+    tmp_path, flags, message, env
+):
+    workdir = tmp_path / "none"
+    done = launch(workdir, *flags, env=env)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not workdir.exists()
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    done = launch(tmp_path / "none", config="configs/digits.py")
+    assert done.returncode == 2
+    assert "configs/digits.py does not exist; choices: configs/cifar10" in done.stderr
+
+
+def test_a_workdir_of_another_config_is_refused_and_kept(unbroken):
+    workdir, _ = unbroken
+    before = {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+    changed = ["--config.penalty.weight=3.0", "--config.seed=4"]
+    done = launch(workdir, *SMALL, *iterations(80), *changed)
+    assert done.returncode == 2
+    assert "penalty.weight: 10.0 -> 3.0" in done.stderr
+    assert "seed: 0 -> 4" in done.stderr
+    assert "iterations" not in done.stderr
+    assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+
+
+def test_a_run_that_diverges_stops_and_says_what_is_not_finite(tmp_path):
+    workdir = tmp_path / "diverged"
+    rate = "--config.optimizer.critic.learning_rate=1e30"
+    done = launch(workdir, *SMALL, *iterations(50), rate)
+    assert done.returncode == 1
+    assert "not finite" in done.stderr
+    assert "critic/" in done.stderr
+    assert not list((workdir / "checkpoints").iterdir())
+
+
+def test_no_network_and_no_data_names_the_three_ways_on(tmp_path):
+    closed = "http://127.0.0.1:9"
+    env = {"https_proxy": closed, "http_proxy": closed, "HOME": str(tmp_path)}
+    began = time.monotonic()
+    done = launch(
+        tmp_path / "run",
+        f"--config.dataset.data_dir={tmp_path / 'data'}",
+        config="configs/cifar10_wgan_gp.py",
+        env=env,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    for word in ("cifar10", str(tmp_path / "data"), "data_dir", "digits_wgan_gp.py"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 60  # the promise is 30 s beside the imports
