@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wgan_jax.networks import conv as closed
 from wgan_jax.networks import forms
 from wgan_jax.networks.conv import (
     conv,
@@ -217,6 +218,25 @@ def test_vmap_over_images_kernels_and_both(x64, axes):
         return jax.vmap(outputs, axes)(x, w), stacked
 
     assert_same(*both(x, w))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("primitive", ["FORWARD", "BACKWARD", "KERNEL"])
+def test_vmap_of_each_map_over_one_argument(x64, primitive, which):
+    geometry = Geometry(2, SAME, (6, 6), (4, 4))
+    x, w, g = normal(0, 2, 6, 6, 5), normal(1, 4, 4, 5, 3), normal(2, 2, 3, 3, 3)
+    a, b = {"FORWARD": (x, w), "BACKWARD": (g, w), "KERNEL": (x, g)}[primitive]
+    f = partial(getattr(closed, primitive).bind, geometry=geometry)
+    if which == 1:
+        a, b, f = b, a, lambda b, a, f=f: f(a, b)
+    many = jnp.stack([a, -2 * a, jnp.flip(a)], axis=2)
+
+    @jit
+    def both(many, b):
+        apart = jnp.stack([f(many[:, :, i], b) for i in range(3)])
+        return jax.vmap(f, (2, None))(many, b), apart
+
+    assert_same(*both(many, b))
 
 
 def test_gradient_of_vmap_over_both(x64):

@@ -1,0 +1,93 @@
+"""What the program costs beside its compiled step: images/s of both, in one process.
+
+    python benchmarks/overhead.py --config=configs/digits_wgan_gp.py --iterations=400
+
+Each round runs the bare compiled step on one batch that stays on the device, then
+``launch.py``'s training on the same devices, resumed from its last checkpoint, with
+data, metrics, TensorBoard, samples and checkpoints at the config's own intervals.
+The program's figure is that of its log lines after the first; compiling, restoring
+and the final checkpoint are not in it, periodic ones are. The last line is the median
+of the rounds' ratios. Overrides such as --config.generator.width=32 are understood.
+"""
+
+import contextlib
+import io
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from wgan_jax import init_state, make_mesh, make_train_step, put_batches
+from wgan_jax.experiment import build_gan, build_pipeline, build_source
+from wgan_jax.program.command_line import parse
+from wgan_jax.program.train import train
+from wgan_jax.program.workdir import Workdir
+
+config_flags.DEFINE_config_file("config", None, "the experiment's file")
+ITERATIONS = flags.DEFINE_integer("iterations", 400, "per round and side")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "alternations")
+
+
+def bare_rate(step, state, batch, key, images):
+    """Images/s of the compiled step alone; two iterations in flight, as the loop."""
+    waiting = None
+    began = time.perf_counter()
+    for _ in range(ITERATIONS.value):
+        state, metrics = step(state, batch, key)
+        if waiting is not None:
+            jax.device_get(waiting)
+        waiting = metrics
+    jax.device_get(waiting)
+    return state, images * ITERATIONS.value / (time.perf_counter() - began)
+
+
+def program_rate(config, workdir):
+    """Images/s of the program over its log lines but the first."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        train(config, workdir, command="benchmark", say=lambda line: None)
+    lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
+    start = config.training.iterations - ITERATIONS.value
+    rates = [
+        line["throughput/images_per_second"]
+        for line in lines
+        if line["step"] > start + config.log.every
+    ]
+    return len(rates) / sum(1 / rate for rate in rates)
+
+
+def main(argv):
+    """Prints a line a round, and the median ratio."""
+    config, _ = parse(flags.FLAGS, argv)
+    source, mesh = build_source(config), make_mesh()
+    gan = build_gan(config, source.example_shape)
+    key = jax.random.key(config.seed)
+    state = init_state(gan, key, mesh)
+    batch = put_batches(mesh, build_pipeline(config, source).batch(10**6))
+    images = batch["image"].shape[0] * config.training.batch_size
+    step = make_train_step(gan, mesh)
+    state, _ = step(state, batch, key)
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder, config.unlocked():
+        for n in range(ROUNDS.value):
+            config.training.iterations = (n + 1) * ITERATIONS.value
+            state, bare = bare_rate(step, state, batch, key, images)
+            program = program_rate(config, Workdir(folder))
+            ratios.append(program / bare)
+            print(
+                f"round {n + 1}: bare step {bare:.0f} images/s, program "
+                f"{program:.0f}, ratio {ratios[-1]:.3f}",
+                flush=True,
+            )
+    print(f"median ratio {statistics.median(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

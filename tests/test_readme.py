@@ -1,0 +1,38 @@
+"""The README's snippets run as they stand, and its commands are what CI runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.splitlines()[-1][:40])
+def test_snippet_runs(snippet):
+    scope = {"__name__": "snippet"}
+    exec(compile(snippet, "README.md", "exec"), scope)
+    metrics = scope["metrics"]
+    assert all(bool(abs(value) < 1e6) for value in metrics.values())
+
+
+def test_there_are_the_snippets_that_are_promised():
+    assert len(SNIPPETS) == 4
+
+
+def test_ci_runs_the_commands_of_the_first_screen():
+    install, test = re.search(
+        r"^(pip install -e '\.\[test\]') && (python -m pytest)$", TEXT, re.MULTILINE
+    ).groups()
+    script = (ROOT / ".ci/run").read_text()
+    assert install.replace("install", "install --quiet") in script
+    assert test in script
+
+
+def test_configs_and_pictures_that_it_names_exist():
+    for path in re.findall(r"\]\((docs/[^)]+)\)", TEXT):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE):
+        assert (ROOT / f"configs/{name}.py").exists(), name
