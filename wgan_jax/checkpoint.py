@@ -5,7 +5,6 @@ beside it. ``store.py`` writes and reads; whether what comes back is what was
 written, and what to do if not, is decided here.
 """
 
-import gc
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
 from wgan_jax.inventory import crc32, first_difference, flatten, is_whole, seal
-from wgan_jax.store import Store, muted_failures
+from wgan_jax.store import Store, collect_dropped_reads, muted_failures
 from wgan_jax.types import Array, PyTree
 
 StateT = TypeVar("StateT")
@@ -280,7 +279,7 @@ def _on_all_processes(read: Callable[[], T]) -> T:
         except Exception as error:  # see Store
             reason = _reason(error)
         if reason:
-            gc.collect()
+            collect_dropped_reads()
     if not np.all(multihost_utils.process_allgather(np.asarray(not reason))):
         raise _Broken(reason or "another process could not read it")
     return value  # type: ignore[return-value]

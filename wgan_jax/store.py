@@ -1,9 +1,11 @@
 """Orbax as a shelf of numbered folders, each of named arrays and one JSON file."""
 
 import contextlib
+import gc
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from jax.experimental import multihost_utils
 from wgan_jax.types import Array
 
 _ARRAYS, _INVENTORY = "state", "inventory"
+_DROPPED_SECONDS = 0.1  # one file's read is long over by then
 
 
 class Store:
@@ -128,7 +131,8 @@ def muted_failures() -> Iterator[None]:
     """Keeps what a failed read leaves behind off the user's screen.
 
     Beside a read that failed Orbax drops all others unfinished, and Python
-    would report each on a page of its own once it is collected: collect inside.
+    would report each on a page of its own once it is collected: call
+    ``collect_dropped_reads`` inside, after the failure is handled.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     asyncio_log = logging.getLogger("asyncio")
@@ -137,6 +141,12 @@ def muted_failures() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, asyncio_log.disabled = hook, disabled
+
+
+def collect_dropped_reads() -> None:
+    """Waits a moment for reads that nobody awaits, and frees them."""
+    time.sleep(_DROPPED_SECONDS)
+    gc.collect()
 
 
 def _remove_unfinished(directory: Path) -> None:

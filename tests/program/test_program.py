@@ -93,7 +93,7 @@ def test_a_run_leaves_what_it_promises(unbroken):
     assert "Done: iteration 40, Wasserstein estimate" in done.stdout
     last = workdir / "samples" / "step_00000040.png"
     assert str(last) in done.stdout
-    assert np.asarray(Image.open(last)).shape == (131, 131)
+    assert np.asarray(Image.open(last)).shape == (140, 140)
     for name in ("step_00000020.png", "step_00000020_live.png"):
         assert (workdir / "samples" / name).exists()
     lines = metrics(workdir)

@@ -39,5 +39,5 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
         images.
     """
     if examples.ndim == 4:
-        return image_grid(to_uint8(examples[:GRID_LIMIT]))
+        return image_grid(to_uint8(examples[:GRID_LIMIT]), padding=4)
     return scatter_image(examples, source.images[: len(examples)])
