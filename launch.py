@@ -31,7 +31,10 @@ WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder [runs/<config>]
 
 
 def main(argv: list[str]) -> int:
-    """Runs one mode; returns 0, 2 for a user's mistake, 1 for a failed run."""
+    """Runs one mode; returns 0, 2 after a user's mistake, 1 after a failed run."""
+    if "--help" in argv:
+        print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
+        return 0
     try:
         config, path = parse(flags.FLAGS, argv)
         workdir = Workdir(WORKDIR.value or Path("runs", path.stem))
@@ -44,6 +47,9 @@ def main(argv: list[str]) -> int:
     except Diverged as error:
         print(f"launch.py: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("launch.py: interrupted, nothing was saved by this.", file=sys.stderr)
+        return 130
 
 
 def _say(line: str) -> None:

@@ -9,7 +9,9 @@ Paper:   Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875;
          as the paper has it (--config.constraint.before_update=True for the code's
          order).
 Command: python launch.py --config=configs/cifar10_wgan.py
-Cost:    COST_LINE
+Cost:    generator 1,068,928 and critic 663,296 parameters. About 1.3 CPU
+         seconds for an iteration of 5 critic updates, 20 times that for a boosted
+         one: the first 25 take some minutes on a laptop.
 Expect:  a small, slowly falling Wasserstein estimate (its scale is that of the
          clipped critic, not of the images), and blurred but coloured scenes
          after some thousand iterations: clipping learns much slower than a

@@ -5,7 +5,8 @@ Paper:   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs",
          kernels, no norm in the critic, no learning-rate decay.
 Command: python launch.py --config=configs/cifar10_wgan_gp.py
          Without the data set and without network, --config.dataset.data_dir=DIR.
-Cost:    generator 5,179,907 and critic 4,114,689 parameters. COST_LINE
+Cost:    generator 5,179,907 and critic 4,114,689 parameters. About 11 CPU
+         seconds an iteration (two x86 cores: 5 s); 3 with both widths at 64.
 Expect:  the Wasserstein estimate rises for a few hundred iterations, then falls
          slowly for the rest of the run; colours come after some hundred
          iterations, shapes after a few thousand. The authors' code notes that

@@ -2,7 +2,8 @@
 
 Paper:   Gulrajani et al. 2017, arXiv:1704.00028, on a small convolutional pair.
 Command: python launch.py --config=configs/digits_wgan_gp.py
-Cost:    COST_LINE
+Cost:    generator 149,761 and critic 10,753 parameters. About 0.04 CPU seconds
+         an iteration: one to two minutes on two cores, compiling included.
 Expect:  recognisable digits in the last picture of runs/digits_wgan_gp/samples.
 """
 

@@ -5,7 +5,8 @@ Paper:   Gulrajani et al. 2017, arXiv:1704.00028; settings of the authors'
          [0, 1].
 Command: python launch.py --config=configs/fashion_mnist_wgan_gp.py
          (--config.dataset.name=mnist for digits)
-Cost:    generator 1,554,177 and critic 1,030,145 parameters. COST_LINE
+Cost:    generator 1,554,177 and critic 1,030,145 parameters. About 1.8 CPU
+         seconds an iteration.
 Expect:  garments of all ten kinds after one to two thousand iterations.
 """
 

@@ -234,6 +234,29 @@ def test_a_workdir_of_another_config_is_refused_and_kept(unbroken):
     assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
 
 
+def test_a_workdir_of_other_examples_is_refused(unbroken, tmp_path):
+    workdir = tmp_path / "other"
+    shutil.copytree(unbroken[0], workdir)
+    record = json.loads((workdir / "config.json").read_text())
+    assert record["data"]["count"] == 1500
+    record["data"]["sha256"] = "0" * 64
+    (workdir / "config.json").write_text(json.dumps(record))
+    done = launch(workdir, *SMALL, *iterations(80))
+    assert done.returncode == 2
+    assert "was written from other examples" in done.stderr
+    (workdir / "config.json").write_text("{")
+    done = launch(workdir, *SMALL, *iterations(80))
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
+
+
+def test_help_says_what_there_is():
+    done = launch("none", "--help")
+    assert done.returncode == 0
+    assert "python launch.py --config=configs/digits_wgan_gp.py" in done.stdout
+    assert "--workdir" in done.stdout
+
+
 def test_a_run_that_diverges_stops_and_says_what_is_not_finite(tmp_path):
     workdir = tmp_path / "diverged"
     rate = "--config.optimizer.critic.learning_rate=1e30"

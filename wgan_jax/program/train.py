@@ -72,8 +72,10 @@ def train(
     workdir.check(config)
     experiment = _prepare(config, say=say)
     target = refine(abstract_state, experiment.gan, experiment.mesh)
+    data = experiment.source.record()
+    workdir.check_data(data)
     if jax.process_index() == 0:
-        workdir.claim(config, command=command)
+        workdir.claim(config, data=data, command=command)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=say
     ) as checkpoints:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,7 @@ class Workdir:
                     "what wrote them; choose another --workdir."
                 )
             return
-        try:
-            old = json.loads(self.config.read_text())["config"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkdirError(
-                f"{self.config} cannot be read ({error}), so nothing says what wrote "
-                "this folder; choose another --workdir."
-            ) from error
-        changed = differences(old, _plain(config))
+        changed = differences(self._record("config"), _plain(config))
         if changed:
             raise WorkdirError(
                 f"{self.path} was written by another config; it differs in\n  "
@@ -87,16 +81,40 @@ class Workdir:
                 + "\nUse that config, or another --workdir."
             )
 
-    def claim(self, config: ml_collections.ConfigDict, *, command: str) -> None:
+    def check_data(self, data: Mapping[str, Any]) -> None:
+        """Refuses a folder that was written from other examples.
+
+        Args:
+            data: what the source about to be used says of itself.
+
+        Raises:
+            WorkdirError: if the examples or their order differ.
+        """
+        if self.config.exists() and self._record("data")["sha256"] != data["sha256"]:
+            raise WorkdirError(
+                f"{self.path} was written from other examples than those of "
+                f"{data['name']!r} now (their sha256 differs); use those, or "
+                "another --workdir."
+            )
+
+    def claim(
+        self,
+        config: ml_collections.ConfigDict,
+        *,
+        data: Mapping[str, Any],
+        command: str,
+    ) -> None:
         """Makes the folder and writes ``config.json``, whole or not at all.
 
         Args:
             config: the one about to run.
+            data: what its source says of itself.
             command: as the user typed it.
         """
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
             "config": _plain(config),
+            "data": dict(data),
             "command": command,
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
@@ -110,6 +128,16 @@ class Workdir:
         fresh = self.config.with_suffix(".json.tmp")
         fresh.write_text(json.dumps(record, indent=2) + "\n")
         fresh.replace(self.config)
+
+    def _record(self, part: str) -> dict[str, Any]:
+        try:
+            record = json.loads(self.config.read_text())[part]
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkdirError(
+                f"{self.config} cannot be read ({error!r}), so nothing says what wrote "
+                "this folder; choose another --workdir."
+            ) from error
+        return record
 
 
 def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
