@@ -1,6 +1,6 @@
 """Draws the curves of a run's ``metrics.jsonl`` (needs ``pip install matplotlib``).
 
-    python docs/plot_curves.py runs/cifar10_wgan_gp docs/cifar10_wgan_gp_curves.png
+python docs/plot_curves.py runs/cifar10_wgan_gp docs/cifar10_wgan_gp_curves.png
 """
 
 import json

@@ -1,7 +1,7 @@
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_gan
+from tiny import tiny_gan
 
 from wgan_jax.gan import init_state
 from wgan_jax.sampling import latents, sample

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import TinyCritic, tiny_gan
+from tiny import TinyCritic, tiny_gan
 
 from wgan_jax.gan import abstract_state, init_state
 from wgan_jax.losses import clip_weights, gradient_norms, gradient_penalty
