@@ -25,10 +25,11 @@ import optax
 from flax import linen as nn
 
 from wgan_jax.compilation import compiler_options
-from wgan_jax.gan import Gan, init_state
+from wgan_jax.gan import Gan
+from wgan_jax.initialization import init_state
 from wgan_jax.losses import OBJECTIVES, gradient_penalty
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.steps import (
+from wgan_jax.compiled import (
     critic_step,
     make_critic_step,
     make_generator_step,

@@ -1,9 +1,11 @@
 """Configs to objects: every shipped config builds, every mistake is a sentence."""
 
 import importlib
+import re
 from pathlib import Path
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 
@@ -13,10 +15,10 @@ from wgan_jax.experiment import (
     build_pipeline,
     build_schedule,
     build_source,
-    check_config,
-    differences,
 )
-from wgan_jax.gan import abstract_state
+from wgan_jax.initialization import abstract_state
+from wgan_jax.schema import check_config, differences
+from wgan_jax.sweep import build_replicas
 
 CONFIGS = sorted(p.stem for p in (Path(__file__).parents[1] / "configs").glob("*_*.py"))
 SHAPES = {
@@ -24,6 +26,8 @@ SHAPES = {
     "fashion_mnist": (28, 28, 1),
     "digits": (8, 8, 1),
     "gaussians8": (2,),
+    "gaussians25": (2,),
+    "swiss_roll": (2,),
 }
 
 
@@ -35,8 +39,17 @@ def count(params):
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-# Published counts; generator, then critic.
+# Published counts, or derived in tests/networks; generator, then critic.
 COUNTS = {
+    "cifar10_ct_gan": (1_204_483, 1_053_825),
+    "cifar10_r3gan_small": (527_136, 521_088),
+    "cifar10_sngan": (4_276_739, 1_053_824),
+    "cifar10_sngan_projection": (4_304_387, 1_055_104),
+    "cifar10_wgan_2017": (3_576_704, 2_765_568),
+    "cifar10_wgan_cnn": (3_584_003, 5_860_865),
+    "cifar10_wgan_gp_resnet64": (8_540_483, 7_491_841),
+    "cifar10_wgan_gp_resnet_acgan": (1_218_307, 1_055_115),
+    "cifar10_wgan_gp_resnet_wide": (4_276_739, 1_053_825),
     "cifar10_wgan_gp": (5_179_907, 4_114_689),
     "cifar10_wgan_gp_resnet": (1_204_483, 1_053_825),
     "fashion_mnist_wgan_gp": (1_554_177, 1_030_145),
@@ -48,11 +61,17 @@ COUNTS = {
 def test_every_config_describes_a_gan(name):
     config = config_of(name)
     check_config(config)
-    gan = build_gan(config, SHAPES[config.dataset.name])
+    side = config.dataset.get("resize")
+    shape = (side, side, 3) if side else SHAPES[config.dataset.name]
+    gan = build_gan(config, shape, classes=10)
     state = abstract_state(gan)
+    counts = (count(state.generator.params), count(state.critic.params))
     if name in COUNTS:
-        counts = (count(state.generator.params), count(state.critic.params))
         assert counts == COUNTS[name]
+    # What its docstring says of the size is so.
+    text = importlib.import_module(f"configs.{name}").__doc__
+    for value in re.findall(r"(?:generator|and critic) ([\d,]{3,})", text):
+        assert int(value.replace(",", "")) in counts, value
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -86,6 +105,9 @@ def test_resnet_learning_rate_falls_to_zero_over_the_run():
     assert gan.dequantize
 
 
+GAUSSIAN = {"name": "swiss_roll", "split": "train", "size": 100}
+
+
 def change(config, path, value):
     with config.unlocked():
         *groups, field = path.split(".")
@@ -96,15 +118,15 @@ def change(config, path, value):
 
 
 MISTAKES = [
-    ("objective", "wassertsein", "choices: wasserstein"),
-    ("generator.name", "dcgn", "choices: dcgan, dcgan_gp, mlp, resnet"),
-    ("critic.name", "dcgn", "choices: dcgan, dcgan_gp, mlp, resnet"),
-    ("penalty.name", "gp", "choices: gradient_penalty"),
+    ("objective", "wassertsein", "choices: hinge, least_squares"),
+    ("generator.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
+    ("critic.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
+    ("penalty.name", "gp", "choices: consistency, divergence"),
     ("optimizer.critic.name", "adamm", "choices: adam, rmsprop"),
     ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
     ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
     ("penalty.weight", 0.0, "penalty.weight is 0.0"),
-    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: width"),
+    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: batch_norm, head"),
     ("generator.conv_transpose", "x", "not read by 'dcgan_gp'"),
     ("generator.latent_size", 0, "latent_size is 0"),
     ("training.n_critics", 5, "choices: batch_size"),
@@ -112,10 +134,86 @@ MISTAKES = [
     ("training.boosted_n_critic", 100, "go together"),
     ("training.ema_decay", 1.0, "ema_decay is 1.0"),
     ("training.iterations", 0, "whole number above 0"),
-    ("training.learning_rate_schedule", "cosine", "choices: constant, linear_decay"),
+    ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
     ("penalti", {}, "config.penalti is not a known field; choices: "),
     ("dataset.name", "cifar", "cifar10"),
+    ("penalty.every", 0, "every is 0"),
+    ("penalty.final_weight", -1.0, "penalty.final_weight is -1.0"),
+    ("penalties", {"a": {"name": "r3", "weight": 1.0}}, "config.penalties.a.name 'r3'"),
+    ("penalties", {"a": {"name": "r1"}}, "config.penalties.a.weight is None"),
+    ("regularizer", {"name": "path", "weight": 1.0}, "choices: path_length"),
+    (
+        "regularizer",
+        {"name": "path_length", "weight": 2.0, "decay": 2.0},
+        "decay is 2.0",
+    ),
+    ("augmentation", {"policy": "color,noise"}, "color, translation, cutout"),
+    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is not"),
+    ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
+    ("training.microbatches", 0, "whole number above 0"),
+    ("training.replicas", 0, "whole number above 0"),
+    ("training.learning_rate_final", 0.5, "schedule 'cosine' and no other"),
+    ("training.schedule_iterations", 5, "no schedule reads"),
 ]
+
+
+def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
+    config = config_of("digits_conditional")
+    change(config, "dataset", ml_collections.ConfigDict(GAUSSIAN | {"labels": True}))
+    with pytest.raises(ConfigError, match="'swiss_roll' has no labels"):
+        build_gan(config)
+    config = config_of("digits_conditional")
+    change(config, "generator.name", "mlp")
+    change(config, "generator.width", 8)
+    with pytest.raises(ConfigError, match="'mlp' has no classes"):
+        build_gan(config)
+
+
+def swept(field, *values, **training):
+    config = config_of("gaussians_wgan_gp")
+    config.generator.width = config.critic.width = 8
+    with config.unlocked():
+        config.sweep = ml_collections.ConfigDict({"field": field, "values": values})
+        config.training.update(training)
+    return config
+
+
+def test_sweeps_and_seeds_make_replicas():
+    build, settings, seeds = build_replicas(
+        swept("penalty.weight", 0.1, 1.0, replicas=2), (2,)
+    )
+    np.testing.assert_allclose(settings, [0.1, 0.1, 1.0, 1.0])
+    assert seeds == [0, 1, 0, 1]
+    assert build(0.1).penalties[0].weight == pytest.approx(0.1)
+    build, settings, seeds = build_replicas(config_of("gaussians_wgan_gp"), (2,))
+    assert (settings.tolist(), seeds) == ([0.0], [0])
+    assert build(0.0) is build(0.0)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["penalty.weight", "penalty.target", "optimizer.critic.learning_rate"],
+)
+def test_what_can_be_swept(field):
+    _, settings, _ = build_replicas(swept(field, 0.5, 2.0), (2,))
+    assert settings.tolist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (swept("critic.width", 8.0), "holds a decimal number"),
+        (swept("penalty.wait", 1.0), "holds a decimal number"),
+        (swept("penalty", 1.0), "holds a decimal number"),
+        (swept("penalty.weight"), "a tuple of numbers"),
+        (swept("penalty.weight", -1.0), "penalty.weight is -1.0"),
+        (swept("penalty.weight", "a"), "penalty.weight is a"),
+        (swept("training.ema_decay", 0.9), "shapes the program"),
+    ],
+)
+def test_what_cannot_be_swept_is_a_sentence(config, message):
+    with pytest.raises(ConfigError, match=message):
+        build_replicas(config, (2,))
 
 
 @pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
@@ -140,6 +238,21 @@ def test_missing_fields_are_named():
         del config.optimizer.generator.learning_rate
     with pytest.raises(ConfigError, match="learning_rate is missing"):
         build_gan(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("critic.head", "projection", "classes"),
+        ("critic.parametrization", "spectra", "plain, spectral, weight_norm"),
+        ("critic.batch_norm", True, "batch norm mixes"),
+    ],
+)
+def test_a_mistake_in_a_network_is_found_by_its_shapes(field, value, message):
+    config = config_of("fashion_mnist_wgan_gp")
+    change(config, field, value)
+    with pytest.raises(ValueError, match=message):
+        abstract_state(build_gan(config, (28, 28, 1)))
 
 
 def test_an_image_size_that_the_network_cannot_make_is_refused():

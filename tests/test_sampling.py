@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tiny import tiny_gan
 
-from wgan_jax.gan import init_state
+from wgan_jax.initialization import init_state
 from wgan_jax.sampling import latents, sample
 
 

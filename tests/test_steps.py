@@ -8,16 +8,14 @@ import optax
 import pytest
 from tiny import TinyCritic, tiny_gan
 
-from wgan_jax.gan import abstract_state, init_state
-from wgan_jax.losses import clip_weights, gradient_norms, gradient_penalty
-from wgan_jax.steps import (
-    critic_step,
-    generator_step,
+from wgan_jax.compiled import (
     make_critic_step,
     make_generator_step,
     make_train_step,
-    train_step,
 )
+from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.losses import clip_weights, gradient_norms, gradient_penalty
+from wgan_jax.steps import critic_step, generator_step, train_step
 from wgan_jax.updates import ema_decay_at, normalize_images
 
 

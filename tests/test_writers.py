@@ -277,7 +277,13 @@ def clock(monkeypatch):
 def run(progress, clock, *, until, since=0, seconds=1.0):
     for step in range(since + 1, until + 1):
         clock.now += seconds
-        progress.update(step, images=320, estimate=1.25, gradient_norm=0.5)
+        progress.update(
+            step,
+            images=320,
+            gap=1.25,
+            gap_name="Wasserstein estimate",
+            gradient_norm=0.5,
+        )
 
 
 def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(clock):

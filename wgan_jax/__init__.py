@@ -4,8 +4,15 @@ The names below are public and stable. Importing them loads no data set, no
 checkpoint library and no plotting.
 """
 
+from wgan_jax.compiled import (
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+)
+from wgan_jax.conditioning import Conditional
 from wgan_jax.experiment import build_gan
-from wgan_jax.gan import Gan, GanState, PlayerState, abstract_state, init_state
+from wgan_jax.gan import Gan, GanState, PlayerState
+from wgan_jax.initialization import abstract_state, init_state
 from wgan_jax.losses import (
     Objective,
     clip_weights,
@@ -16,29 +23,28 @@ from wgan_jax.losses import (
     wasserstein_generator_loss,
 )
 from wgan_jax.losses.objectives import OBJECTIVES
+from wgan_jax.players import Pairs
 from wgan_jax.sampling import latents, sample
 from wgan_jax.schedules import CriticSchedule
 from wgan_jax.sharding import make_mesh, put_batches
-from wgan_jax.steps import (
-    critic_step,
-    generator_step,
-    make_critic_step,
-    make_generator_step,
-    make_train_step,
-    train_step,
-)
+from wgan_jax.steps import critic_step, critic_update, generator_step, train_step
+from wgan_jax.terms import Term
 
 __all__ = [
     "OBJECTIVES",
+    "Conditional",
     "CriticSchedule",
     "Gan",
     "GanState",
     "Objective",
+    "Pairs",
     "PlayerState",
+    "Term",
     "abstract_state",
     "build_gan",
     "clip_weights",
     "critic_step",
+    "critic_update",
     "generator_step",
     "gradient_norms",
     "gradient_penalty",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+PLAIN = bool | int | float | str | tuple  # what a config's field may hold
+
 
 class ConfigError(ValueError):
     """A mistake in a config, in one sentence for the person who made it."""
@@ -70,7 +72,8 @@ def build_module(
         table: names to linen modules.
         options: ``name`` and fields by name.
         where: the config group they stood in.
-        **fixed: fields that the config does not set.
+        **fixed: values of fields that the config does not set in this group; a
+            module may lack one whose value is 0 or None.
 
     Returns:
         The module.
@@ -81,15 +84,22 @@ def build_module(
     """
     name = options.pop("name", None)
     module = look_up(table, name, f"{where}.name")
+    fields = inspect.signature(module).parameters
+    for field, value in fixed.items():
+        if field not in fields and value:
+            raise ConfigError(
+                f"config.{where}.name {name!r} has no {field}, which this config needs."
+            )
     known = {
         p.name: p
-        for p in inspect.signature(module).parameters.values()
+        for p in fields.values()
         if p.name not in ("parent", "name", *fixed)
         # A config holds plain values; classes and dtypes are for library users.
-        and (p.default is p.empty or isinstance(p.default, bool | int | float | str))
+        and (p.default is p.empty or isinstance(p.default, PLAIN))
     }
     _check_options(options, known, where, name)
-    return refine(module, **fixed, **options)
+    given = {field: value for field, value in fixed.items() if field in fields}
+    return refine(module, **given, **options)
 
 
 def _check_options(

@@ -1,115 +1,36 @@
-"""From a config to objects: the only file that knows the names of config fields."""
+"""From a config to objects; ``schema.py`` says which fields there are."""
 
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 
 from wgan_jax import networks
-from wgan_jax.binding import (
-    ConfigError,
-    bind,
-    build_module,
-    choices,
-    look_up,
-    refine,
-)
+from wgan_jax.augmentation import diff_augment, parse_policy
+from wgan_jax.binding import ConfigError, bind, build_module, look_up, refine
+from wgan_jax.conditioning import Conditional
 from wgan_jax.data import Pipeline, Source, load_source
 from wgan_jax.gan import Gan
-from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES
+from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
 from wgan_jax.optimizers import OPTIMIZERS
-from wgan_jax.schedules import LEARNING_RATE_SCHEDULES, CriticSchedule, linear_decay
+from wgan_jax.schedules import LEARNING_RATE_SCHEDULES, CriticSchedule, cosine
+from wgan_jax.schema import check_config, options
+from wgan_jax.terms import Term
 
-FIELDS: dict[str, tuple[str, ...] | None] = {
-    # Group -> its fields; None: the fields of a function in a table.
-    "seed": (),
-    "objective": (),
-    "dataset": None,
-    "generator": None,
-    "critic": None,
-    "penalty": None,
-    "constraint": None,
-    "optimizer": ("generator", "critic"),
-    "training": (
-        "iterations",
-        "batch_size",
-        "generator_batch_size",
-        "n_critic",
-        "boosted_n_critic",
-        "boosted_first",
-        "boosted_every",
-        "ema_decay",
-        "learning_rate_schedule",
-    ),
-    "checkpoint": ("every", "keep"),
-    "samples": ("every", "count", "seed"),
-    "log": ("every",),
-}
-OPTIONAL_GROUPS = ("penalty", "constraint")
-OPTIONAL_FIELDS = (
-    "training.generator_batch_size",
-    "training.boosted_n_critic",
-    "training.boosted_first",
-    "training.boosted_every",
-)
-# A run may be resumed with these changed: they leave its arithmetic alone.
-FREE_FIELDS = (
-    "dataset.data_dir",
-    "training.iterations",
-    "checkpoint.every",
-    "checkpoint.keep",
-    "samples.every",
-    "samples.count",
-    "samples.seed",
-    "log.every",
-)
-
-
-def check_config(config: ml_collections.ConfigDict) -> None:
-    """Refuses a config with fields that nothing reads, or without needed ones.
-
-    Args:
-        config: one experiment.
-
-    Raises:
-        ConfigError: naming the field and the choices.
-    """
-    for group in config:
-        if group not in FIELDS:
-            raise ConfigError(
-                f"config.{group} is not a known field; {choices(FIELDS)}."
-            )
-    for group, fields in FIELDS.items():
-        if group not in config:
-            if group in OPTIONAL_GROUPS:
-                continue
-            raise ConfigError(f"config.{group} is missing.")
-        if fields in (None, ()):
-            continue
-        for field in config[group]:
-            if field not in fields:
-                raise ConfigError(
-                    f"config.{group}.{field} is not a known field; {choices(fields)}."
-                )
-        for field in fields:
-            name = f"{group}.{field}"
-            if field not in config[group] and name not in OPTIONAL_FIELDS:
-                raise ConfigError(f"config.{name} is missing.")
-    for name in (
-        "training.iterations",
-        "training.batch_size",
-        "checkpoint.every",
-        "checkpoint.keep",
-        "samples.every",
-        "samples.count",
-        "log.every",
-    ):
-        _check_at_least_one(config, name)
+DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
+# Fields of the data set that the loader does not read.
+_IN_THE_STEP = ("dequantize", "flip", "labels")
 
 
 def build_gan(
-    config: ml_collections.ConfigDict, image_shape: tuple[int, ...] | None = None
+    config: ml_collections.ConfigDict,
+    image_shape: tuple[int, ...] | None = None,
+    *,
+    classes: int | None = None,
 ) -> Gan:
     """The static parts of the GAN that a config describes.
 
@@ -117,6 +38,7 @@ def build_gan(
         config: one experiment.
         image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``; that of
             the config's data set, which is then loaded, if None.
+        classes: of the data set, for a conditional config; likewise.
 
     Returns:
         The Gan; nothing is compiled yet.
@@ -126,35 +48,57 @@ def build_gan(
         DataError: if the data set is needed for its shape and not to be had.
     """
     check_config(config)
-    if image_shape is None:
-        image_shape = build_source(config).example_shape
+    by_class = config.dataset.get("labels", False)
+    if image_shape is None or (by_class and classes is None):
+        source = build_source(config)
+        image_shape, classes = source.example_shape, source.num_classes
+    conditional = _build_conditional(config, classes)
     training = config.training
-    generator = _options(config, "generator")
+    generator = options(config, "generator")
     latent_size = generator.pop("latent_size", None)
     if not isinstance(latent_size, int) or latent_size < 1:
         raise ConfigError(
             f"config.generator.latent_size is {latent_size}; "
             "it must be a whole number above 0."
         )
-    constraint = _options(config, "constraint")
+    constraint = options(config, "constraint")
     before = constraint.pop("before_update", False)
+    fixed = {
+        "classes": conditional.classes if conditional else 0,
+        "dtype": look_up(
+            DTYPES,
+            training.get("compute_dtype") or "float32",
+            "training.compute_dtype",
+        ),
+    }
     return refine(
         Gan,
         generator=build_module(
-            networks.GENERATORS, generator, "generator", image_shape=image_shape
+            networks.GENERATORS,
+            generator,
+            "generator",
+            image_shape=image_shape,
+            **fixed,
         ),
-        critic=build_module(networks.CRITICS, _options(config, "critic"), "critic"),
+        critic=build_module(
+            networks.CRITICS, options(config, "critic"), "critic", **fixed
+        ),
         objective=look_up(OBJECTIVES, config.objective, "objective"),
         generator_optimizer=_build_optimizer(config, "generator"),
         critic_optimizer=_build_optimizer(config, "critic"),
         latent_size=latent_size,
-        penalties=_build_penalties(_options(config, "penalty")),
+        penalties=_build_penalties(config),
+        regularizers=_build_regularizers(config),
         constraint=bind(CONSTRAINTS, constraint, "constraint") if constraint else None,
         constrain_before_update=before,
+        conditional=conditional,
+        augment=_build_augmentation(config),
         learning_rate_scale=_build_learning_rate_scale(config),
         generator_batch_size=training.get("generator_batch_size"),
+        microbatches=training.get("microbatches") or 1,
         ema_decay=training.ema_decay,
         dequantize=config.dataset.get("dequantize", False),
+        flip=config.dataset.get("flip", False),
     )
 
 
@@ -193,10 +137,10 @@ def build_source(config: ml_collections.ConfigDict) -> Source:
         ConfigError: for an unknown name or option.
         DataError: if the data is not to be had, saying what to do.
     """
-    options = _options(config, "dataset")
-    options.pop("dequantize", None)
-    name = options.pop("name", None)
-    return refine(load_source, name, **options)
+    fields = options(config, "dataset")
+    for name in _IN_THE_STEP:
+        fields.pop(name, None)
+    return refine(load_source, fields.pop("name", None), **fields)
 
 
 def build_pipeline(
@@ -205,6 +149,7 @@ def build_pipeline(
     *,
     process_index: int = 0,
     process_count: int = 1,
+    seed: int | None = None,
 ) -> Pipeline:
     """Batches of a data set as a function of the iteration.
 
@@ -213,6 +158,7 @@ def build_pipeline(
         source: what ``build_source`` gave.
         process_index: of this host.
         process_count: hosts that share each batch.
+        seed: of the order of the examples, the config's by default.
 
     Returns:
         The pipeline of this host's rows.
@@ -221,88 +167,120 @@ def build_pipeline(
         ConfigError: if the batch does not fit the data or the hosts.
     """
     schedule = build_schedule(config)
+    # A paired objective's generator gets real examples of its own, too.
+    more = int(look_up(OBJECTIVES, config.objective, "objective").paired)
     return refine(
         Pipeline,
         source,
         batch_size=config.training.batch_size,
-        seed=config.seed,
-        critic_updates=schedule.updates,
-        critic_updates_before=schedule.updates_before,
+        seed=config.seed if seed is None else seed,
+        critic_updates=lambda t: schedule.updates(t) + more,
+        critic_updates_before=lambda t: schedule.updates_before(t) + more * t,
+        labels=config.dataset.get("labels", False),
         process_index=process_index,
         process_count=process_count,
     )
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Fields in which two configs differ and that change a run's arithmetic.
+def _build_conditional(
+    config: ml_collections.ConfigDict, classes: int | None
+) -> Conditional | None:
+    fields = options(config, "conditional")
+    if not config.dataset.get("labels", False):
+        if fields:
+            raise ConfigError(
+                "config.conditional is set, but config.dataset.labels is not; set that "
+                "to True for generation by class."
+            )
+        return None
+    if classes is None:
+        raise ConfigError(
+            f"config.dataset.labels is True, but {config.dataset.name!r} has no labels."
+        )
+    return refine(Conditional, classes=classes, **fields)
 
-    Args:
-        old: a config as plain dictionaries, as ``config.json`` has it.
-        new: another.
 
-    Returns:
-        One line a field, ``name: old -> new``, sorted by name.
-    """
-    before, after = dict(_flatten(old)), dict(_flatten(new))
-    free = set(FREE_FIELDS)
-    if "constant" not in (
-        before.get("training.learning_rate_schedule"),
-        after.get("training.learning_rate_schedule"),
-    ):
-        free.discard("training.iterations")  # a decay ends with the run
-    return [
-        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
-        for name in sorted(before.keys() | after.keys())
-        if name not in free and before.get(name, "absent") != after.get(name, "absent")
-    ]
+def _build_augmentation(config: ml_collections.ConfigDict) -> Any:
+    fields = options(config, "augmentation")
+    if not fields:
+        return None
+    refine(parse_policy, fields["policy"])
+    return partial(diff_augment, **fields)
 
 
 def _build_optimizer(config: ml_collections.ConfigDict, player: str) -> Any:
     where = f"optimizer.{player}"
-    options = dict(config.optimizer[player])
-    return refine(bind(OPTIMIZERS, options, where))
+    return refine(bind(OPTIMIZERS, dict(config.optimizer[player]), where))
 
 
-def _build_penalties(options: dict[str, Any]) -> tuple[tuple[Any, float], ...]:
-    if not options:
+def _build_penalties(config: ml_collections.ConfigDict) -> tuple[Term, ...]:
+    """``penalty``, and those of ``penalties`` under their labels."""
+    fields = options(config, "penalty")
+    terms = [_build_term(config, PENALTIES, fields, "penalty", "")] if fields else []
+    for label, group in options(config, "penalties").items():
+        where = f"penalties.{label}"
+        terms.append(_build_term(config, PENALTIES, dict(group), where, label))
+    return tuple(terms)
+
+
+def _build_regularizers(config: ml_collections.ConfigDict) -> tuple[Term, ...]:
+    fields = options(config, "regularizer")
+    if not fields:
         return ()
-    weight = options.pop("weight", None)
+    term = _build_term(config, REGULARIZERS, fields, "regularizer", "")
+    return (term._replace(function=refine(term.function)),)
+
+
+def _build_term(
+    config: ml_collections.ConfigDict,
+    table: dict[str, Any],
+    fields: dict[str, Any],
+    where: str,
+    label: str,
+) -> Term:
+    weight = _weight(fields, "weight", where)
+    if "final_weight" in fields:
+        final = _weight(fields, "final_weight", where)
+        length = config.training.get("schedule_iterations")
+        length = length or config.training.iterations
+        weight = partial(cosine, iterations=length, initial=weight, final=final)
+    every = fields.pop("every", 1)
+    return Term(bind(table, fields, where), weight, every, label)
+
+
+def _weight(fields: dict[str, Any], name: str, where: str) -> Any:
+    weight = fields.pop(name, None)
+    if isinstance(weight, jax.core.Tracer):  # one of a sweep, checked before
+        return weight
     if not isinstance(weight, int | float) or weight <= 0:
         raise ConfigError(
-            f"config.penalty.weight is {weight}; it must be a number above 0 "
-            "(leave config.penalty out for no penalty)."
+            f"config.{where}.{name} is {weight}; it must be a number above 0 "
+            f"(leave config.{where} out to do without)."
         )
-    return ((bind(PENALTIES, options, "penalty"), float(weight)),)
+    return float(weight)
 
 
 def _build_learning_rate_scale(config: ml_collections.ConfigDict) -> Callable[..., Any]:
-    where = "training.learning_rate_schedule"
-    function = look_up(
-        LEARNING_RATE_SCHEDULES, config.training.learning_rate_schedule, where
-    )
-    if function is linear_decay:
-        return partial(linear_decay, iterations=config.training.iterations)
-    return function
-
-
-def _options(config: ml_collections.ConfigDict, group: str) -> dict[str, Any]:
-    """The fields of a group; None stands for leaving it at its default."""
-    fields = config.get(group) or {}
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _check_at_least_one(config: ml_collections.ConfigDict, name: str) -> None:
-    group, field = name.split(".")
-    value = config[group][field]
-    if not isinstance(value, int) or value < 1:
+    training, where = config.training, "training.learning_rate_schedule"
+    name = training.learning_rate_schedule
+    schedule = look_up(LEARNING_RATE_SCHEDULES, name, where)
+    reads = inspect.signature(schedule).parameters
+    found = {}
+    if "iterations" in reads:
+        found["iterations"] = training.get("schedule_iterations") or training.iterations
+    final = training.get("learning_rate_final")
+    if ("final" in reads) != (final is not None):
         raise ConfigError(
-            f"config.{name} is {value}; it must be a whole number above 0."
+            f"config.training.learning_rate_final is {final}, which goes with the "
+            f"schedule 'cosine' and no other, but the schedule is {name!r}."
         )
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    if final is not None:
+        found["final"] = final
+    if training.get("schedule_iterations") and not (
+        found or any(callable(term.weight) for term in _build_penalties(config))
+    ):
+        raise ConfigError(
+            "config.training.schedule_iterations is set, but no schedule reads it; "
+            "leave it out, or choose a learning_rate_schedule or a final_weight."
+        )
+    return partial(schedule, **found)

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
@@ -32,6 +33,7 @@ def sample(
     n: int,
     *,
     use_ema: bool = True,
+    labels: Array | int | None = None,
     batch_size: int = 64,
 ) -> Array:
     """N images of the generator, in evaluation mode.
@@ -43,6 +45,9 @@ def sample(
         n: how many, >= 1.
         use_ema: the moving average of the generator instead of its live
             parameters.
+        labels: of a conditional GAN: one class for all, or one for each image,
+            integers ``[n]``; by default image i is of class i modulo their
+            number.
         batch_size: images computed at once; the images do not depend on it
             beyond rounding.
 
@@ -51,7 +56,8 @@ def sample(
         same for any n.
 
     Raises:
-        ValueError: if n is below 1, or the average is asked for and not kept.
+        ValueError: if n is below 1, the average is asked for and not kept, or
+            labels are given that the GAN does not have.
     """
     if n < 1:
         raise ValueError(f"sample: n is {n}, and must be at least 1.")
@@ -64,18 +70,52 @@ def sample(
         )
     else:
         params, model_state = state.ema_params, state.ema_model_state
+    classes = _labels(gan, n, labels)
     # Every chunk has the same size, the last one too: one compiled program, so
     # that an image has the same bits whatever n is.
-    chunks = [
-        _sample_chunk(gan, params, model_state, key, start + jnp.arange(batch_size))
-        for start in range(0, n, batch_size)
-    ]
+    chunks = []
+    for start in range(0, n, batch_size):
+        indices = start + jnp.arange(batch_size)
+        rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
+        chunk = _sample_chunk(gan, params, model_state, key, indices, rows)
+        chunks.append(chunk)
     return jnp.concatenate(chunks)[:n]
+
+
+def _labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
+    """int32 ``[n]``, or None for a GAN without classes."""
+    if gan.conditional is None:
+        if labels is not None:
+            raise ValueError(
+                "sample: labels are given, but this Gan is not conditional; leave them "
+                "out."
+            )
+        return None
+    count = gan.conditional.classes
+    if labels is None:
+        return jnp.arange(n, dtype=jnp.int32) % count
+    asked = np.asarray(labels)
+    if asked.shape not in ((), (n,)) or not np.issubdtype(asked.dtype, np.integer):
+        raise ValueError(
+            f"sample: labels are {asked.dtype} {list(asked.shape)}; they must be one "
+            f"whole number or {n}."
+        )
+    if asked.min() < 0 or asked.max() >= count:
+        raise ValueError(
+            f"sample: labels run from {asked.min()} to {asked.max()}; they must be in "
+            f"0 to {count - 1}."
+        )
+    return jnp.broadcast_to(jnp.asarray(asked, jnp.int32), (n,))
 
 
 @partial(jax.jit, static_argnums=0)
 def _sample_chunk(
-    gan: Gan, params: Params, model_state: PyTree, key: PRNGKey, indices: Array
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    key: PRNGKey,
+    indices: Array,
+    labels: Array | None,
 ) -> Array:
     z = latents(key, indices, size=gan.latent_size)
-    return gan.generate(params, model_state, z, train=False)[0]
+    return gan.generate(params, model_state, z, train=False, labels=labels)[0]

@@ -99,7 +99,34 @@ def linear_decay(iteration: Array, *, iterations: int) -> Array:
     return jnp.maximum(0.0, 1.0 - iteration.astype(jnp.float32) / iterations)
 
 
+def cosine(
+    iteration: Array, *, iterations: int, initial: float = 1.0, final: float
+) -> Array:
+    r"""A value that moves along half a cosine and then stays.
+
+    .. math:: s_t = b + \frac{a - b}{2}
+        \left(1 + \cos\left(\pi \min(1, t / T)\right)\right)
+
+    Args:
+        iteration: scalar int32 t, generator updates so far.
+        iterations: length T of the way.
+        initial: a, the value at the start.
+        final: b, the value from T on.
+
+    Returns:
+        Scalar float32 between the two.
+
+    Reference:
+        Loshchilov, Hutter 2016, arXiv:1608.03983, equation 5 without restarts;
+        for the learning rate, the penalty and others in Huang et al. 2024,
+        arXiv:2501.05441.
+    """
+    way = jnp.minimum(1.0, iteration.astype(jnp.float32) / iterations)
+    return final + (initial - final) / 2 * (1.0 + jnp.cos(jnp.pi * way))
+
+
 LEARNING_RATE_SCHEDULES: dict[str, Callable[..., Array]] = {
     "constant": constant,
     "linear_decay": linear_decay,
+    "cosine": cosine,
 }

@@ -31,10 +31,22 @@ class CriticFn(Protocol):
 
     Score i depends on example i alone. The gradient of the summed scores is
     then the gradient of each example by itself, which the penalties rely on.
+
+    One that has random parts offers them as the method
+    ``perturbed(images, key) -> (scores [B], features [B, F])``: the same critic
+    with dropout drawn from the key, and the input of its last layer.
     """
 
     def __call__(self, images: Array, /) -> Array:
         """Scores ``[B]`` of examples ``[B, ...]``."""
+        ...
+
+
+class GenerateFn(Protocol):
+    """A generator with its parameters bound: image i depends on latent i alone."""
+
+    def __call__(self, latent: Array, /) -> Array:
+        """Images ``[B, ...]`` of latents ``[B, Z]``."""
         ...
 
 

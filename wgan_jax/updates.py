@@ -1,4 +1,7 @@
-"""What one update does to arrays: images in, parameters down, averages along."""
+"""What one update does to arrays: images in, gradients of parts, parameters down."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import chex
 import jax
@@ -7,7 +10,32 @@ import optax
 
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.sharding import spread
-from wgan_jax.types import Array, PRNGKey, PyTree
+from wgan_jax.types import Array, Batch, Metrics, Params, PRNGKey, PyTree
+
+
+def examples(gan: Gan, batch: Batch | Array) -> tuple[Array, Array | None]:
+    """Images and labels of a batch, the latter only where they are read.
+
+    Args:
+        gan: the static parts.
+        batch: ``{"image": ..., "label": ...}``, or the images alone.
+
+    Returns:
+        The images, and the labels or None.
+
+    Raises:
+        ValueError: if the GAN is conditional and the batch has no labels.
+    """
+    if not isinstance(batch, Mapping):
+        batch = {"image": batch}
+    if gan.conditional is None:
+        return batch["image"], None
+    if "label" not in batch:
+        raise ValueError(
+            "the GAN is conditional, but the batch has no 'label'; pass "
+            "{'image': ..., 'label': ...}."
+        )
+    return batch["image"], batch["label"]
 
 
 def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
@@ -41,6 +69,94 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
     return (levels + noise) / 128.0 - 1.0
 
 
+def split(gan: Gan, batch: PyTree) -> PyTree:
+    """A batch in as many parts as the Gan has microbatches.
+
+    Example i goes to part i modulo their number, so that on a mesh each device
+    keeps its own examples.
+
+    Args:
+        gan: the static parts.
+        batch: pytree of ``[B, ...]``.
+
+    Returns:
+        The same tree of ``[parts, B / parts, ...]``.
+
+    Raises:
+        ValueError: if B is not divisible.
+    """
+    parts = gan.microbatches
+
+    def one(x: Array) -> Array:
+        if x.shape[0] % parts:
+            raise ValueError(
+                f"a batch of {x.shape[0]} does not divide into {parts} microbatches; "
+                f"use a multiple of {parts}."
+            )
+        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    return jax.tree.map(one, batch)
+
+
+def mean_gradients(
+    gan: Gan,
+    gradients: Callable[..., tuple[PyTree, PyTree, Metrics]],
+    model_state: PyTree,
+    batch: PyTree,
+    keys: PyTree,
+) -> tuple[PyTree, PyTree, Metrics]:
+    r"""The gradient of a loss over a batch, computed part by part.
+
+    .. math:: \nabla L = \frac{1}{A} \sum_a \nabla L_a
+
+    Args:
+        gan: the static parts; its ``microbatches`` is A.
+        gradients: ``(model_state, part, keys) -> (gradients, model_state,
+            metrics)``, of a loss that is a mean over its examples.
+        model_state: of the player, passed on from part to part.
+        batch: pytree of ``[B, ...]``.
+        keys: pytree of typed keys; each part folds its index into them, unless
+            it is alone.
+
+    Returns:
+        The mean of the gradients, the last model state, and the mean of the
+        metrics (of those named ``..._max``, the greatest).
+    """
+    if gan.microbatches == 1:
+        return gradients(model_state, batch, keys)
+
+    def part(model_state: PyTree, x: tuple[PyTree, Array]) -> tuple[PyTree, Any]:
+        rows, index = x
+        own = jax.tree.map(lambda key: jax.random.fold_in(key, index), keys)
+        rows = jax.tree.map(spread, rows)
+        found, model_state, metrics = gradients(model_state, rows, own)
+        return model_state, (found, metrics)
+
+    # The parts' gradients are summed by a scan that keeps one of them, not all.
+    indices = jnp.arange(gan.microbatches)
+    parts = split(gan, batch)
+    shapes = jax.eval_shape(
+        lambda: part(model_state, (jax.tree.map(lambda x: x[0], parts), indices[0]))[1][
+            0
+        ]
+    )
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def add(carry: tuple[PyTree, PyTree], x: Any) -> tuple[Any, Metrics]:
+        total, model_state = carry
+        model_state, (found, metrics) = part(model_state, x)
+        return (jax.tree.map(jnp.add, total, found), model_state), metrics
+
+    (total, model_state), history = jax.lax.scan(
+        add, (zeros, model_state), (parts, indices)
+    )
+    metrics = {
+        name: (jnp.max if name.endswith("_max") else jnp.mean)(values, axis=0)
+        for name, values in history.items()
+    }
+    return jax.tree.map(lambda g: g / gan.microbatches, total), model_state, metrics
+
+
 def descend(
     optimizer: optax.GradientTransformation,
     player: PlayerState,
@@ -65,7 +181,7 @@ def descend(
     """
     updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
     updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
-    params = optax.apply_updates(player.params, updates)
+    params: Params = optax.apply_updates(player.params, updates)
     norms = {
         "grad_norm": optax.tree.norm(grads),
         "update_norm": optax.tree.norm(updates),

@@ -153,19 +153,27 @@ class Progress:
             )
 
     def update(
-        self, step: int, *, images: int, estimate: float, gradient_norm: float
+        self,
+        step: int,
+        *,
+        images: int,
+        gap: float,
+        gap_name: str,
+        gradient_norm: float,
     ) -> None:
         """Takes in one iteration, and reports if it is time.
 
         Args:
             step: iterations done, this one included.
             images: real images that the critic was shown in it.
-            estimate: of the Wasserstein distance.
+            gap: mean difference of the critic's scores of real and fake.
+            gap_name: what it is called.
             gradient_norm: of the critic, mean.
         """
         self._step = step
         self._images += images
-        self._estimate, self._gradient_norm = estimate, gradient_norm
+        self._gap, self._gap_name = gap, gap_name
+        self._gradient_norm = gradient_norm
         wait = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
         if step >= self._total or time.monotonic() - self._clock >= wait:
             self._report()
@@ -193,15 +201,16 @@ class Progress:
         self._clock, self._shown, self._images = now, self._step, 0
         if self._bar is not None:
             # Short, because a terminal of 80 columns cuts the end off.
-            figures = f"W {self._estimate:.4g}, |grad| {self._gradient_norm:.3g}"
+            gap = "W" if self._gap_name.startswith("W") else "gap"
+            figures = f"{gap} {self._gap:.4g}, |grad| {self._gradient_norm:.3g}"
             self._bar.set_postfix_str(f"{images}, {figures}", refresh=False)
             self._bar.update(iterations)
             return
         left = (self._total - self._step) / max(speed, 1e-9)
         self.event(
             f"Iteration {self._step} of {self._total}, {_duration(left)} left: "
-            f"{speed:.3g} iterations/s, {images}, Wasserstein estimate "
-            f"{self._estimate:.4g}, gradient norm {self._gradient_norm:.4g}."
+            f"{speed:.3g} iterations/s, {images}, {self._gap_name} "
+            f"{self._gap:.4g}, gradient norm {self._gradient_norm:.4g}."
         )
 
 

@@ -114,11 +114,15 @@ def test_hosts_share_the_global_batch(hosts):
     assert len(set(itertools.chain(*rows))) == 12
 
 
-def test_examples_come_through_untouched_with_their_labels():
-    source = load_source("digits")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("digits", {}), ("gaussians8", {"size": 100}), ("gaussians25", {"size": 100})],
+)
+def test_examples_come_through_untouched_with_their_labels(name, options):
+    source = load_source(name, **options)
     pipeline = make(source, 16, labels=True)
     batch = pipeline.batch(2)
-    assert batch["image"].dtype == np.uint8
+    assert batch["image"].dtype == source.images.dtype
     assert (batch["label"].dtype, batch["label"].shape) == (np.int32, (2, 16))
     rows = pipeline.indices(2)
     np.testing.assert_array_equal(batch["image"], source.images[rows])
@@ -150,6 +154,17 @@ def test_what_cannot_be_batched_is_a_sentence(batch_size, options, sentence):
 def test_labels_of_a_source_without_are_refused():
     with pytest.raises(ValueError, match="has no labels"):
         make(load_source("swiss_roll", size=100), 10, labels=True)
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_labels_outside_the_classes_are_refused(label):
+    digits = load_source("digits", split="train[:20]")
+    labels = digits.labels.copy()
+    labels[3:5] = label
+    source = Source("digits", "train", digits.images, labels, num_classes=10)
+    with pytest.raises(ValueError, match="has 2 examples labelled outside 0 to 9"):
+        make(source, 10, labels=True)
+    assert set(make(source, 10).batch(0)) == {"image"}
 
 
 def test_an_iteration_without_updates_is_refused():

@@ -108,6 +108,22 @@ def test_digits_take_slices_of_either_split():
 
 
 @pytest.mark.parametrize(
+    ("name", "classes"),
+    [("digits", 10), ("gaussians8", 8), ("gaussians25", 25), ("swiss_roll", None)],
+)
+def test_labels_count_from_0_to_the_number_of_classes(name, classes):
+    for split in ("train", "test", "train[:50%]+test"):
+        source = load_source(name, split=split)
+        assert source.num_classes == classes
+        assert source.record()["num_classes"] == classes
+        if classes is None:
+            assert source.labels is None
+        else:
+            assert source.labels.dtype == np.int32
+            np.testing.assert_array_equal(np.unique(source.labels), np.arange(classes))
+
+
+@pytest.mark.parametrize(
     ("split", "expected"),
     [
         ("train", [("train", 0, 40)]),
@@ -144,8 +160,12 @@ def test_an_unknown_name_lists_the_choices(name):
     [
         ("gaussians8", {"sizes": 5}, "no option 'sizes'; its options are: size"),
         ("digits", {"size": 5}, "no option 'size'; its options are: none"),
-        ("cifar10", {"size": 5}, "no option 'size'; its options are: none"),
-        ("tfds:cifar10", {"size": 5}, "no option 'size'; its options are: none"),
+        ("cifar10", {"size": 5}, "no option 'size'; its options are: resize"),
+        ("tfds:cifar10", {"size": 5}, "no option 'size'; its options are: resize"),
+        ("digits", {"resize": 16}, "no option 'resize'; its options are: none"),
+        ("swiss_roll", {"resize": 16}, "no option 'resize'; its options are: size"),
+        ("cifar10", {"resize": 0}, "'cifar10' needs a resize of 1 pixel or above"),
+        ("tfds:mnist", {"resize": -64}, "1 pixel or above, not -64"),
         ("digits", {"data_dir": "d"}, "not read from files"),
         ("swiss_roll", {"size": 0}, "size of 1 or above"),
         ("swiss_roll", {"seed": -1}, "seed of 0 or above"),

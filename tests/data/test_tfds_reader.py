@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from wgan_jax.data import DataError, Pipeline, load_source, tfds_reader
 
@@ -35,16 +36,22 @@ def test_real_sets(name, shape, train):
     assert source.images.shape == (train, *shape)
     assert source.images.dtype == np.uint8
     np.testing.assert_array_equal(np.bincount(source.labels), [train // 10] * 10)
+    assert source.num_classes == 10
     assert len(load_source(name, split="test", data_dir=str(REAL))) == 10_000
 
     pipeline = Pipeline(
         source,
         batch_size=64,
         seed=0,
+        labels=True,
         critic_updates=lambda t: 5,
         critic_updates_before=lambda t: 5 * t,
     )
-    first = pipeline.batch(0)["image"]
+    batch, rows = pipeline.batch(0), pipeline.indices(0)
+    assert (batch["label"].dtype, batch["label"].shape) == (np.int32, (5, 64))
+    np.testing.assert_array_equal(batch["label"], source.labels[rows])
+    first = batch["image"]
+    np.testing.assert_array_equal(first, source.images[rows])
     assert first.shape == (5, 64, *shape)
     assert (first.dtype, first.min(), first.max()) == (np.uint8, 0, 255)
 
@@ -58,6 +65,56 @@ def test_pixels_are_those_of_tfds(name):
     for i, item in enumerate(items):
         np.testing.assert_array_equal(source.images[i], item["image"])
         assert source.labels[i] == item["label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [real("cifar10", (64, 64, 3)), real("fashion_mnist", (64, 64, 1))],
+)
+def test_real_sets_resized(name, shape):
+    options = {"split": "test[:50]", "data_dir": str(REAL)}
+    small, large = load_source(name, **options), load_source(name, resize=64, **options)
+    assert (large.images.shape, large.images.dtype) == ((50, *shape), np.uint8)
+    np.testing.assert_array_equal(large.labels, small.labels)
+    for before, after in zip(small.images, large.images, strict=True):
+        picture = Image.fromarray(before.squeeze()).resize((64, 64), Image.BILINEAR)
+        np.testing.assert_array_equal(after.squeeze(), np.asarray(picture))
+
+
+def weights(small, large):
+    """Bilinear interpolation between the middles of pixels, as a matrix."""
+    places = (np.arange(large) + 0.5) * small / large - 0.5
+    distances = np.abs(places[:, None] - np.arange(small))
+    rows = np.clip(1 - distances, 0, 1)
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+def test_resized_pictures_are_interpolated(name, archives, tmp_path):
+    archives(name, tmp_path / "downloads" / "manual")
+    plain = load_source(name, data_dir=str(tmp_path))
+    large = load_source(name, data_dir=str(tmp_path), resize=64)
+    assert large.images.dtype == np.uint8
+    side = plain.example_shape[0]
+    matrix = weights(side, 64)
+    expected = np.einsum("ih,jw,nhwc->nijc", matrix, matrix, plain.images)
+    # Pillow rounds after each of the two axes.
+    np.testing.assert_allclose(large.images, expected, atol=1.01)
+    np.testing.assert_array_equal(large.labels, plain.labels)
+    assert large.num_classes == 10
+    assert "resize" not in plain.record()
+    assert (large.record()["resize"], large.record()["filter"]) == (64, "bilinear")
+    json.dumps(large.record())
+
+    same = load_source(name, data_dir=str(tmp_path), resize=side)
+    np.testing.assert_array_equal(same.images, plain.images)
+    dot = load_source(name, data_dir=str(tmp_path), resize=1)
+    assert dot.example_shape == (1, 1, plain.example_shape[2])
+
+
+def test_what_does_not_fit_in_memory_is_no_damage(prepared_mnist):
+    with pytest.raises(MemoryError):
+        load_source("mnist", data_dir=str(prepared_mnist[0]), resize=10**7)
 
 
 def test_sub_splits_are_parts_of_the_whole(prepared_mnist):
@@ -249,7 +306,8 @@ def test_a_set_without_pictures_is_refused(tmp_path):
         load_source("tfds:sentences", data_dir=str(tmp_path))
 
 
-def test_pictures_of_another_size_than_declared_are_damage(prepared_mnist):
+@pytest.mark.parametrize("resize", [None, 32])
+def test_pictures_of_another_size_than_declared_are_damage(resize, prepared_mnist):
     folder, _ = prepared_mnist
     items = tfds.data_source("mnist", split="train", data_dir=str(folder))
     assert items[0]["image"].shape == (28, 28, 1)
@@ -258,7 +316,7 @@ def test_pictures_of_another_size_than_declared_are_damage(prepared_mnist):
         {"image": tfds.features.Image(shape=(32, 32, 1))}
     )
     with pytest.raises(ValueError, match="28 x 28, mode L"):
-        tfds_reader._decode(builder, "train", features)
+        tfds_reader._decode(builder, "train", features, resize)
 
 
 def test_tensorflow_is_never_imported(prepared_mnist):

@@ -17,7 +17,7 @@ from PIL import Image
 from configs import digits_wgan_gp
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.experiment import build_gan
-from wgan_jax.gan import abstract_state
+from wgan_jax.initialization import abstract_state
 
 ROOT = Path(__file__).parents[2]
 SMALL = [

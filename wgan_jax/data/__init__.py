@@ -1,7 +1,15 @@
 """Data: examples in memory, and batches as a pure function of (seed, iteration)."""
 
 from wgan_jax.data.errors import DataError
-from wgan_jax.data.pipeline import Pipeline, prefetch
+from wgan_jax.data.pipeline import Pipeline, PipelineStack, prefetch
 from wgan_jax.data.sources import DATASETS, Source, load_source
 
-__all__ = ["DATASETS", "DataError", "Pipeline", "Source", "load_source", "prefetch"]
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Pipeline",
+    "PipelineStack",
+    "Source",
+    "load_source",
+    "prefetch",
+]

@@ -3,7 +3,7 @@
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -52,7 +52,7 @@ class Pipeline:
 
         Raises:
           ValueError: a value is outside its range, or labels are wanted of a
-            source that has none.
+            source that has none, or not for every example.
         """
         if not 1 <= batch_size <= len(source):
             raise ValueError(
@@ -76,6 +76,8 @@ class Pipeline:
                 f"source {source.name!r} has no labels: choose a dataset with "
                 "labels, or set labels to False."
             )
+        if labels:
+            _check_labels(source)
         self.source = source
         self.batch_size = batch_size
         self.local_batch_size = batch_size // process_count
@@ -135,8 +137,37 @@ class Pipeline:
         return random.permutation(len(self.source))
 
 
+def _check_labels(source: Source) -> None:
+    """Refuses labels outside the classes: -1 is tfds' mark of an example without."""
+    classes = source.num_classes
+    if source.labels is None or classes is None:
+        return
+    outside = int(np.sum((source.labels < 0) | (source.labels >= classes)))
+    if outside:
+        raise ValueError(
+            f"source {source.name!r} split {source.split!r} has {outside} examples "
+            f"labelled outside 0 to {classes - 1}: choose a split whose examples all "
+            "have labels, or set labels to False."
+        )
+
+
+class PipelineStack:
+    """Pipelines side by side, their batches stacked: one a replica of a run."""
+
+    def __init__(self, pipelines: Sequence[Pipeline]):
+        """Binds the pipelines; their batches must be alike in shape."""
+        self._pipelines = tuple(pipelines)
+
+    def batch(self, iteration: int) -> dict[str, np.ndarray]:
+        """``[K, N, B_local, ...]``, what pipeline k gives at place k."""
+        batches = [pipeline.batch(iteration) for pipeline in self._pipelines]
+        return {
+            name: np.stack([batch[name] for batch in batches]) for name in batches[0]
+        }
+
+
 def prefetch(
-    pipeline: Pipeline, start: int, stop: int, *, depth: int = 2
+    pipeline: Pipeline | PipelineStack, start: int, stop: int, *, depth: int = 2
 ) -> Generator[dict[str, np.ndarray]]:
     """Batches of iterations start to stop - 1, prepared ahead by one thread.
 
@@ -161,7 +192,7 @@ def prefetch(
 
 
 def _run_ahead(
-    pipeline: Pipeline, iterations: range, depth: int
+    pipeline: Pipeline | PipelineStack, iterations: range, depth: int
 ) -> Generator[dict[str, np.ndarray]]:
     ahead = iter(iterations)
     pending: collections.deque[Future[dict[str, np.ndarray]]] = collections.deque()

@@ -101,7 +101,9 @@ def load_source(
       data_dir: folder of prepared datasets; None is the environment's
         TFDS_DATA_DIR, else tfds' default. Only for datasets read from files.
       seed: 0 or above, for datasets that are drawn; one that is read has none.
-      **options: what else the dataset's loader takes (``size`` for the toys).
+      **options: what else the dataset's loader takes: ``size``, the points of a
+        toy; ``resize``, the side in pixels that pictures read from files are
+        brought to.
 
     Returns:
       The source.
@@ -141,10 +143,21 @@ def _find(name: str) -> Callable[..., Source]:
     return functools.partial(DATASETS[name], name)
 
 
-def _from_tfds(name: str, *, split: str, data_dir: str | None) -> Source:
-    from wgan_jax.data.tfds_reader import read_tfds
+def _from_tfds(
+    name: str, *, split: str, data_dir: str | None, resize: int | None = None
+) -> Source:
+    """Pictures read from files, as they are or with both sides ``resize`` pixels."""
+    if resize is not None and resize < 1:
+        raise ValueError(
+            f"dataset {name!r} needs a resize of 1 pixel or above, not {resize}; "
+            "None leaves the pictures as they are."
+        )
+    from wgan_jax.data.tfds_reader import RESIZE_FILTER, read_tfds
 
-    records = read_tfds(name.removeprefix(_TFDS_PREFIX), split=split, data_dir=data_dir)
+    records = read_tfds(
+        name.removeprefix(_TFDS_PREFIX), split=split, data_dir=data_dir, resize=resize
+    )
+    resized = {"resize": resize, "filter": RESIZE_FILTER.name.lower()}
     return Source(
         name=name,
         split=split,
@@ -155,6 +168,7 @@ def _from_tfds(name: str, *, split: str, data_dir: str | None) -> Source:
             "origin": "tensorflow_datasets",
             "version": records.version,
             "file_format": records.file_format,
+            **(resized if resize is not None else {}),
         },
     )
 

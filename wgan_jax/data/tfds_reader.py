@@ -21,6 +21,8 @@ from wgan_jax.data.splits import resolve_split
 _CHUNK = 4096
 # Pillow's name for 8-bit pictures of so many channels.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+# What torchvision's Scale did to CIFAR-10 in the code of arXiv:1701.07875.
+RESIZE_FILTER = Image.Resampling.BILINEAR
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,14 +44,22 @@ class Records:
     file_format: str
 
 
-def read_tfds(name: str, *, split: str, data_dir: str | None) -> Records:
+def read_tfds(
+    name: str, *, split: str, data_dir: str | None, resize: int | None = None
+) -> Records:
     """Reads a split, after preparing the dataset where it is absent.
+
+    The pictures are held decoded, one byte for each value. Each is resized as it
+    is decoded, so nothing is held at both sizes: CIFAR-10's 50,000 take 154 MB as
+    they are and 614 MB at 64 pixels.
 
     Args:
       name: as tfds has it, config and version included (``emnist/letters``).
       split: a split or part of one, as ``resolve_split`` reads it.
       data_dir: folder of prepared datasets; None is the environment's
         TFDS_DATA_DIR, else tfds' default.
+      resize: both sides of the pictures afterwards, 1 or above, by Pillow's
+        bilinear filter (which averages where it makes smaller); None leaves them.
 
     Returns:
       The decoded examples.
@@ -66,8 +76,8 @@ def read_tfds(name: str, *, split: str, data_dir: str | None) -> Records:
     resolve_split(split, sizes)
     features = _features(name, builder)
     try:
-        images, labels = _decode(builder, split, features)
-    except DataError:
+        images, labels = _decode(builder, split, features, resize)
+    except (DataError, MemoryError):
         raise
     # Whatever the readers raise on a damaged file, and it is of every kind.
     except Exception as error:
@@ -162,7 +172,7 @@ def _features(name: str, builder: Any) -> Any:
 
 
 def _decode(
-    builder: Any, split: str, features: Any
+    builder: Any, split: str, features: Any, resize: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Images and labels of a split.
 
@@ -171,7 +181,8 @@ def _decode(
     """
     count = builder.info.splits[split].num_examples
     shape = features["image"].shape
-    images = np.empty((count, *shape), np.uint8)
+    sides = shape[:2] if resize is None else (resize, resize)
+    images = np.empty((count, *sides, shape[2]), np.uint8)
     labels = np.empty(count, np.int32)
     # Decoded here by Pillow: tfds decodes with OpenCV where that is installed,
     # and two machines would see different pixels of the same JPEG.
@@ -179,7 +190,7 @@ def _decode(
     row = 0
     for record in _raw_records(builder, split):
         example = features.deserialize_example_np(record, decoders=skip)
-        images[row] = _pixels(example["image"], shape)
+        images[row] = _pixels(example["image"], shape, sides)
         labels[row] = example.get("label", 0)
         row += 1
     if row != count:
@@ -187,8 +198,10 @@ def _decode(
     return images, labels if "label" in features else None
 
 
-def _pixels(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """The picture in a PNG or JPEG file, uint8 ``shape``."""
+def _pixels(
+    encoded: bytes, shape: tuple[int, int, int], sides: tuple[int, int]
+) -> np.ndarray:
+    """The picture in a PNG or JPEG file of ``shape``, uint8 ``[*sides, C]``."""
     height, width, channels = shape
     # Two formats named, and bytes rather than the array interface: 1.5 times as
     # fast on pictures this small.
@@ -198,7 +211,11 @@ def _pixels(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
             f"a picture of {picture.height} x {picture.width}, mode {picture.mode}, "
             f"where {list(shape)} is declared"
         )
-    return np.frombuffer(picture.tobytes(), np.uint8).reshape(shape)
+    if sides != (height, width):
+        pixels = picture.resize(sides[::-1], RESIZE_FILTER).tobytes()
+    else:
+        pixels = picture.tobytes()
+    return np.frombuffer(pixels, np.uint8).reshape(*sides, channels)
 
 
 def _raw_records(builder: Any, split: str) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """What the two players minimise: pure functions of critic scores.
 
-To add an objective, write its two losses and one row of ``OBJECTIVES`` at the
-foot of this file. Library users hand an ``Objective`` of their own to ``Gan``.
+To add an objective, write its two losses in ``adversarial.py`` and one row of
+``OBJECTIVES`` at the foot of this file. Library users hand an ``Objective`` of
+their own to ``Gan``.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,17 @@ from typing import NamedTuple
 import chex
 import jax.numpy as jnp
 
+from wgan_jax.losses.adversarial import (
+    cross_entropy_critic_loss,
+    hinge_critic_loss,
+    least_squares_critic_loss,
+    least_squares_generator_loss,
+    maximum_likelihood_generator_loss,
+    minimax_generator_loss,
+    non_saturating_generator_loss,
+    relativistic_critic_loss,
+    relativistic_generator_loss,
+)
 from wgan_jax.types import Array
 
 
@@ -18,11 +30,18 @@ class Objective(NamedTuple):
 
     Attributes:
         critic_loss: ``(real_scores [B], fake_scores [B']) -> scalar``.
-        generator_loss: ``(fake_scores [B]) -> scalar``.
+        generator_loss: ``(fake_scores [B]) -> scalar``; if ``paired``,
+            ``(real_scores [B], fake_scores [B]) -> scalar``.
+        paired: the losses compare real example i with generated example i, so
+            both batches have one size and the generator's loss sees data.
+        gap_name: metric under which the mean real score less the mean fake
+            score is logged: only in the Wasserstein game is it a distance.
     """
 
     critic_loss: Callable[[Array, Array], Array]
-    generator_loss: Callable[[Array], Array]
+    generator_loss: Callable[..., Array]
+    paired: bool = False
+    gap_name: str = "critic/score_gap"
 
 
 def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
@@ -97,5 +116,21 @@ def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "wasserstein": Objective(wasserstein_critic_loss, wasserstein_generator_loss),
+    "wasserstein": Objective(
+        wasserstein_critic_loss,
+        wasserstein_generator_loss,
+        gap_name="critic/wasserstein_estimate",
+    ),
+    "minimax": Objective(cross_entropy_critic_loss, minimax_generator_loss),
+    "non_saturating": Objective(
+        cross_entropy_critic_loss, non_saturating_generator_loss
+    ),
+    "maximum_likelihood": Objective(
+        cross_entropy_critic_loss, maximum_likelihood_generator_loss
+    ),
+    "hinge": Objective(hinge_critic_loss, wasserstein_generator_loss),
+    "least_squares": Objective(least_squares_critic_loss, least_squares_generator_loss),
+    "relativistic": Objective(
+        relativistic_critic_loss, relativistic_generator_loss, paired=True
+    ),
 }

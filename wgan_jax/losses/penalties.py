@@ -9,91 +9,17 @@ file. Library users hand a function of their own to ``Gan`` instead.
 from collections.abc import Callable
 from typing import Any
 
-import chex
-import jax
 import jax.numpy as jnp
 
+from wgan_jax.losses.gradients import (
+    example_gradients,
+    example_norms,
+    gradient_norms,
+    interpolate,
+    perturb,
+)
+from wgan_jax.losses.scores import consistency, drift
 from wgan_jax.types import Array, CriticFn, Metrics, PRNGKey
-
-
-def example_norms(x: Array) -> Array:
-    r"""Euclidean norm of each example, safe to differentiate twice at zero.
-
-    .. math:: n_i = \sqrt{\textstyle\sum_j x_{ij}^2}
-
-    The root's derivative is infinite at zero, and infinity times zero is NaN.
-    Two selections keep zero away from the root and give the norm the
-    derivative zero there. Nothing is added inside the root, so the minimum of
-    a penalty stays where the mathematics puts it.
-
-    Args:
-        x: ``[B, ...]`` floating.
-
-    Returns:
-        ``[B]``, at least float32.
-
-    Raises:
-        AssertionError: if ``x`` is not floating.
-    """
-    chex.assert_type(x, float)
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    squared = jnp.sum(jnp.square(x.reshape(x.shape[0], -1)), axis=1)
-    limits = jnp.finfo(x.dtype)
-    # Below this the second derivative's 1/squared overflows: norms of 3e-16
-    # in float32 count as zero.
-    vanishes = squared <= limits.tiny / limits.eps
-    return jnp.where(vanishes, 0.0, jnp.sqrt(jnp.where(vanishes, 1.0, squared)))
-
-
-def interpolate(real: Array, fake: Array, key: PRNGKey) -> Array:
-    r"""One point on the segment between each real and its fake example.
-
-    .. math:: \hat x_i = x_i + \epsilon_i (\tilde x_i - x_i),
-        \quad \epsilon_i \sim U[0, 1]
-
-    Args:
-        real: ``[B, ...]`` floating.
-        fake: ``[B, ...]``, same shape as ``real``.
-        key: typed key, used up here.
-
-    Returns:
-        ``[B, ...]`` of the dtype of ``real``.
-
-    Raises:
-        AssertionError: if the shapes differ.
-
-    Reference:
-        Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 4 and 6.
-    """
-    chex.assert_equal_shape([real, fake])
-    # One number an example, not one a pixel: the point must lie on the segment.
-    shape = (real.shape[0],) + (1,) * (real.ndim - 1)
-    epsilon = jax.random.uniform(key, shape, dtype=real.dtype)
-    return real + epsilon * (fake.astype(real.dtype) - real)
-
-
-def gradient_norms(critic_fn: CriticFn, points: Array) -> Array:
-    r"""Slope of the critic at each point.
-
-    .. math:: n_i = \lVert \nabla_x f(x_i) \rVert_2
-
-    Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, examples apart.
-        points: ``[B, ...]`` floating.
-
-    Returns:
-        ``[B]``, at least float32.
-
-    Raises:
-        AssertionError: if the critic does not return one score per example.
-    """
-
-    def summed_scores(x: Array) -> Array:
-        scores = critic_fn(x)
-        chex.assert_shape(scores, (x.shape[0],))
-        return jnp.sum(scores)
-
-    return example_norms(jax.grad(summed_scores)(points))
 
 
 def gradient_penalty_and_norms(
@@ -123,10 +49,7 @@ def gradient_penalty_and_norms(
     excess = norms - target
     if one_sided:
         excess = jnp.maximum(excess, 0.0)
-    return jnp.mean(jnp.square(excess)), {
-        "critic/gradient_norm_mean": jnp.mean(norms),
-        "critic/gradient_norm_max": jnp.max(norms),
-    }
+    return jnp.mean(jnp.square(excess)), _slopes(norms)
 
 
 def gradient_penalty(
@@ -173,6 +96,183 @@ def gradient_penalty(
     )[0]
 
 
+def dragan(
+    critic_fn: CriticFn,
+    real: Array,
+    fake: Array,
+    key: PRNGKey,
+    *,
+    scale: float = 0.5,
+    target: float = 1.0,
+) -> tuple[Array, Metrics]:
+    r"""Squared distance of the slope near the data from its target.
+
+    .. math:: P = \mathbb{E}_{x, \delta}
+        \left[(\lVert \nabla f(x + \delta) \rVert_2 - t)^2\right],
+        \quad \delta \sim N(0, (c\,s)^2 I)
+
+    with :math:`s` the standard deviation of all numbers of the real batch. The
+    noise is Gaussian and symmetric, as in the paper's equation. The authors'
+    code moves each number by alpha u s / 2 with u and alpha uniform in [0, 1),
+    one alpha an example: upwards alone.
+
+    Args:
+        critic_fn: as for ``gradient_penalty``.
+        real: ``[B, ...]`` floating.
+        fake: not looked at.
+        key: typed key, used up here.
+        scale: c, >= 0.
+        target: slope asked for, >= 0 (k = 1 in the paper).
+
+    Returns:
+        Scalar >= 0, to be weighted by the caller (10 in the paper); and
+        ``critic/gradient_norm_mean`` and ``critic/gradient_norm_max`` over the
+        perturbed points.
+
+    Raises:
+        AssertionError: if the critic does not return ``[B]``.
+
+    Reference:
+        Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the penalty
+        scheme of DRAGAN, with local regions N(0, c I).
+    """
+    norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
+    return jnp.mean(jnp.square(norms - target)), _slopes(norms)
+
+
+def divergence(
+    critic_fn: CriticFn,
+    real: Array,
+    fake: Array,
+    key: PRNGKey,
+    *,
+    power: float = 6.0,
+    at: str = "interpolates",
+) -> tuple[Array, Metrics]:
+    r"""A power of the critic's slope: the Wasserstein divergence's own term.
+
+    .. math:: P = \mathbb{E}_{\hat x} \left[\lVert \nabla f(\hat x) \rVert_2^p\right]
+
+    It belongs to the divergence itself and asks for no Lipschitz constraint.
+
+    Args:
+        critic_fn: as for ``gradient_penalty``.
+        real: ``[B, ...]`` floating.
+        fake: ``[B, ...]``, same shape.
+        key: typed key, used up here.
+        power: p, at least 1; below that the slope of P at 0 is infinite.
+        at: ``"interpolates"``: points of the segments between real and fake
+            examples; ``"ends"``: the mean of P over the real and P over the
+            fake examples, as some ports have it.
+
+    Returns:
+        Scalar >= 0, to be weighted by the caller (k = 2 in the paper); and
+        ``critic/gradient_norm_mean`` and ``_max`` over the interpolates, or
+        ``critic/gradient_norm_at_reals`` and ``_at_penalized_fakes``, means.
+
+    Raises:
+        ValueError: if ``power`` or ``at`` is none of these.
+        AssertionError: if shapes differ or the critic does not return ``[B]``.
+
+    Reference:
+        Wu, Huang, Thoma, Acharya, Van Gool 2018, arXiv:1712.01026,
+        algorithm 1, with k = 2 and p = 6.
+    """
+    if not power >= 1:
+        raise ValueError(f"divergence: power is {power}, and must be at least 1.")
+    if at == "interpolates":
+        norms = gradient_norms(critic_fn, interpolate(real, fake, key))
+        return jnp.mean(norms**power), _slopes(norms)
+    if at == "ends":
+        at_reals = gradient_norms(critic_fn, real)
+        at_fakes = gradient_norms(critic_fn, fake)
+        value = (jnp.mean(at_reals**power) + jnp.mean(at_fakes**power)) / 2
+        return value, {
+            "critic/gradient_norm_at_reals": jnp.mean(at_reals),
+            "critic/gradient_norm_at_penalized_fakes": jnp.mean(at_fakes),
+        }
+    raise ValueError(f"divergence: at is {at!r}, and must be 'interpolates' or 'ends'.")
+
+
+def r1(
+    critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
+) -> tuple[Array, Metrics]:
+    r"""Half the squared slope of the critic at the data.
+
+    .. math:: P = \frac{1}{2} \mathbb{E}_x \left[\lVert \nabla f(x) \rVert^2\right]
+
+    The squares are summed over all axes of an example and averaged over the
+    batch. With the half inside, the weight is the paper's gamma.
+
+    Args:
+        critic_fn: as for ``gradient_penalty``.
+        real: ``[B, ...]`` floating.
+        fake: not looked at.
+        key: not looked at.
+
+    Returns:
+        Scalar >= 0, to be weighted by the caller (10 in the paper); and the
+        mean slope ``critic/gradient_norm_at_reals``.
+
+    Raises:
+        AssertionError: if the critic does not return ``[B]``.
+
+    Reference:
+        Mescheder, Geiger, Nowozin 2018, arXiv:1801.04406, equation 9.
+    """
+    value, slope = _half_squared_slope(critic_fn, real)
+    return value, {"critic/gradient_norm_at_reals": slope}
+
+
+def r2(
+    critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
+) -> tuple[Array, Metrics]:
+    r"""Half the squared slope of the critic at generated examples.
+
+    .. math:: P = \frac{1}{2} \mathbb{E}_{\tilde x}
+        \left[\lVert \nabla f(\tilde x) \rVert^2\right]
+
+    Args:
+        critic_fn: as for ``gradient_penalty``.
+        real: not looked at.
+        fake: ``[B, ...]`` floating.
+        key: not looked at.
+
+    Returns:
+        Scalar >= 0, to be weighted by the caller (gamma of the paper); and the
+        mean slope ``critic/gradient_norm_at_penalized_fakes``.
+
+    Raises:
+        AssertionError: if the critic does not return ``[B]``.
+
+    Reference:
+        Mescheder, Geiger, Nowozin 2018, arXiv:1801.04406, equation 10.
+    """
+    value, slope = _half_squared_slope(critic_fn, fake)
+    return value, {"critic/gradient_norm_at_penalized_fakes": slope}
+
+
+def _half_squared_slope(critic_fn: CriticFn, points: Array) -> tuple[Array, Array]:
+    gradients = example_gradients(critic_fn, points)
+    gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
+    # No root on the way: a square is smooth at slope 0.
+    total = jnp.sum(jnp.square(gradients)) / points.shape[0]
+    return total / 2, jnp.mean(example_norms(gradients))
+
+
+def _slopes(norms: Array) -> Metrics:
+    return {
+        "critic/gradient_norm_mean": jnp.mean(norms),
+        "critic/gradient_norm_max": jnp.max(norms),
+    }
+
+
 PENALTIES: dict[str, Callable[..., Any]] = {
     "gradient_penalty": gradient_penalty_and_norms,
+    "r1": r1,
+    "r2": r2,
+    "dragan": dragan,
+    "divergence": divergence,
+    "consistency": consistency,
+    "drift": drift,
 }

@@ -7,13 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from wgan_jax.networks.layers import (
-    BatchNorm,
-    Conv,
-    ConvTranspose,
-    normal_init,
-    scale_init,
-)
+from wgan_jax.networks import parametrization
+from wgan_jax.networks.layers import Conv, ConvTranspose, normal_init, scale_init
+from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.types import Array
 
 
@@ -86,6 +82,7 @@ class Critic(nn.Module):
     Attributes:
         width: channels of the first map; each smaller one has twice as many.
         batch_norm: whether to normalise all maps but the first.
+        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
         conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
@@ -97,6 +94,7 @@ class Critic(nn.Module):
 
     width: int = 64
     batch_norm: bool = True
+    parametrization: str = "plain"
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32
@@ -106,7 +104,13 @@ class Critic(nn.Module):
         """``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
         side, halvings = _halvings(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        layer = partial(self.conv, use_bias=False, kernel_init=normal_init, **dtypes)
+        layer = partial(
+            self.conv,
+            use_bias=False,
+            kernel_init=normal_init,
+            **parametrization.field(self.parametrization),
+            **dtypes,
+        )
         x = images
         for index in range(halvings):
             features = self.width * 2**index
@@ -115,5 +119,6 @@ class Critic(nn.Module):
                 norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, 0.2)
+        self.sow("intermediates", "features", x.reshape(x.shape[0], -1))
         x = layer(1, kernel_size=(side, side), padding="VALID", name="output")(x)
         return x.reshape(-1)

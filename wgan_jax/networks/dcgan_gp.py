@@ -7,7 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from wgan_jax.networks.layers import BatchNorm, Conv, ConvTranspose, conv_he
+from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.labels import check_generator
+from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he
+from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -36,6 +39,7 @@ class Generator(nn.Module):
         width: channels of the largest map; each smaller one has twice as many.
         batch_norm: whether to normalise all maps but the image. The first is
             normalised per unit, before it is made a map, as in the authors' code.
+        classes: that the normalisation tells apart; 0 for none.
         conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
@@ -49,14 +53,20 @@ class Generator(nn.Module):
     image_shape: tuple[int, ...] = (32, 32, 3)
     width: int = 128
     batch_norm: bool = True
+    classes: int = 0
     conv_transpose: Callable[..., nn.Module] = ConvTranspose
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, latent: Array, *, train: bool) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1)."""
+    def __call__(
+        self, latent: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
         sides = _sides(self.image_shape, "generator")
+        check_generator(
+            "DCGAN-GP generator", self.classes, labels, batch_norm=self.batch_norm
+        )
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
             self.conv_transpose,
@@ -66,30 +76,35 @@ class Generator(nn.Module):
             **dtypes,
         )
         features = self.width * 2 ** (len(sides) - 2)
-        x = nn.Dense(16 * features, kernel_init=_LINEAR, **dtypes, name="project")(
-            latent
-        )
-        x = self._norm(x, "norm_project", train)
+        project = Dense(16 * features, kernel_init=_LINEAR, **dtypes, name="project")
+        x = self._norm(project(latent), labels, "norm_project", train)
         x = x.reshape(-1, 4, 4, features)
         for index, side in enumerate(sides[1:-1]):
             features //= 2
             x = layer(features, name=f"conv_{index}")(x)
-            x = self._norm(x, f"norm_{index}", train)[:, :side, :side]
+            x = self._norm(x, labels, f"norm_{index}", train)[:, :side, :side]
         x = layer(self.image_shape[-1], name="output")(x)
         return jnp.tanh(x[:, : sides[-1], : sides[-1]])
 
-    def _norm(self, x: Array, name: str, train: bool) -> Array:
+    def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
         if self.batch_norm:
-            norm = BatchNorm(dtype=self.dtype, param_dtype=self.param_dtype, name=name)
-            x = norm(x, train=train)
+            dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+            norm = BatchNorm(self.classes, **dtypes, name=name)
+            x = norm(x, labels, train=train)
         return nn.relu(x)
 
 
 class Critic(nn.Module):
-    """5x5 convolutions of stride 2 down to 4x4, then a linear layer; no norm.
+    """5x5 convolutions of stride 2 down to 4x4, then a linear layer.
 
     Attributes:
         width: channels of the first map; each smaller one has twice as many.
+        batch_norm: whether to normalise all maps but the first, as the authors'
+            code does with clipped weights; unfit for a penalty.
+        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
+        classes: 0 for a critic that knows none.
+        head: how classes enter: ``"projection"``, also if empty, or
+            ``"auxiliary"``.
         conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
@@ -100,13 +115,19 @@ class Critic(nn.Module):
     """
 
     width: int = 128
+    batch_norm: bool = False
+    parametrization: str = "plain"
+    classes: int = 0
+    head: str = ""
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
-        """``[B, S, S, C] -> [B]``; the same in both modes."""
+    def __call__(
+        self, images: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, S, S, C] -> [B]``, with labels ``[B]`` if by class."""
         sides = _sides(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         x = images
@@ -116,10 +137,18 @@ class Critic(nn.Module):
                 kernel_size=(5, 5),
                 strides=2,
                 kernel_init=conv_he(stride=2),
+                **parametrization.field(self.parametrization),
                 **dtypes,
                 name=f"conv_{index}",
             )(x)
+            if self.batch_norm and index > 0:
+                norm = BatchNorm(0, **dtypes, name=f"norm_{index}")
+                x = norm(x, train=train)
             x = nn.leaky_relu(x, 0.2)
-        x = x.reshape(x.shape[0], -1)
-        x = nn.Dense(1, kernel_init=_LINEAR, **dtypes, name="output")(x)
-        return x.reshape(-1)
+        return heads.score(
+            self,
+            x.reshape(x.shape[0], -1),
+            labels,
+            owner="DCGAN-GP critic",
+            kernel_init=_LINEAR,
+        )

@@ -1,7 +1,7 @@
-"""Linen layers on the closed convolution, their initialisers, batch normalisation."""
+"""Linen layers with a kernel, convolutions on the closed one, their initialisers."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,9 +16,10 @@ from wgan_jax.networks.conv import (
     upsample_conv,
 )
 from wgan_jax.networks.forms import Padding
+from wgan_jax.networks.labels import Initializer
+from wgan_jax.networks.normalization import BatchNorm as BatchNorm
+from wgan_jax.networks.parametrization import parametrize
 from wgan_jax.types import Array, PRNGKey
-
-Initializer = Callable[..., Array]
 
 normal_init: Initializer = nn.initializers.normal(0.02)
 """N(0, 0.02): every convolution of a DCGAN."""
@@ -71,10 +72,67 @@ def conv_glorot(*, stride: int = 1) -> Initializer:
     return conv_uniform(gain=1.0, stride=stride)
 
 
+def layer_parameters(
+    layer: Any, x: Array, shape: tuple[int, ...], *, axis: int = -1
+) -> tuple[Array, Array, Array | None]:
+    """Input, kernel and bias of a layer in the dtype to compute in.
+
+    Args:
+        layer: with the fields of ``Dense``.
+        x: the input, floating.
+        shape: of the kernel.
+        axis: of the kernel's output channels.
+
+    Returns:
+        The three, the kernel as the layer's parametrization makes it and the
+        bias None if the layer has none.
+    """
+    kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
+    kernel = parametrize(layer, kernel, name=layer.parametrization, axis=axis)
+    bias = None
+    if layer.use_bias:
+        channels = (shape[axis],)
+        bias = layer.param("bias", layer.bias_init, channels, layer.param_dtype)
+    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=layer.dtype)
+    return x, kernel, bias
+
+
+class Dense(nn.Module):
+    """A matrix product with a kernel ``[I, O]`` and a bias ``[O]``.
+
+    But for ``parametrization`` the fields are flax's.
+
+    Attributes:
+        features: O.
+        use_bias: whether to add the bias.
+        kernel_init: of the kernel.
+        bias_init: of the bias.
+        parametrization: of the kernel, a row of ``PARAMETRIZATIONS``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros_init()
+    parametrization: str = "plain"
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """``[B, I] -> [B, O]``."""
+        x, kernel, bias = layer_parameters(self, x, (x.shape[-1], self.features))
+        y = jax.lax.dot(x, kernel)
+        return y if bias is None else y + bias.reshape(1, -1)
+
+
 class _Kernel(nn.Module):
     """Fields and parameters that the four convolutions share.
 
-    The names and meanings are flax's, so either class stands in for the other.
+    But for ``parametrization`` the names and meanings are flax's, so either class
+    stands in for the other.
 
     Attributes:
         features: channels of the result.
@@ -85,6 +143,7 @@ class _Kernel(nn.Module):
         use_bias: whether to add one bias per channel.
         kernel_init: of the kernel.
         bias_init: of the bias.
+        parametrization: of the kernel, a row of ``PARAMETRIZATIONS``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
     """
@@ -96,21 +155,15 @@ class _Kernel(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros_init()
+    parametrization: str = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     def _parameters(
-        self, x: Array, channels: tuple[int, int]
+        self, x: Array, channels: tuple[int, int], axis: int = -1
     ) -> tuple[Array, Array, Array | None]:
-        """Input, kernel and bias in the dtype to compute in."""
-        shape = (*self.kernel_size, *channels)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        bias = None
-        if self.use_bias:
-            shape = (self.features,)
-            bias = self.param("bias", self.bias_init, shape, self.param_dtype)
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        return x, kernel, bias
+        """``layer_parameters`` of a kernel with these last two axes."""
+        return layer_parameters(self, x, (*self.kernel_size, *channels), axis=axis)
 
     def _same(self, size: Sequence[int]) -> Padding:
         """``"SAME"`` padding of images of this size, the odd zero at the end."""
@@ -155,7 +208,7 @@ class ConvTranspose(_Kernel):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """``[B, h, w, I] -> [B, H, W, features]``."""
-        x, kernel, bias = self._parameters(x, (self.features, x.shape[-1]))
+        x, kernel, bias = self._parameters(x, (self.features, x.shape[-1]), -2)
         size = self._output_size(x.shape[1:3])
         y = conv_transpose(
             x,
@@ -196,72 +249,6 @@ class UpsampleConv(_Kernel):
         """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
         return _add(upsample_conv(x, kernel), bias)
-
-
-class BatchNorm(nn.Module):
-    r"""Normalisation by the mean and variance over all axes but the last.
-
-    .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
-
-    In training mode the statistics are the batch's; otherwise they are running
-    averages, which a training pass moves where the caller made the
-    ``batch_stats`` collection mutable, and leaves alone where not: a critic's
-    step looks at generated images without touching the generator's state.
-    Under ``jit`` over a mesh the batch is the global one.
-
-    Attributes:
-        momentum: share of the old average kept at each training pass, in [0, 1).
-        epsilon: added to the variance.
-        scale_init: of :math:`\gamma`.
-        dtype: of the result; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
-
-    Reference:
-        Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1.
-    """
-
-    momentum: float = 0.9
-    epsilon: float = 1e-5
-    scale_init: Initializer = nn.initializers.ones_init()
-    dtype: Any = None
-    param_dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Array, *, train: bool) -> Array:
-        """``[B, ..., C] -> [B, ..., C]``."""
-        shape = x.shape[-1:]
-        stats_dtype = jnp.promote_types(jnp.float32, self.param_dtype)
-        zeros, ones = (
-            (lambda: jnp.zeros(shape, stats_dtype)),
-            (lambda: jnp.ones(shape, stats_dtype)),
-        )
-        running_mean = self.variable("batch_stats", "mean", zeros)
-        running_var = self.variable("batch_stats", "var", ones)
-        scale = self.param("scale", self.scale_init, shape, self.param_dtype)
-        bias_init = nn.initializers.zeros_init()
-        bias = self.param("bias", bias_init, shape, self.param_dtype)
-
-        dtype = self.dtype or jnp.promote_types(x.dtype, self.param_dtype)
-        # Sums over a batch of images lose most of bfloat16's eight bits.
-        x = x.astype(jnp.promote_types(jnp.float32, x.dtype))
-        if train:
-            axes = tuple(range(x.ndim - 1))
-            mean = jnp.mean(x, axes)
-            var = jnp.maximum(jnp.mean(jnp.square(x), axes) - jnp.square(mean), 0.0)
-            if self.is_mutable_collection("batch_stats") and not self.is_initializing():
-                keep = self.momentum
-                running_mean.value = _average(running_mean.value, mean, keep)
-                running_var.value = _average(running_var.value, var, keep)
-        else:
-            mean, var = running_mean.value, running_var.value
-        factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        row = (1,) * (x.ndim - 1) + shape
-        y = (x - mean.reshape(row)) * factor.reshape(row) + bias.reshape(row)
-        return y.astype(dtype)
-
-
-def _average(old: Array, new: Array, keep: float) -> Array:
-    return (keep * old + (1 - keep) * new).astype(old.dtype)
 
 
 def _add(y: Array, bias: Array | None) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from wgan_jax.networks.layers import Dense
 from wgan_jax.types import Array
 
 _HIDDEN = nn.initializers.he_uniform()
@@ -19,14 +20,16 @@ class _Hidden(nn.Module):
     layers: int
     dtype: Any
     param_dtype: Any
+    parametrization: str = "plain"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         x = x.reshape(x.shape[0], -1)
         for index in range(self.layers):
-            x = nn.Dense(
+            x = Dense(
                 self.width,
                 kernel_init=_HIDDEN,
+                parametrization=self.parametrization,
                 dtype=self.dtype,
                 param_dtype=self.param_dtype,
                 name=f"dense_{index}",
@@ -36,12 +39,13 @@ class _Hidden(nn.Module):
 
 
 class Generator(nn.Module):
-    """Rectified layers and a linear one; the output has no bound.
+    """Rectified layers and a linear one, whose output has no bound unless told.
 
     Attributes:
         image_shape: of one example: ``(D,)``, or ``(H, W, C)`` filled row by row.
         width: units of each hidden layer.
         layers: hidden layers.
+        bounded: end in a tanh, as images in (-1, 1) want it.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
 
@@ -52,6 +56,7 @@ class Generator(nn.Module):
     image_shape: tuple[int, ...] = (2,)
     width: int = 512
     layers: int = 3
+    bounded: bool = False
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
@@ -61,13 +66,15 @@ class Generator(nn.Module):
         x = _Hidden(
             self.width, self.layers, self.dtype, self.param_dtype, name="hidden"
         )(latent)
-        x = nn.Dense(
+        x = Dense(
             math.prod(self.image_shape),
             kernel_init=_OUTPUT,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             name="output",
         )(x)
+        if self.bounded:
+            x = jnp.tanh(x)
         return x.reshape(x.shape[0], *self.image_shape)
 
 
@@ -77,6 +84,7 @@ class Critic(nn.Module):
     Attributes:
         width: units of each hidden layer.
         layers: hidden layers.
+        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
 
@@ -86,18 +94,26 @@ class Critic(nn.Module):
 
     width: int = 512
     layers: int = 3
+    parametrization: str = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """``[B, ...] -> [B]``; the same in both modes."""
+        """``[B, ...] -> [B]``."""
         x = _Hidden(
-            self.width, self.layers, self.dtype, self.param_dtype, name="hidden"
+            self.width,
+            self.layers,
+            self.dtype,
+            self.param_dtype,
+            self.parametrization,
+            name="hidden",
         )(images)
-        x = nn.Dense(
+        self.sow("intermediates", "features", x)
+        x = Dense(
             1,
             kernel_init=_OUTPUT,
+            parametrization=self.parametrization,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             name="output",

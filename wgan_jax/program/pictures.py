@@ -41,3 +41,26 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
     if examples.ndim == 4:
         return image_grid(to_uint8(examples[:GRID_LIMIT]), padding=4)
     return scatter_image(examples, source.images[: len(examples)])
+
+
+def tile(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures of one size laid in rows, as near to a square as they go.
+
+    Args:
+        pictures: uint8 ``[height, width, 1 or 3]`` each, at least one.
+
+    Returns:
+        uint8 picture; the only one as it is.
+    """
+    if len(pictures) == 1:
+        return pictures[0]
+    columns = int(np.ceil(np.sqrt(len(pictures))))
+    rows = -(-len(pictures) // columns)
+    blank = np.full_like(pictures[0], 255)
+    filled = pictures + [blank] * (rows * columns - len(pictures))
+    return np.concatenate(
+        [
+            np.concatenate(filled[row * columns : (row + 1) * columns], axis=1)
+            for row in range(rows)
+        ]
+    )

@@ -6,16 +6,21 @@ from types import TracebackType
 from typing import Self
 
 import jax
-import ml_collections
+import numpy as np
 
-from wgan_jax.data import Source
-from wgan_jax.gan import Gan, GanState
+from wgan_jax.gan import GanState
 from wgan_jax.images import save_png
-from wgan_jax.program.pictures import draw
+from wgan_jax.program.pictures import draw, tile
+from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample
 from wgan_jax.types import Metrics
 from wgan_jax.writers import JsonLines, Progress, TensorBoard
+
+_GAPS = {
+    "critic/wasserstein_estimate": "Wasserstein estimate",
+    "critic/score_gap": "score gap",
+}
 
 
 class Diverged(Exception):
@@ -26,27 +31,21 @@ class Recorder:
     """Writes one run's records; on processes other than 0 it only checks.
 
     Attributes:
-        latest: the last iteration's metrics, on the host.
+        latest: the last iteration's metrics, on the host; with replicas their
+            means.
     """
 
-    def __init__(
-        self,
-        workdir: Workdir,
-        config: ml_collections.ConfigDict,
-        source: Source,
-        *,
-        start: int,
-    ) -> None:
+    def __init__(self, workdir: Workdir, experiment: Experiment, *, start: int) -> None:
         """Opens the files, without what a run beyond ``start`` left in them.
 
         Args:
             workdir: where.
-            config: for the intervals.
-            source: real points are drawn beside generated ones.
+            experiment: whose run.
             start: iterations already done.
         """
         self.latest: dict[str, float] = {}
-        self._workdir, self._config, self._source = workdir, config, source
+        self._workdir, self._experiment = workdir, experiment
+        self._config = config = experiment.config
         self._key = jax.random.key(config.samples.seed)
         self._started, self._images = time.perf_counter(), 0
         self._writes = jax.process_index() == 0
@@ -81,19 +80,22 @@ class Recorder:
         Raises:
             Diverged: naming the metrics that are not finite.
         """
-        self.latest = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        fetched = {k: np.asarray(v) for k, v in jax.device_get(metrics).items()}
+        self.latest = {k: float(v.mean()) for k, v in fetched.items()}
         broken = [k for k, v in self.latest.items() if not math.isfinite(v)]
         if broken:
             raise Diverged(
-                f"iteration {step}: {', '.join(sorted(broken))} not finite; the run "
-                "stops here, and its last checkpoint is from before."
+                f"iteration {step}: {', '.join(sorted(broken))} not finite"
+                f"{self._whose(fetched)}; the run stops here, and its last checkpoint "
+                "is from before."
             )
         if not self._writes:
             return
         self._progress.update(
             step,
             images=images,
-            estimate=self.latest["critic/wasserstein_estimate"],
+            gap=self.gap,
+            gap_name=self.gap_name,
             gradient_norm=self.gradient_norm,
         )
         self._images += images
@@ -103,8 +105,19 @@ class Recorder:
                 "throughput/images_per_second": self._images / (now - self._started)
             }
             self._started, self._images = now, 0
-            self._lines.write(step, self.latest | rate)
-            self._board.scalars(step, self.latest | rate)
+            values = self.latest | self._spread(fetched) | rate
+            self._lines.write(step, values)
+            self._board.scalars(step, values)
+
+    @property
+    def gap_name(self) -> str:
+        """What the mean difference of scores is to this objective."""
+        return _GAPS[self._experiment.gan.objective.gap_name]
+
+    @property
+    def gap(self) -> float:
+        """Mean difference of the critic's scores of real and fake examples."""
+        return self.latest[self._experiment.gan.objective.gap_name]
 
     @property
     def gradient_norm(self) -> float:
@@ -112,22 +125,55 @@ class Recorder:
         at_fakes = self.latest["critic/gradient_norm_at_fakes"]
         return self.latest.get("critic/gradient_norm_mean", at_fakes)
 
-    def samples(self, step: int, gan: Gan, state: GanState) -> None:
+    def _whose(self, fetched: dict[str, np.ndarray]) -> str:
+        """In which replica a metric is not finite."""
+        if not self._experiment.is_replicated:
+            return ""
+        finite = np.all([np.isfinite(v) for v in fetched.values()], axis=0)
+        return f" in replica {self._experiment.names[int(np.argmin(finite))]!r}"
+
+    def _spread(self, fetched: dict[str, np.ndarray]) -> dict[str, float]:
+        """Standard deviations over seeds; of a sweep, figures of each setting."""
+        experiment, found = self._experiment, {}
+        if not experiment.is_replicated:
+            return {}
+        field = self._config.get("sweep", {}).get("field")
+        for setting in np.unique(experiment.settings):
+            rows = experiment.settings == setting
+            suffix = f"/{field}={setting:g}" if field else ""
+            for name, values in fetched.items():
+                if field:
+                    found[f"{name}{suffix}"] = float(values[rows].mean())
+                if rows.sum() > 1:
+                    found[f"{name}{suffix}_std"] = float(values[rows].std(ddof=1))
+        return found
+
+    def samples(self, step: int, state: GanState) -> None:
         """Draws the grids of fixed latents, from the average and the live weights.
 
         Args:
             step: iterations done.
-            gan: the static parts.
-            state: a run's arrays.
+            state: a run's arrays; of replicas the pictures are laid side by side.
         """
-        averaged = gan.ema_decay is not None
+        experiment, count = self._experiment, self._config.samples.count
+        averaged = experiment.gan.ema_decay is not None
         drawn = {"": True, "_live": False} if averaged else {"": False}
         for suffix, use_ema in drawn.items():
-            count = self._config.samples.count
-            images = sample(gan, state, self._key, count, use_ema=use_ema)
+            pictures = []
+            for _, gan, arrays in experiment.runs(state):
+                images = sample(
+                    gan,
+                    arrays,
+                    self._key,
+                    count,
+                    use_ema=use_ema,
+                    labels=self._config.samples.get("label"),
+                )
+                if self._writes:
+                    pictures.append(draw(jax.device_get(images), experiment.source))
             if not self._writes:
                 continue
-            picture = draw(jax.device_get(images), self._source)
+            picture = tile(pictures)
             path = self._workdir.samples / f"step_{step:08d}{suffix}.png"
             save_png(path, picture)
             self._board.image(step, f"samples{suffix}", picture)

@@ -6,14 +6,12 @@ import numpy as np
 
 from wgan_jax.binding import refine
 from wgan_jax.checkpoint import CheckpointError, Checkpoints
-from wgan_jax.experiment import build_gan, build_source, check_config
-from wgan_jax.gan import abstract_state
 from wgan_jax.images import save_png, to_uint8
-from wgan_jax.program.pictures import draw
-from wgan_jax.program.train import Say
+from wgan_jax.program.pictures import draw, tile
+from wgan_jax.program.setup import Say, prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
-from wgan_jax.sharding import make_mesh
+from wgan_jax.schema import check_config
 
 
 def sample(
@@ -22,7 +20,9 @@ def sample(
     """Draws ``config.samples.count`` examples and writes a picture and an array.
 
     The generator's average is used where the run keeps one. Example i depends
-    on ``config.samples.seed`` and i alone.
+    on ``config.samples.seed`` and i alone; a conditional run makes it of class i
+    modulo their number, or of ``config.samples.label``. With replicas the array
+    has a leading axis of them.
 
     Args:
         config: the run's.
@@ -43,26 +43,35 @@ def sample(
     missing = f"{workdir.path} has no checkpoint to sample from; train first."
     if not workdir.checkpoints.is_dir():
         raise CheckpointError(missing)
-    source = build_source(config)
-    gan = build_gan(config, source.example_shape)
-    target = refine(abstract_state, gan, make_mesh())
+    experiment = prepare(config, say=say)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, read_only=True, warn=say
     ) as checkpoints:
-        restored = checkpoints.restore(target)
+        restored = checkpoints.restore(experiment.target)
     if restored is None:
         raise CheckpointError(missing)
     state, _, step = restored
     key = jax.random.key(config.samples.seed)
-    examples = np.asarray(
-        draw_samples(
-            gan, state, key, config.samples.count, use_ema=gan.ema_decay is not None
+    drawn = [
+        np.asarray(
+            refine(
+                draw_samples,
+                gan,
+                arrays,
+                key,
+                config.samples.count,
+                use_ema=gan.ema_decay is not None,
+                labels=config.samples.get("label"),
+            )
         )
-    )
+        for _, gan, arrays in experiment.runs(state)
+    ]
     stem = workdir.samples / f"sample_{step:08d}_seed{config.samples.seed}"
     workdir.samples.mkdir(exist_ok=True)
-    save_png(stem.with_suffix(".png"), draw(examples, source))
-    values = to_uint8(examples) if examples.ndim == 4 else examples
+    pictures = [draw(examples, experiment.source) for examples in drawn]
+    save_png(stem.with_suffix(".png"), tile(pictures))
+    examples = np.stack(drawn) if experiment.is_replicated else drawn[0]
+    values = to_uint8(examples) if drawn[0].ndim == 4 else examples
     np.savez(
         stem.with_suffix(".npz"),
         images=values,
@@ -71,7 +80,8 @@ def sample(
         command=command,
     )
     say(
-        f"{len(examples)} samples of iteration {step}: {stem.with_suffix('.png')} and "
-        f"{stem.with_suffix('.npz')} (array 'images', {values.dtype})."
+        f"{config.samples.count} samples of iteration {step}: "
+        f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
+        f"{values.dtype})."
     )
     return 0

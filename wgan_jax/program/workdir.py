@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from wgan_jax.experiment import differences
+from wgan_jax.schema import differences
 
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

@@ -1,0 +1,19 @@
+"""WGAN-GP on the Swiss roll in the plane, with two small MLPs.
+
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1; settings of the authors'
+         ``gan_toy.py``.
+Command: python launch.py --config=configs/swiss_roll_wgan_gp.py
+Cost:    as gaussians_wgan_gp.
+Expect:  points along the roll within some thousand iterations.
+"""
+
+import ml_collections
+
+from configs import gaussians_wgan_gp
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The experiment."""
+    config = gaussians_wgan_gp.get_config()
+    config.dataset.name = "swiss_roll"
+    return config

@@ -1,0 +1,283 @@
+"""Terms of the losses: weights, lazy intervals, several at once, microbatches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from tiny import TinyCritic, tiny_gan
+
+from wgan_jax.augmentation import diff_augment
+from wgan_jax.compiled import make_train_step
+from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.losses import OBJECTIVES, consistency, drift, path_length, r1
+from wgan_jax.players import Pairs
+from wgan_jax.schedules import cosine
+from wgan_jax.steps import critic_step, critic_update, generator_step, train_step
+from wgan_jax.terms import Term
+
+SGD = optax.sgd(1.0)
+PLAIN = {"critic_optimizer": SGD, "generator_optimizer": SGD, "penalties": ()}
+
+
+class PlainGenerator(nn.Module):
+    """Latent to an image of 4x4x1, each by itself."""
+
+    @nn.compact
+    def __call__(self, latent, *, train):
+        x = nn.softplus(nn.Dense(16)(latent))
+        return jnp.tanh(nn.Dense(16)(x)).reshape(-1, 4, 4, 1)
+
+
+class DropoutCritic(nn.Module):
+    """A critic with dropout, that sows its features if told to."""
+
+    sows: bool = True
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        x = nn.softplus(nn.Dense(24)(images.reshape(images.shape[0], -1)))
+        x = nn.Dropout(0.5, deterministic=not self.has_rng("dropout"))(x)
+        if self.sows:
+            self.sow("intermediates", "features", x)
+        return nn.Dense(1)(x)[:, 0]
+
+
+@pytest.fixture
+def real(key):
+    return jax.random.uniform(jax.random.fold_in(key, 5), (8, 4, 4, 1), minval=-1.0)
+
+
+def moves(gan, state, step):
+    """How far one step moves each player, as flat vectors."""
+    after, metrics = jax.jit(step)(state)
+    found = [
+        jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
+        for tree in jax.tree.map(
+            jnp.subtract,
+            (after.critic.params, after.generator.params),
+            (state.critic.params, state.generator.params),
+        )
+    ]
+    return *found, metrics
+
+
+def test_terms_add_up(key, real):
+    """The step with two terms moves by the sum of what each adds."""
+    terms = [(r1, 3.0), (drift, 0.5)]
+
+    def move(*chosen):
+        gan = tiny_gan(**(PLAIN | {"penalties": chosen}))
+        state = init_state(gan, key)
+        return moves(gan, state, lambda s: critic_step(gan, s, real, key))[0]
+
+    none, first, second, both = (
+        move(),
+        move(terms[0]),
+        move(terms[1]),
+        move(*terms),
+    )
+    np.testing.assert_allclose(both - none, first + second - 2 * none, atol=1e-6)
+    assert float(jnp.abs(first - none).max()) > 1e-4
+    assert float(jnp.abs(second - none).max()) > 1e-4
+
+
+def test_named_terms_are_logged_apart_and_sum_to_the_penalty(key, real):
+    terms = (Term(r1, 3.0, name="r1"), Term(drift, 0.5, name="drift"))
+    gan = tiny_gan(penalties=terms)
+    metrics = critic_step(gan, init_state(gan, key), real, key)[1]
+    total = metrics["critic/penalty/r1"] + metrics["critic/penalty/drift"]
+    np.testing.assert_allclose(metrics["critic/penalty"], total, rtol=1e-6)
+
+
+def test_lazy_penalty_is_every_kth_update_at_k_times_the_weight(key, real):
+    def move(updates, **term):
+        gan = tiny_gan(**(PLAIN | {"penalties": (Term(r1, **term),)}))
+        state = init_state(gan, key).replace(critic_updates=jnp.int32(updates))
+        return moves(gan, state, lambda s: critic_step(gan, s, real, key))
+
+    for updates in (0, 3, 6):
+        lazy, _, metrics = move(updates, weight=2.0, every=3)
+        np.testing.assert_allclose(lazy, move(updates, weight=6.0)[0], rtol=1e-5)
+        assert float(metrics["critic/penalty"]) > 0
+    for updates in (1, 2, 4):
+        lazy, _, metrics = move(updates, weight=2.0, every=3)
+        np.testing.assert_array_equal(lazy, move(updates, weight=1e-30)[0])
+        assert float(metrics["critic/penalty"]) == 0
+
+
+def test_a_weight_may_follow_the_iteration(key, real):
+    weight = lambda step: cosine(step, iterations=10, initial=4.0, final=1.0)
+    gan = tiny_gan(penalties=((drift, weight),))
+    fixed = tiny_gan(penalties=((drift, 1.0),))
+    state = init_state(gan, key)
+    for step, expected in [(0, 4.0), (5, 2.5), (10, 1.0), (50, 1.0)]:
+        moved = state.replace(step=jnp.int32(step))
+        scheduled = critic_step(gan, moved, real, key)[1]["critic/penalty"]
+        plain = critic_step(fixed, moved, real, key)[1]["critic/penalty"]
+        np.testing.assert_allclose(scheduled / plain, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_path_length_moves_the_generator_and_remembers(key, every):
+    def gan_with(*terms):
+        parts = PLAIN | {"generator": PlainGenerator(), "regularizers": terms}
+        return tiny_gan(**parts)
+
+    gan = gan_with(Term(path_length(decay=0.5), 2.0, every))
+    state = init_state(gan, key)
+    plain = gan_with()
+    step = lambda g: lambda s: generator_step(g, s, key, batch_size=8)
+    with_term = moves(gan, state, step(gan))
+    without = moves(plain, state.replace(regularizers=()), step(plain))
+    assert float(jnp.abs(with_term[1] - without[1]).max()) > 1e-5
+    after, metrics = step(gan)(state)
+    memory = after.regularizers[0]
+    np.testing.assert_allclose(memory["mean"], 0.5 * memory["length"], rtol=1e-6)
+    assert metrics["generator/path_length"] == memory["length"]
+    # value = weight * every * mean of squares, added to the loss that is logged.
+    np.testing.assert_allclose(
+        metrics["generator/loss"] - without[2]["generator/loss"],
+        metrics["generator/regularizer"],
+        rtol=1e-4,
+    )
+    if every > 1:  # the next update leaves it out, and the memory as it is
+        last, metrics = step(gan)(after)
+        assert float(metrics["generator/regularizer"]) == 0
+        assert last.regularizers[0] == memory
+        assert metrics["generator/path_length"] == memory["length"]
+
+
+def test_batch_norm_in_a_regularised_generator_is_refused():
+    gan = tiny_gan(regularizers=((path_length(), 2.0),))
+    with pytest.raises(ValueError, match="regularizer on its Jacobian"):
+        abstract_state(gan)
+
+
+@pytest.mark.parametrize("objective", ["wasserstein", "relativistic"])
+def test_microbatches_give_the_gradient_of_the_whole_batch(key, real, objective):
+    """Nothing is random here but the latents, which are drawn for the whole batch."""
+
+    def gan_with(parts):
+        return tiny_gan(
+            **PLAIN
+            | {
+                "generator": PlainGenerator(),
+                "penalties": ((r1, 3.0), (drift, 0.1)),
+                "microbatches": parts,
+                "objective": OBJECTIVES[objective],
+            }
+        )
+
+    state = init_state(gan_with(1), key)
+    batches = jnp.stack([real, -real])
+    whole, split = (
+        moves(g, state, lambda s, g=g: train_step(g, s, batches, key))
+        for g in (gan_with(1), gan_with(4))
+    )
+    for a, b in zip(whole[:2], split[:2], strict=True):
+        assert float(jnp.abs(a).max()) > 1e-3
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for name, value in whole[2].items():
+        if not name.endswith("norm_max"):
+            np.testing.assert_allclose(
+                split[2][name], value, rtol=1e-4, atol=1e-6, err_msg=name
+            )
+
+
+def test_a_batch_that_does_not_divide_into_microbatches_is_refused(key, real):
+    gan = tiny_gan(microbatches=3)
+    with pytest.raises(ValueError, match="8 does not divide into 3 microbatches"):
+        critic_step(gan, init_state(gan, key), real, key)
+
+
+def test_a_paired_generator_needs_real_examples(key, real):
+    gan = tiny_gan(objective=OBJECTIVES["relativistic"])
+    state = init_state(gan, key)
+    with pytest.raises(ValueError, match="pass real=images"):
+        generator_step(gan, state, key, batch_size=8)
+    # Of three batches two are the critic's and the last the generator's.
+    batches = jnp.stack([real, -real, 0.5 * real])
+    after, metrics = make_train_step(gan, donate=False)(state, batches, key)
+    assert int(after.critic_updates) == 2
+    parts, _ = critic_step(gan, state, real, key)
+    parts, _ = critic_step(gan, parts, -real, key)
+    _, expected = generator_step(gan, parts, key, batch_size=8, real=0.5 * real)
+    np.testing.assert_allclose(
+        metrics["generator/loss"], expected["generator/loss"], rtol=1e-4
+    )
+
+
+def test_consistency_needs_dropout_and_features(key, real):
+    gan = tiny_gan(critic=DropoutCritic(), penalties=((consistency, 2.0),))
+    state = init_state(gan, key)
+    assert float(critic_step(gan, state, real, key)[1]["critic/penalty"]) > 0
+    with pytest.raises(ValueError, match="TinyCritic has no dropout"):
+        abstract_state(tiny_gan(critic=TinyCritic(), penalties=((consistency, 2.0),)))
+    silent = tiny_gan(critic=DropoutCritic(sows=False), penalties=((consistency, 2.0),))
+    with pytest.raises(ValueError, match="DropoutCritic sows no features"):
+        abstract_state(silent)
+
+
+def test_dropout_is_drawn_anew_in_each_pass_and_absent_from_evaluation(key, real):
+    gan = tiny_gan(critic=DropoutCritic(), penalties=())
+    state = init_state(gan, key)
+    critic = state.critic
+    # Real and fake alike: without dropout the estimate would be 0.
+    same = Pairs(real, real)
+    metrics = critic_update(gan, state, same, key)[1]
+    assert abs(float(metrics["critic/wasserstein_estimate"])) > 1e-4
+    again = critic_update(gan, state, same, key)[1]
+    assert metrics["critic/loss"] == again["critic/loss"]
+    fixed = gan.critic_fn(critic.params, critic.model_state)
+    np.testing.assert_array_equal(fixed(real), fixed(real))
+
+
+def test_the_critic_and_its_penalties_see_augmented_images(key, real):
+    seen = []
+
+    def spy(images, key):
+        seen.append(images.shape)
+        return diff_augment(images, key, policy="color,cutout")
+
+    gan = tiny_gan(augment=spy, penalties=((r1, 1.0),))
+    state = init_state(gan, key)
+    seen.clear()
+    moved = critic_step(gan, state, real, key)[1]
+    assert len(seen) == 3  # real, fake, penalty
+    plain = tiny_gan(penalties=((r1, 1.0),))
+    flat = critic_step(plain, state, real, key)[1]
+    for name in ("critic/real_score", "critic/fake_score", "critic/penalty"):
+        assert float(moved[name]) != float(flat[name]), name
+    seen.clear()
+    generator_step(gan, state, key, batch_size=8)
+    assert seen == [(8, 4, 4, 1)]
+
+
+def test_real_images_are_flipped_where_asked(key, real):
+    gan, plain = tiny_gan(flip=True, penalties=()), tiny_gan(penalties=())
+    state = init_state(gan, key)
+    even = (real + real[:, :, ::-1]) / 2  # a flip changes nothing
+    for images, changes in ((real, True), (even, False)):
+        a, b = (critic_step(g, state, images, key)[1] for g in (gan, plain))
+        assert (a["critic/real_score"] != b["critic/real_score"]) == changes
+        assert a["critic/fake_score"] == b["critic/fake_score"]
+
+
+def test_a_penalty_that_is_no_scalar_is_refused():
+    gan = tiny_gan(penalties=((lambda f, x, y, k: f(x), 1.0),))
+    with pytest.raises(ValueError, match="has a value of shape"):
+        abstract_state(gan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"penalties": ((r1, 1.0, 0),)}, "every is 0"),
+        ({"microbatches": 0}, "microbatches is 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_gan(**changes)

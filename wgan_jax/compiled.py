@@ -1,0 +1,98 @@
+"""The steps compiled for a mesh: state replicated and donated, batches split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from jax.stages import Wrapped
+
+from wgan_jax.compilation import compiler_options
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.sharding import make_mesh, replicated, split_batches, spread, within
+from wgan_jax.steps import critic_step, generator_step, train_step
+from wgan_jax.types import Array, Batch, PRNGKey
+
+
+def make_train_step(
+    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+) -> Wrapped:
+    """``train_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: devices to split each batch among; the default device if None.
+        donate: let the new state take the old one's memory. The old state can
+            then not be used again.
+
+    Returns:
+        ``step(state, batch, key) -> (state, metrics)``, a jitted function; it
+        compiles anew for each N.
+    """
+
+    def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
+        return train_step(gan, state, batch, key)
+
+    mesh = mesh or _default_mesh()
+    return _compiled(step, mesh, (split_batches(mesh), replicated(mesh)), donate)
+
+
+def make_critic_step(
+    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+) -> Wrapped:
+    """``critic_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``step(state, batch, key) -> (state, metrics)``, the batch as for
+        ``critic_step``.
+    """
+
+    def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
+        return critic_step(gan, state, jax.tree.map(spread, batch), key)
+
+    mesh = mesh or _default_mesh()
+    return _compiled(step, mesh, (None, replicated(mesh)), donate)
+
+
+def make_generator_step(
+    gan: Gan, mesh: Mesh | None = None, *, batch_size: int, donate: bool = True
+) -> Wrapped:
+    """``generator_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        batch_size: latents to draw.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``step(state, key) -> (state, metrics)``.
+    """
+
+    def step(state: GanState, key: PRNGKey) -> Any:
+        return generator_step(gan, state, key, batch_size=batch_size)
+
+    mesh = mesh or _default_mesh()
+    return _compiled(step, mesh, (replicated(mesh),), donate)
+
+
+def _default_mesh() -> Mesh:
+    return make_mesh(jax.devices()[:1])
+
+
+def _compiled(
+    step: Callable[..., Any], mesh: Mesh, inputs: tuple[Any, ...], donate: bool
+) -> Wrapped:
+    whole = replicated(mesh)
+    return jax.jit(
+        within(mesh, step),
+        in_shardings=(whole, *inputs),
+        out_shardings=(whole, whole),
+        donate_argnums=0 if donate else (),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+    )

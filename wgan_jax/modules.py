@@ -1,0 +1,93 @@
+"""Calling a linen module as a pure function, with all that it has to say."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.types import Array, Params, PRNGKey, PyTree
+
+
+class CriticOutput(NamedTuple):
+    """What a critic says of a batch.
+
+    Attributes:
+        scores: ``[B]``.
+        features: ``[B, F]``, the input of its last layer, or None if it sows
+            none.
+        class_logits: ``[B, classes]`` of an auxiliary head, or None.
+    """
+
+    scores: Array
+    features: Array | None
+    class_logits: Array | None
+
+
+def takes(module: nn.Module, argument: str) -> bool:
+    """Whether a player's ``__call__`` has an argument of this name."""
+    return argument in inspect.signature(type(module).__call__).parameters
+
+
+def apply(
+    module: nn.Module,
+    params: Params,
+    model_state: PyTree,
+    inputs: tuple[Array, ...],
+    *,
+    train: bool,
+    key: PRNGKey | None,
+) -> tuple[Array, PyTree, dict[str, Any]]:
+    """Calls a player; the only place where linen applies one.
+
+    Args:
+        module: the player.
+        params: its parameters.
+        model_state: its other collections.
+        inputs: what it is called with.
+        train: training mode, in which the model state moves.
+        key: of the rng ``dropout``, or None for no such rng.
+
+    Returns:
+        The output and what was sown, both in at least float32, with the model
+        state between them.
+    """
+    variables: dict[str, Any] = {"params": params, **model_state}
+    moving = list(model_state) if train else []
+    output, collections = module.apply(
+        variables,
+        *inputs,
+        train=train,
+        rngs=None if key is None else {"dropout": key},
+        mutable=[*moving, "intermediates"],
+    )
+    collections = dict(collections)
+    sown = collections.pop("intermediates", {})
+    exact = jnp.promote_types(output.dtype, jnp.float32)
+    sown = jax.tree.map(lambda x: x.astype(exact), dict(sown))
+    return output.astype(exact), collections if moving else model_state, sown
+
+
+def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:
+    """What a player or one of its parts sowed under a name, or None."""
+    for key, value in sown.items():
+        found = value[-1] if key == name else None
+        if isinstance(value, Mapping):
+            found = sown_as(value, name)
+        if found is not None:
+            return found
+    return None
+
+
+def is_random(
+    module: nn.Module, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
+) -> bool:
+    """Whether a player's output reads the rng ``dropout`` that it is handed."""
+
+    def output(key: PRNGKey) -> Array:
+        return apply(module, params, model_state, inputs, train=False, key=key)[0]
+
+    jaxpr = jax.make_jaxpr(output)(jax.eval_shape(lambda: jax.random.key(0))).jaxpr
+    return any(jaxpr.invars[0] in equation.invars for equation in jaxpr.eqns)

@@ -1,0 +1,182 @@
+"""Residual blocks of the gradient-penalty paper: 3x3 convolutions and a shortcut."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.networks import parametrization
+from wgan_jax.networks.layers import (
+    Conv,
+    ConvMeanPool,
+    UpsampleConv,
+    conv_glorot,
+    conv_he,
+)
+from wgan_jax.networks.normalization import BatchNorm, LayerNorm
+from wgan_jax.types import Array
+
+
+class _Residual(nn.Module):
+    """What the blocks share: 3x3 convolutions and linear 1x1 shortcuts.
+
+    Attributes:
+        features: channels of the result.
+        conv: class of the plain convolutions, flax's fields.
+        inner_bias: whether the first 3x3 convolution has a bias.
+        parametrization: of the kernels, a row of ``PARAMETRIZATIONS``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+    """
+
+    features: int
+    conv: Callable[..., nn.Module] = Conv
+    inner_bias: bool = True
+    parametrization: str = "plain"
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    def _conv_0(
+        self, x: Array, layer: Callable[..., nn.Module], features: int | None = None
+    ) -> Array:
+        window: dict[str, Any] = {"kernel_size": (3, 3), "kernel_init": conv_he()}
+        if not self.inner_bias:
+            window["use_bias"] = False
+        return self._layer(x, layer, "conv_0", features, **window)
+
+    def _conv_1(self, x: Array, layer: Callable[..., nn.Module]) -> Array:
+        window: dict[str, Any] = {"kernel_size": (3, 3), "kernel_init": conv_he()}
+        return self._layer(x, layer, "conv_1", **window)
+
+    def _shortcut(self, x: Array) -> Array:
+        window: dict[str, Any] = {"kernel_size": (1, 1), "kernel_init": conv_glorot()}
+        return self._layer(x, self.conv, "shortcut", **window)
+
+    def _layer(
+        self,
+        x: Array,
+        layer: Callable[..., nn.Module],
+        name: str,
+        features: int | None = None,
+        **fields: Any,
+    ) -> Array:
+        return layer(
+            features or self.features,
+            **fields,
+            **parametrization.field(self.parametrization),
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            name=name,
+        )(x)
+
+
+class UpBlock(_Residual):
+    """Norm, ReLU, upsampling 3x3, norm, ReLU, 3x3; shortcut upsampled 1x1.
+
+    Attributes:
+        upsample_conv: class of the upsampling convolution.
+        batch_norm: whether to normalise.
+        classes: of the batch normalisation; 0 for none.
+    """
+
+    upsample_conv: Callable[..., nn.Module] = UpsampleConv
+    batch_norm: bool = True
+    classes: int = 0
+
+    @nn.compact
+    def __call__(self, x: Array, labels: Array | None, *, train: bool) -> Array:
+        """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
+        # A 1x1 convolution commutes with the repetition of pixels: done before
+        # it, it costs a quarter.
+        shortcut = repeat(self._shortcut(x))
+        x = nn.relu(self._norm(x, labels, "norm_0", train))
+        x = self._conv_0(x, self.upsample_conv)
+        x = nn.relu(self._norm(x, labels, "norm_1", train))
+        return shortcut + self._conv_1(x, self.conv)
+
+    def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
+        if not self.batch_norm:
+            return x
+        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        norm = BatchNorm(self.classes, **dtypes, name=name)
+        return norm(x, labels, train=train)
+
+
+class DownBlock(_Residual):
+    """ReLU, 3x3, ReLU, pooled 3x3; shortcut pooled 1x1. First: no leading ReLU.
+
+    Attributes:
+        conv_mean_pool: class of the pooled convolution.
+        first: whether the input is the image.
+        layer_norm: whether to normalise each example before each rectifier.
+        hidden: channels of the map inside the block; None for ``features``.
+    """
+
+    conv_mean_pool: Callable[..., nn.Module] = ConvMeanPool
+    first: bool = False
+    layer_norm: bool = False
+    hidden: int | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """``[B, H, W, I] -> [B, H/2, W/2, features]``."""
+        # A 1x1 convolution commutes with the mean: done after it, it costs a
+        # quarter. The authors' first block has this order, the others the same value.
+        shortcut = self._shortcut(mean_pool(x))
+        if not self.first:
+            x = nn.relu(self._norm(x, "norm_0"))
+        x = self._conv_0(x, self.conv, self.hidden)
+        x = nn.relu(self._norm(x, "norm_1"))
+        return shortcut + self._conv_1(x, self.conv_mean_pool)
+
+    def _norm(self, x: Array, name: str) -> Array:
+        if not self.layer_norm:
+            return x
+        return LayerNorm(dtype=self.dtype, param_dtype=self.param_dtype, name=name)(x)
+
+
+class Block(_Residual):
+    """ReLU, 3x3, ReLU, 3x3, and the input itself."""
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """``[B, H, W, features]`` to the same shape."""
+        y = self._conv_0(nn.relu(x), self.conv)
+        return x + self._conv_1(nn.relu(y), self.conv)
+
+
+def mean_pool(x: Array) -> Array:
+    """Mean of each 2x2 patch."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return jnp.mean(x, (2, 4))
+
+
+def repeat(x: Array) -> Array:
+    """Each pixel twice along both sides."""
+    batch, height, width, channels = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
+    return x.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def doublings(size: tuple[int, ...], owner: str) -> int:
+    """K of an image of side 4 * 2^k.
+
+    Args:
+        size: ``(S, S, C)``, of the image.
+        owner: the network, for the sentence.
+
+    Returns:
+        k, at least 1.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    k = size[0].bit_length() - 3
+    if len(size) != 3 or size[0] != size[1] or k < 1 or size[0] != 4 << k:
+        raise ValueError(
+            f"{owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
+            "S = 4 * 2^k for k of at least 1."
+        )
+    return k

@@ -1,0 +1,160 @@
+"""The residual pair of the gradient-penalty code for 64 pixels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.labels import check_generator
+from wgan_jax.networks.layers import (
+    Conv,
+    ConvMeanPool,
+    Dense,
+    UpsampleConv,
+    conv_glorot,
+    conv_he,
+)
+from wgan_jax.networks.normalization import BatchNorm
+from wgan_jax.networks.residual import DownBlock, UpBlock, doublings
+from wgan_jax.types import Array
+
+_LINEAR = nn.initializers.glorot_uniform()
+
+
+class Generator(nn.Module):
+    """A linear layer to 4x4, residual blocks that double, a 3x3 convolution.
+
+    From the 4x4 map on the channels are 2^(k-1) w, again, then half as many
+    with each block down to w: 512, 512, 256, 128, 64 for 64 pixels. The first
+    convolution of a block has no bias, and the last one of all the He rule, as
+    in the authors' code.
+
+    Attributes:
+        image_shape: ``(S, S, C)`` with S = 4 * 2^k; k blocks make it.
+        width: w, channels of the largest map.
+        batch_norm: whether to normalise before each rectifier.
+        classes: that the blocks' normalisation tells apart; 0 for none.
+        conv: class of the plain convolutions, flax's fields.
+        upsample_conv: class of the upsampling ones.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        ``GoodGenerator`` in the code of Gulrajani et al. 2017, arXiv:1704.00028.
+    """
+
+    image_shape: tuple[int, ...] = (64, 64, 3)
+    width: int = 64
+    batch_norm: bool = True
+    classes: int = 0
+    conv: Callable[..., nn.Module] = Conv
+    upsample_conv: Callable[..., nn.Module] = UpsampleConv
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, latent: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        owner = "ResNet-64 generator"
+        blocks = doublings(self.image_shape, owner)
+        check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
+        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        features = self.width * 2 ** (blocks - 1)
+        project = Dense(16 * features, kernel_init=_LINEAR, **dtypes, name="project")
+        x = project(latent).reshape(-1, 4, 4, features)
+        for index in range(blocks):
+            x = UpBlock(
+                self.width * 2 ** (blocks - 1 - index),
+                inner_bias=False,
+                batch_norm=self.batch_norm,
+                classes=self.classes,
+                conv=self.conv,
+                upsample_conv=self.upsample_conv,
+                **dtypes,
+                name=f"block_{index}",
+            )(x, labels, train=train)
+        if self.batch_norm:
+            x = BatchNorm(**dtypes, name="norm_output")(x, train=train)
+        x = self.conv(
+            self.image_shape[-1],
+            kernel_size=(3, 3),
+            kernel_init=conv_he(),
+            **dtypes,
+            name="output",
+        )(nn.relu(x))
+        return jnp.tanh(x)
+
+
+class Critic(nn.Module):
+    """A 3x3 convolution, residual blocks that halve down to 4x4, a linear layer.
+
+    The channels are w, then twice as many with each block, but not the last: 64,
+    128, 256, 512, 512 for 64 pixels. Each example is normalised by itself, so
+    scores of different examples never mix.
+
+    Attributes:
+        width: w, channels of the largest map.
+        layer_norm: whether to normalise before each rectifier.
+        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
+        classes: 0 for a critic that knows none.
+        head: how classes enter: ``"projection"``, also if empty, or
+            ``"auxiliary"``.
+        conv: class of the plain convolutions, flax's fields.
+        conv_mean_pool: class of the pooled ones.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        ``GoodDiscriminator`` in the code of Gulrajani et al. 2017,
+        arXiv:1704.00028.
+    """
+
+    width: int = 64
+    layer_norm: bool = True
+    parametrization: str = "plain"
+    classes: int = 0
+    head: str = ""
+    conv: Callable[..., nn.Module] = Conv
+    conv_mean_pool: Callable[..., nn.Module] = ConvMeanPool
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if by class."""
+        owner = "ResNet-64 critic"
+        blocks = doublings(images.shape[1:], owner)
+        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        x = self.conv(
+            self.width,
+            kernel_size=(3, 3),
+            kernel_init=conv_glorot(),
+            **parametrization.field(self.parametrization),
+            **dtypes,
+            name="input",
+        )(images)
+        for index in range(blocks):
+            x = DownBlock(
+                self.width * 2 ** min(index + 1, blocks - 1),
+                hidden=x.shape[-1],
+                inner_bias=False,
+                layer_norm=self.layer_norm,
+                parametrization=self.parametrization,
+                conv=self.conv,
+                conv_mean_pool=self.conv_mean_pool,
+                **dtypes,
+                name=f"block_{index}",
+            )(x)
+        return heads.score(
+            self,
+            x.reshape(x.shape[0], -1),
+            labels,
+            owner=owner,
+            kernel_init=_LINEAR,
+        )

@@ -1,0 +1,147 @@
+"""The plain convolutional pair of the spectral-normalisation paper."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.labels import check_generator
+from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, normal_init
+from wgan_jax.networks.normalization import BatchNorm
+from wgan_jax.types import Array
+
+
+def _check_size(size: tuple[int, ...], owner: str) -> None:
+    if len(size) != 3 or size[0] != size[1] or size[0] % 8 or not size[0]:
+        raise ValueError(
+            f"SN-GAN {owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
+            "S divisible by 8."
+        )
+
+
+class Generator(nn.Module):
+    """A linear layer to S/8, three 4x4 transposed convolutions, one 3x3.
+
+    The layers of the paper, and the normalisation also after the linear one
+    that pytorch-gan-collections adds.
+
+    Attributes:
+        image_shape: ``(S, S, C)``, S divisible by 8.
+        width: channels of the largest map; each smaller one has twice as many.
+        batch_norm: whether to normalise all maps but the image.
+        classes: that the normalisation tells apart; 0 for none.
+        conv: class of the last layer, flax's fields.
+        conv_transpose: class of the others, flax's fields and kernel
+            ``[K, K, O, I]``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        Miyato et al. 2018, arXiv:1802.05957, table 3a.
+    """
+
+    image_shape: tuple[int, ...] = (32, 32, 3)
+    width: int = 64
+    batch_norm: bool = True
+    classes: int = 0
+    conv: Callable[..., nn.Module] = Conv
+    conv_transpose: Callable[..., nn.Module] = ConvTranspose
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, latent: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        _check_size(self.image_shape, "generator")
+        check_generator(
+            "SN-GAN generator", self.classes, labels, batch_norm=self.batch_norm
+        )
+        side = self.image_shape[0] // 8
+        shared = {
+            "kernel_init": normal_init,
+            "dtype": self.dtype,
+            "param_dtype": self.param_dtype,
+        }
+        x = Dense(side * side * 8 * self.width, **shared, name="project")(latent)
+        x = x.reshape(-1, side, side, 8 * self.width)
+        x = self._norm(x, labels, "norm_project", train)
+        for index in range(3):
+            features = self.width * 2 ** (2 - index)
+            x = self.conv_transpose(
+                features, kernel_size=(4, 4), strides=2, **shared, name=f"conv_{index}"
+            )(x)
+            x = self._norm(x, labels, f"norm_{index}", train)
+        channels = self.image_shape[-1]
+        x = self.conv(channels, kernel_size=(3, 3), **shared, name="output")(x)
+        return jnp.tanh(x)
+
+    def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
+        if self.batch_norm:
+            dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+            norm = BatchNorm(self.classes, **dtypes, name=name)
+            x = norm(x, labels, train=train)
+        return nn.relu(x)
+
+
+class Critic(nn.Module):
+    """Seven convolutions, 3x3 and halving 4x4 in turn, and a linear layer.
+
+    With width w the channels are w, 2w, 2w, 4w, 4w, 8w, 8w, as in
+    pytorch-gan-collections, whose published clipping and penalty results this
+    pair gave; in the paper's table they are w, w, 2w, 2w, 4w, 4w, 8w. SN-GAN has
+    ``parametrization="spectral"``.
+
+    Attributes:
+        width: channels of the first map.
+        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
+        classes: 0 for a critic that knows none.
+        head: how classes enter: ``"projection"``, also if empty, or
+            ``"auxiliary"``.
+        conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
+        dtype: computed in; None is the promoted dtype of input and parameters.
+        param_dtype: of the parameters.
+
+    Reference:
+        Miyato et al. 2018, arXiv:1802.05957, table 3b.
+    """
+
+    width: int = 64
+    parametrization: str = "plain"
+    classes: int = 0
+    head: str = ""
+    conv: Callable[..., nn.Module] = Conv
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """``[B, S, S, C] -> [B]``, S divisible by 8; labels ``[B]`` if by class."""
+        _check_size(images.shape[1:], "critic")
+        layer = partial(
+            self.conv,
+            kernel_init=normal_init,
+            **parametrization.field(self.parametrization),
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+        )
+        x = images
+        for index in range(7):
+            window = {"kernel_size": (3, 3), "strides": 1}
+            if index % 2:
+                window = {"kernel_size": (4, 4), "strides": 2}
+            features = self.width * 2 ** ((index + 1) // 2)
+            x = nn.leaky_relu(layer(features, **window, name=f"conv_{index}")(x), 0.1)
+        return heads.score(
+            self,
+            x.reshape(x.shape[0], -1),
+            labels,
+            owner="SN-GAN critic",
+            kernel_init=normal_init,
+        )

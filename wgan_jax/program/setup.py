@@ -1,0 +1,232 @@
+"""A config's objects on the devices at hand, for one run or for replicas."""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from jax.sharding import Mesh
+
+from wgan_jax.binding import ConfigError, refine
+from wgan_jax.compiled import make_train_step
+from wgan_jax.data import Pipeline, PipelineStack, Source
+from wgan_jax.experiment import build_pipeline, build_schedule, build_source
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.program.pictures import check_drawable
+from wgan_jax.replicas import (
+    abstract_replicas,
+    init_replicas,
+    make_replicas_step,
+    put_replicas,
+    replica,
+)
+from wgan_jax.sharding import (
+    check_divisible,
+    make_mesh,
+    put_batches,
+    replicated,
+    split_batches,
+)
+from wgan_jax.sweep import build_replicas
+from wgan_jax.types import PyTree
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What a config describes; K is the number of its replicas.
+
+    Attributes:
+        config: the experiment.
+        mesh: the devices.
+        source: the examples.
+        pipeline: batches by iteration; with replicas each has a part of its own.
+        gan_of: from the swept setting to the Gan.
+        settings: float32 ``[K]``, the setting of each replica, 0 without sweep.
+        seeds: the seed of each replica.
+    """
+
+    config: ml_collections.ConfigDict
+    mesh: Mesh
+    source: Source
+    pipeline: Pipeline | PipelineStack
+    gan_of: Callable[[Any], Gan]
+    settings: np.ndarray
+    seeds: list[int]
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether arrays have a leading axis of replicas."""
+        return len(self.seeds) > 1
+
+    @functools.cached_property
+    def gan(self) -> Gan:
+        """The Gan, that of the first setting if there are several."""
+        return self.gan_of(float(self.settings[0]))
+
+    @functools.cached_property
+    def target(self) -> GanState:
+        """The state as shapes, dtypes and placings."""
+        if not self.is_replicated:
+            return refine(abstract_state, self.gan, self.mesh)
+        return refine(
+            abstract_replicas, self.gan_of, settings=self.settings, mesh=self.mesh
+        )
+
+    @functools.cached_property
+    def key(self) -> Any:
+        """The run's key, or one a replica, on the devices."""
+        if not self.is_replicated:
+            key = jax.random.key(self.seeds[0])
+            return jax.device_put(key, replicated(self.mesh))
+        return put_replicas(self.mesh, jax.vmap(jax.random.key)(np.array(self.seeds)))
+
+    def fresh_state(self) -> GanState:
+        """The state at step 0."""
+        if not self.is_replicated:
+            return init_state(self.gan, self.key, self.mesh)
+        return init_replicas(
+            self.gan_of, self.key, settings=self.settings, mesh=self.mesh
+        )
+
+    def put(self, batch: PyTree) -> PyTree:
+        """A host's batch to the devices."""
+        place = put_replicas if self.is_replicated else put_batches
+        return place(self.mesh, batch)
+
+    def updates_in(self, batch: PyTree) -> int:
+        """How many batches each replica's part holds."""
+        return batch["image"].shape[1 if self.is_replicated else 0]
+
+    def runs(self, state: GanState) -> Iterator[tuple[str, Gan, GanState]]:
+        """Each replica's name (empty if it is alone), Gan and arrays."""
+        if not self.is_replicated:
+            yield "", self.gan, state
+            return
+        for k, name in enumerate(self.names):
+            yield name, self.gan, replica(state, k)
+
+    @property
+    def names(self) -> list[str]:
+        """What tells the replicas apart, such as ``penalty.weight=0.1 seed=3``."""
+        field = self.config.get("sweep", {}).get("field")
+        swept = [f"{field}={value:g} " if field else "" for value in self.settings]
+        return [f"{a}seed={b}" for a, b in zip(swept, self.seeds, strict=True)]
+
+    def compile(self, start: int, *, say: Say) -> dict[int, Any]:
+        """The compiled step for each number of batches that is to come.
+
+        Args:
+            start: iterations already done.
+            say: prints one line for the user.
+
+        Returns:
+            Compiled steps by number of batches.
+        """
+        if self.is_replicated:
+            step = make_replicas_step(self.gan_of, self.mesh, settings=self.settings)
+        else:
+            step = make_train_step(self.gan, self.mesh)
+        training, schedule = self.config.training, build_schedule(self.config)
+        compiled = {}
+        for updates in schedule.distinct_updates(start, training.iterations):
+            replicas = f"{len(self.seeds)} replicas, " if self.is_replicated else ""
+            say(
+                f"Compiling the training step: {replicas}{updates} critic updates and "
+                f"1 generator update, {self.mesh.size} device(s)."
+            )
+            began = time.perf_counter()
+            batches = updates + int(self.gan.objective.paired)
+            key = jax.ShapeDtypeStruct(self.key.shape, self.key.dtype)
+            batch = self._abstract_batch(batches)
+            compiled[batches] = step.lower(self.target, batch, key).compile()
+            say(f"Compiled in {time.perf_counter() - began:.1f} s.")
+        return compiled
+
+    def _abstract_batch(self, batches: int) -> PyTree:
+        images = self.source.images
+        shape: tuple[int, ...] = (batches, self.config.training.batch_size)
+        sharding = split_batches(self.mesh)
+        if self.is_replicated:
+            shape, sharding = (len(self.seeds), *shape), self.key.sharding
+        batch = {"image": (*shape, *images.shape[1:])}
+        dtypes = {"image": images.dtype, "label": np.dtype(np.int32)}
+        if self.gan.conditional is not None:
+            batch["label"] = shape
+        return {
+            name: jax.ShapeDtypeStruct(size, dtypes[name], sharding=sharding)
+            for name, size in batch.items()
+        }
+
+
+def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
+    """All objects, with every mistake found before anything is written.
+
+    Args:
+        config: one experiment.
+        say: prints one line for the user.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        ValueError: a mistake in the config or data, in a sentence.
+    """
+    mesh = make_mesh()
+    build_schedule(config)
+    say(f"Loading the data set {config.dataset.name}.")
+    source = build_source(config)
+    check_drawable(source)
+    gan_of, settings, seeds = build_replicas(
+        config, source.example_shape, classes=source.num_classes
+    )
+    _check_sizes(config, mesh, replicas=len(seeds))
+    if len(seeds) > 1:
+        # Each process computes its own replicas and so reads all of every batch.
+        pipelines = [build_pipeline(config, source, seed=seed) for seed in seeds]
+        pipeline: Pipeline | PipelineStack = PipelineStack(pipelines)
+    else:
+        pipeline = build_pipeline(
+            config,
+            source,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+    return Experiment(
+        config=config,
+        mesh=mesh,
+        source=source,
+        pipeline=pipeline,
+        gan_of=gan_of,
+        settings=settings,
+        seeds=seeds,
+    )
+
+
+def _check_sizes(
+    config: ml_collections.ConfigDict, mesh: Mesh, *, replicas: int
+) -> None:
+    training = config.training
+    sizes = {
+        f"config.training.{name}": training[name]
+        for name in ("batch_size", "generator_batch_size")
+        if training.get(name)
+    }
+    if replicas > 1:
+        refine(check_divisible, mesh, **{"the number of replicas": replicas})
+        return
+    refine(check_divisible, mesh, **sizes)
+    parts = training.get("microbatches") or 1
+    for name, size in sizes.items():
+        if size % (parts * mesh.size):
+            raise ConfigError(
+                f"{name}={size} does not divide into config.training.microbatches="
+                f"{parts} parts for {mesh.size} device(s); use a multiple of "
+                f"{parts * mesh.size}."
+            )
