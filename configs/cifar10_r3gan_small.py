@@ -41,7 +41,6 @@ def get_config() -> ml_collections.ConfigDict:
         config.critic.width = 96
         config.critic.cardinality = 12
         config.dataset.flip = True  # mirror real images with probability 1/2
-        config.augmentation = ml_collections.ConfigDict()
         config.augmentation.policy = "color,translation,cutout"
         for player in ("generator", "critic"):
             config.optimizer[player].learning_rate = 2e-4

@@ -14,6 +14,7 @@ Expect:  the Wasserstein estimate rises for a few hundred iterations, then falls
 """
 
 import ml_collections
+from ml_collections.config_dict import placeholder
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -25,8 +26,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.dataset = ml_collections.ConfigDict()
     config.dataset.name = "cifar10"
     config.dataset.split = "train"
-    config.dataset.data_dir = ml_collections.config_dict.placeholder(str)
+    config.dataset.data_dir = placeholder(str)
+    config.dataset.resize = placeholder(int)  # side in pixels; None: as it is
     config.dataset.dequantize = False  # add noise of one grey level
+    config.dataset.flip = False  # mirror real images with probability 1/2
+    config.dataset.labels = False  # generate by class
 
     config.generator = ml_collections.ConfigDict()
     config.generator.name = "dcgan_gp"
@@ -36,10 +40,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.critic = ml_collections.ConfigDict()
     config.critic.name = "dcgan_gp"
     config.critic.width = 128  # channels after the first layer
+    config.critic.parametrization = "plain"  # or "spectral", "weight_norm"
 
     config.penalty = ml_collections.ConfigDict()
     config.penalty.name = "gradient_penalty"
     config.penalty.weight = 10.0
+    config.penalty.every = 1  # updates of the critic; the weight follows
     config.penalty.target = 1.0  # slope asked for
     config.penalty.one_sided = False  # True: penalise slopes above the target only
 
@@ -54,9 +60,20 @@ def get_config() -> ml_collections.ConfigDict:
     config.training = ml_collections.ConfigDict()
     config.training.iterations = 200_000  # generator updates
     config.training.batch_size = 64  # real examples per critic update, all devices
+    config.training.generator_batch_size = placeholder(int)  # None: batch_size
+    config.training.microbatches = 1  # parts of a batch whose gradients are averaged
     config.training.n_critic = 5  # critic updates per generator update
     config.training.ema_decay = 0.999  # of the generator's average
     config.training.learning_rate_schedule = "constant"
+    config.training.compute_dtype = "float32"  # or "bfloat16"; parameters stay float32
+    config.training.replicas = 1  # seeds side by side: seed, seed + 1, ...
+
+    config.sweep = ml_collections.ConfigDict()
+    config.sweep.field = placeholder(str)  # such as "penalty.weight"
+    config.sweep.values = placeholder(tuple)  # side by side, with each seed
+
+    config.augmentation = ml_collections.ConfigDict()
+    config.augmentation.policy = placeholder(str)  # "color,translation,cutout"
 
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.every = 1_000  # iterations
@@ -66,6 +83,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.samples.every = 500  # iterations
     config.samples.count = 64  # examples drawn
     config.samples.seed = 0  # of the fixed latents
+    config.samples.label = placeholder(int)  # None: each class in turn
 
     config.log = ml_collections.ConfigDict()
     config.log.every = 10  # iterations

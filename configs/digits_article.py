@@ -4,7 +4,7 @@ Paper:   none; a popular article's two formulas, G(z) = sigmoid(W z / 2 + b) h^T
          with h = tanh(W2 z + b2), and f(x) = (tanh(conv(x)) + 1)^2 / 2 before a
          linear layer. Trained as the original GAN, arXiv:1406.2661.
 Command: python launch.py --config=configs/digits_article.py
-         (--config.generator.rank=8 for the mean of eight products)
+         (--config.generator.rank=8 for eight products a channel)
 Cost:    generator 528 and critic 2,689 parameters; half a minute on two cores.
 Expect:  stripes: with one product a channel every row of an image is a multiple
          of every other, so no digit can be drawn. With rank 8 strokes appear.

@@ -20,7 +20,6 @@ def get_config() -> ml_collections.ConfigDict:
     with config.unlocked():
         config.dataset.labels = True
         config.critic.head = "projection"
-        config.samples.label = None  # of all samples; None: sample i is of class i mod 10
         config.training.iterations = 3_000
         config.samples.every = 500
         config.checkpoint.every = 1_000

@@ -16,10 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     """The experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
-        config.dataset = ml_collections.ConfigDict()
         config.dataset.name = "digits"
-        config.dataset.split = "train"
-        config.dataset.dequantize = False
         config.generator.width = 256
         config.generator.latent_size = 32
         config.critic.width = 256

@@ -20,9 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     """The experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
-        config.dataset = ml_collections.ConfigDict()
         config.dataset.name = "gaussians8"
-        config.dataset.split = "train"
         config.generator = ml_collections.ConfigDict()
         config.generator.name = "mlp"
         config.generator.width = 512

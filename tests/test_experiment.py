@@ -169,12 +169,21 @@ def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
         build_gan(config)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("dataset.flip", True), ("augmentation.policy", "color")]
+)
+def test_what_is_for_images_is_refused_for_points(field, value):
+    config = config_of("gaussians_wgan_gp")
+    change(config, field, value)
+    with pytest.raises(ConfigError, match="is for images"):
+        build_gan(config, (2,))
+
+
 def swept(field, *values, **training):
     config = config_of("gaussians_wgan_gp")
     config.generator.width = config.critic.width = 8
-    with config.unlocked():
-        config.sweep = ml_collections.ConfigDict({"field": field, "values": values})
-        config.training.update(training)
+    config.sweep.field, config.sweep.values = field, values
+    config.training.update(training)
     return config
 
 

@@ -52,6 +52,7 @@ def build_gan(
     if image_shape is None or (by_class and classes is None):
         source = build_source(config)
         image_shape, classes = source.example_shape, source.num_classes
+    _check_images(config, image_shape)
     conditional = _build_conditional(config, classes)
     training = config.training
     generator = options(config, "generator")
@@ -180,6 +181,17 @@ def build_pipeline(
         process_index=process_index,
         process_count=process_count,
     )
+
+
+def _check_images(
+    config: ml_collections.ConfigDict, image_shape: tuple[int, ...]
+) -> None:
+    for group, field in (("dataset", "flip"), ("augmentation", "policy")):
+        if options(config, group).get(field) and len(image_shape) != 3:
+            raise ConfigError(
+                f"config.{group}.{field} is for images, but an example of "
+                f"{config.dataset.name!r} has the shape {image_shape}."
+            )
 
 
 def _build_conditional(

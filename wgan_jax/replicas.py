@@ -24,7 +24,7 @@ from wgan_jax.sharding import DATA_AXIS, check_divisible, make_mesh
 from wgan_jax.steps import train_step
 from wgan_jax.types import Array, Batch, PRNGKey, PyTree
 
-GanOf = Gan | Callable[[Array], Gan]
+GanOf = Gan | Callable[[Any], Gan]
 """A Gan, or a function from one scalar setting to a Gan."""
 
 
@@ -55,7 +55,7 @@ def init_replicas(
     mesh = mesh or make_mesh(jax.devices()[:1])
     check_divisible(mesh, replicas=len(keys))
     settings = jnp.zeros(len(keys)) if settings is None else jnp.asarray(settings)
-    check(_gan_of(gan, settings[0]))
+    check(_gan_of(gan, float(settings[0])))
 
     def init(key: PRNGKey, setting: Array) -> GanState:
         return fresh_state(_gan_of(gan, setting), key)
@@ -81,7 +81,7 @@ def abstract_replicas(
     """
     mesh = mesh or make_mesh(jax.devices()[:1])
     check_divisible(mesh, replicas=len(settings))
-    state = check(_gan_of(gan, settings[0]))
+    state = check(_gan_of(gan, float(settings[0])))
     shape = (len(settings),)
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(shape + x.shape, x.dtype, sharding=_apart(mesh)),
@@ -154,7 +154,7 @@ def put_replicas(mesh: Mesh, batches: PyTree) -> PyTree:
     return jax.device_put(batches, _apart(mesh))
 
 
-def _gan_of(gan: GanOf, setting: Array) -> Gan:
+def _gan_of(gan: GanOf, setting: Array | float) -> Gan:
     return gan if isinstance(gan, Gan) else gan(setting)
 
 

@@ -23,7 +23,10 @@ class Generator(nn.Module):
 
     The first vector, in (0, 1), runs down the rows and the second, in (-1, 1),
     along the columns. By the letter of the article each channel is a matrix of
-    rank 1; with ``rank`` r it is the mean of r such products.
+    rank 1, its range that of the data. With ``rank`` r above 1 it is the sum of r
+    such products, whose range (-r, r) a tanh brings back to the data's: a mean
+    would too, but could hardly draw on a background of -1, since each of its
+    terms would have to be -1 there.
 
     Attributes:
         image_shape: ``(H, W, C)``.
@@ -52,7 +55,8 @@ class Generator(nn.Module):
         height, width, channels = self.image_shape
         down = nn.sigmoid(self._vectors(latent / 2, height, channels, "down"))
         along = jnp.tanh(self._vectors(latent, width, channels, "along"))
-        return jnp.einsum("bycr,bxcr->byxc", down, along) / self.rank
+        images = jnp.einsum("bycr,bxcr->byxc", down, along)
+        return images if self.rank == 1 else jnp.tanh(images)
 
     def _vectors(self, z: Array, side: int, channels: int, name: str) -> Array:
         """``[B, Z] -> [B, side, C, r]``, affine."""

@@ -1,0 +1,138 @@
+"""The program with classes, memories and replicas: run, stop, resume, sample."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_program import SMALL, iterations, launch, metrics
+
+
+def run(workdir, *flags, config):
+    done = launch(workdir, *flags, config=f"configs/{config}.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "flags"),
+    [
+        ("digits_path_length", ["--config.objective=relativistic"]),
+        (
+            "digits_conditional",
+            ["--config.training.microbatches=2", "--config.penalty.every=3"],
+        ),
+    ],
+)
+def test_stop_and_go_on_is_the_unbroken_run(tmp_path, config, flags):
+    """What regularizers remember and what lazy terms count is in the checkpoint."""
+    flags = [*SMALL, *flags, "--config.optimizer.critic.learning_rate=1e-3"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(one, *flags, *iterations(11), config=config)
+    run(two, *flags, *iterations(6), config=config)
+    run(two, *flags, *iterations(11), config=config)
+    assert len(metrics(one)) == 11
+    assert metrics(one) == metrics(two)
+    pictures = [w / "samples" / "step_00000011.png" for w in (one, two)]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_sampling_by_label(tmp_path):
+    flags = [*SMALL, *iterations(2)]
+    run(tmp_path, *flags, config="digits_conditional")
+
+    def images(*more):
+        run(tmp_path, *flags, "--mode=sample", *more, config="digits_conditional")
+        with np.load(tmp_path / "samples" / "sample_00000002_seed0.npz") as arrays:
+            return arrays["images"]
+
+    in_turn, threes = images(), images("--config.samples.label=3")
+    np.testing.assert_array_equal(threes[3], in_turn[3])
+    assert np.any(threes[0] != in_turn[0])
+    more = [*flags, "--mode=sample", "--config.samples.label=10"]
+    refused = launch(tmp_path, *more, config="configs/digits_conditional.py")
+    assert refused.returncode == 2
+    assert "they must be in 0 to 9" in refused.stderr
+
+
+def picture(workdir):
+    with Image.open(workdir / "samples" / "step_00000005.png") as image:
+        return np.asarray(image)
+
+
+GAUSSIANS = [
+    "--config.generator.width=8",
+    "--config.critic.width=8",
+    "--config.training.batch_size=16",
+    "--config.samples.count=4",
+    "--config.log.every=1",
+    *iterations(5),
+]
+
+
+def test_seeds_side_by_side_are_the_runs_of_those_seeds(tmp_path):
+    name = "critic/wasserstein_estimate"
+    text = run(
+        tmp_path / "all",
+        *GAUSSIANS,
+        "--config.training.replicas=2",
+        config="gaussians_wgan_gp",
+    )
+    assert "2 replicas, 5 critic updates" in text
+    together = metrics(tmp_path / "all")
+    alone = []
+    for seed in (0, 1):
+        workdir = tmp_path / str(seed)
+        flags = [*GAUSSIANS, f"--config.seed={seed}"]
+        run(workdir, *flags, config="gaussians_wgan_gp")
+        alone.append([line[name] for line in metrics(workdir)])
+    mean, spread = np.mean(alone, axis=0), np.std(alone, axis=0, ddof=1)
+    found = [[line[name], line[f"{name}_std"]] for line in together]
+    np.testing.assert_allclose(found, np.stack([mean, spread], 1), rtol=1e-3)
+    height, width, channels = picture(tmp_path / "0").shape
+    assert picture(tmp_path / "all").shape == (height, 2 * width, channels)
+    run(
+        tmp_path / "all",
+        *GAUSSIANS,
+        "--config.training.replicas=2",
+        "--mode=sample",
+        config="gaussians_wgan_gp",
+    )
+    path = tmp_path / "all" / "samples" / "sample_00000005_seed0.npz"
+    with np.load(path) as arrays:
+        assert arrays["images"].shape == (2, 4, 2)
+
+
+def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
+    sweep = [
+        "--config.sweep.field=penalty.weight",
+        "--config.sweep.values=(0.1, 10.0)",
+        "--config.training.replicas=2",
+    ]
+    runs = []
+    for workdir, ends in [(tmp_path / "one", [5]), (tmp_path / "two", [3, 5])]:
+        for end in ends:
+            flags = [*GAUSSIANS, *sweep, *iterations(end)]
+            run(workdir, *flags, config="gaussians_wgan_gp")
+        runs.append(metrics(workdir))
+    assert runs[0] == runs[1]
+    last = runs[0][-1]
+    for weight in ("0.1", "10"):
+        assert f"critic/penalty/penalty.weight={weight}" in last
+        assert f"critic/penalty/penalty.weight={weight}_std" in last
+    low, high = (last[f"critic/penalty/penalty.weight={w}"] for w in ("0.1", "10"))
+    assert high > low
+    assert last["critic/penalty"] == pytest.approx((low + high) / 2, rel=1e-5)
+    record = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert record["config"]["sweep"]["values"] == [0.1, 10.0]
+
+
+def test_a_replica_that_diverges_is_named(tmp_path):
+    flags = [
+        *GAUSSIANS,
+        "--config.training.replicas=2",
+        "--config.optimizer.critic.learning_rate=1e30",
+    ]
+    done = launch(tmp_path, *flags, config="configs/gaussians_wgan_gp.py")
+    assert done.returncode == 1
+    assert "not finite in replica 'seed=" in done.stderr

@@ -1,0 +1,345 @@
+"""One contract for all rows of all tables, in every legal combination.
+
+A program per pair of networks takes the objective and the constraint by number
+and the penalties' weights as inputs, so that one compilation serves them all.
+"""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from small_networks import QUICK
+
+from wgan_jax.conditioning import Conditional
+from wgan_jax.gan import Gan
+from wgan_jax.initialization import check, fresh_state, init_state
+from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
+from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.players import (
+    Draws,
+    Keys,
+    Pairs,
+    critic_gradients,
+    generator_gradients,
+)
+from wgan_jax.steps import critic_update
+from wgan_jax.terms import Term
+
+BATCH, CLASSES, LATENT = 4, 3, 5
+GROUPS = {"width": 4, "cardinality": 2, "blocks_per_stage": 1}
+SMALL = {"width": 4}
+PROJECTION = Conditional(classes=CLASSES)
+AUXILIARY = Conditional(classes=CLASSES, critic_weight=1.0, generator_weight=0.1)
+DROPOUT = {"dropout": (0.2, 0.5, 0.5)}
+# Name: row, image shape, fields of the generator, of the critic, classes.
+PAIRS = {
+    "mlp": ("mlp", (2,), {"width": 8}, {"width": 8}, None),
+    "mlp weight_norm": (
+        "mlp",
+        (4, 4, 1),
+        {"width": 8, "bounded": True},
+        {"width": 8, "parametrization": "weight_norm"},
+        None,
+    ),
+    "dcgan": (
+        "dcgan",
+        (8, 8, 1),
+        SMALL | {"batch_norm": False},
+        SMALL | {"batch_norm": False},
+        None,
+    ),
+    "dcgan batch_norm": ("dcgan", (16, 16, 1), SMALL, SMALL, None),
+    "dcgan_gp": ("dcgan_gp", (8, 8, 1), SMALL | {"batch_norm": False}, SMALL, None),
+    "dcgan_gp by class": ("dcgan_gp", (8, 8, 1), SMALL, SMALL, PROJECTION),
+    "sngan_cnn spectral": (
+        "sngan_cnn",
+        (8, 8, 1),
+        SMALL,
+        SMALL | {"parametrization": "spectral"},
+        None,
+    ),
+    "resnet dropout": ("resnet", (8, 8, 1), SMALL, SMALL | DROPOUT, None),
+    "resnet auxiliary": (
+        "resnet",
+        (8, 8, 1),
+        SMALL,
+        SMALL | {"head": "auxiliary"},
+        AUXILIARY,
+    ),
+    "resnet64": ("resnet64", (8, 8, 1), SMALL, SMALL, None),
+    "r3gan": ("r3gan", (8, 8, 1), GROUPS, GROUPS, None),
+    "r3gan by class": ("r3gan", (8, 8, 1), GROUPS, GROUPS, PROJECTION),
+    "article": ("article", (6, 5, 1), {}, SMALL, None),
+}
+OBJECTIVE_NAMES, CONSTRAINT_NAMES = list(OBJECTIVES), [None, *CONSTRAINTS]
+BOUND = {"clip_weights": {"bound": 0.5}}
+
+
+def switch(rows, pick):
+    """A function that is row ``index`` of several, the index an input."""
+
+    def chosen(index, *args):
+        branches = [functools.partial(pick(row)) for row in rows]
+        return jax.lax.switch(index, branches, *args)
+
+    return chosen
+
+
+def penalties_for(name):
+    _, _, _, fields, _ = PAIRS[name]
+    if name == "dcgan batch_norm":
+        return []
+    return [p for p in PENALTIES if p != "consistency" or "dropout" in fields]
+
+
+def gan_for(name, objective=0, constraint=0, weights=None, regularizers=()):
+    """The pair with the objective and constraint of these (traced) numbers."""
+    row, shape, of_generator, of_critic, conditional = PAIRS[name]
+    classes = {"classes": CLASSES} if conditional else {}
+    names = penalties_for(name)
+    critic_loss = switch(OBJECTIVE_NAMES, lambda n: OBJECTIVES[n].critic_loss)
+
+    def generator_loss(n):
+        found = OBJECTIVES[n]
+        if found.paired:
+            return found.generator_loss
+        return lambda real, fake: found.generator_loss(fake)
+
+    constrain = switch(
+        CONSTRAINT_NAMES,
+        lambda n: (
+            functools.partial(CONSTRAINTS[n], **BOUND.get(n, {})) if n else lambda p: p
+        ),
+    )
+    return Gan(
+        generator=GENERATORS[row](image_shape=shape, **of_generator, **classes),
+        critic=CRITICS[row](**of_critic, **classes),
+        objective=OBJECTIVES["wasserstein"]._replace(
+            critic_loss=functools.partial(critic_loss, objective),
+            generator_loss=functools.partial(
+                switch(OBJECTIVE_NAMES, generator_loss), objective
+            ),
+            paired=True,
+        ),
+        penalties=tuple(
+            Term(PENALTIES[p], w)
+            for p, w in zip(names, weights if weights is not None else [], strict=False)
+        ),
+        regularizers=regularizers,
+        constraint=functools.partial(constrain, constraint),
+        conditional=conditional,
+        generator_optimizer=optax.sgd(1e-3),
+        critic_optimizer=optax.sgd(1e-3),
+        latent_size=LATENT,
+        ema_decay=None,
+    )
+
+
+@functools.cache
+def setting(name):
+    """State and examples of a pair; the critic's parameters off their start.
+
+    R3GAN's blocks start at 0, and its gradients there are 0 too.
+    """
+    gan = gan_for(name, weights=[1.0] * len(penalties_for(name)))
+    keys = jax.random.split(jax.random.key(3), 5)
+    state = init_state(gan, keys[0])
+    shape = (BATCH, *PAIRS[name][1])
+    real, fake = (jax.random.uniform(k, shape, minval=-1.0) for k in keys[1:3])
+    labels = jnp.arange(BATCH) % CLASSES if gan.conditional else None
+    pairs = Pairs(real, fake, labels, labels)
+    draws = Draws(jax.random.normal(keys[3], (BATCH, LATENT)), labels, real, labels)
+    return state, pairs, draws, keys[4]
+
+
+def finite(tree):
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
+
+
+def with_output(state, factor):
+    """The state with the critic's last layer scaled; of 0 it is a constant."""
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, x: factor * x if "output" in str(path) else x,
+        state.critic.params,
+    )
+    return state.replace(critic=state.critic.replace(params=params))
+
+
+def combinations(count):
+    """Numbers of objective and constraint, and weights: none, each, each pair."""
+    eye = np.eye(count, dtype=np.float32)
+    chosen = [np.zeros(count, np.float32), *eye]
+    chosen += [a + b for a, b in itertools.combinations(eye, 2)]
+    rows = list(
+        itertools.product(
+            range(len(OBJECTIVE_NAMES)), range(len(CONSTRAINT_NAMES)), chosen
+        )
+    )
+    numbers = np.array([row[:2] for row in rows])
+    return numbers, np.array([row[2] for row in rows]).reshape(len(rows), count)
+
+
+# R3GAN by class has all layers of the one without, and takes as long to compile.
+@pytest.mark.parametrize("name", [n for n in PAIRS if n != "r3gan"])
+def test_every_combination_takes_a_finite_step(name):
+    state, pairs, _, key = setting(name)
+    numbers, weights = combinations(len(penalties_for(name)))
+
+    def step(state, numbers, weights):
+        gan = gan_for(name, numbers[0], numbers[1], list(weights))
+        after, metrics = critic_update(gan, state, pairs, key)
+        moved = jax.tree.map(jnp.subtract, after.critic.params, state.critic.params)
+        gradient = metrics["critic/grad_norm"]
+        return finite((after.critic, metrics)), optax.tree.norm(moved), gradient
+
+    run = jax.jit(
+        lambda s, n, w: jax.lax.map(lambda x: step(s, *x), (n, w)),
+        compiler_options=QUICK,
+    )
+    good, moved, gradient = run(state, numbers, weights)
+    assert np.all(good), [(*numbers[i], weights[i]) for i in np.flatnonzero(~good)]
+    assert np.all(gradient > 0)
+    assert np.all(moved > 0)
+    good, _, _ = run(with_output(state, 0.0), numbers, weights)
+    assert np.all(good), [(*numbers[i], weights[i]) for i in np.flatnonzero(~good)]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_steps_go_the_right_way_for_every_objective(name):
+    """Down the gradient E f(real) - E f(fake) rises, and E f(fake) of the generator.
+
+    From scores near the middle of what each objective tells apart: 0, and 1/2 for
+    least squares, whose critic pulls them to 0 and 1.
+    """
+    state, pairs, draws, key = setting(name)
+    state = with_output(state, 0.05)
+    keys = Keys(*jax.random.split(key))
+
+    def rises(objective):
+        gan = gan_for(name, objective)
+        if PAIRS[name][4] is AUXILIARY:  # whose loss may pull another way
+            faint = Conditional(
+                classes=CLASSES, critic_weight=1e-4, generator_weight=1e-4
+            )
+            gan = dataclasses.replace(gan, conditional=faint)
+        middle = jnp.where(objective == OBJECTIVE_NAMES.index("least_squares"), 0.5, 0)
+        game = gan.objective
+        shifted = game._replace(
+            critic_loss=lambda r, f: game.critic_loss(r + middle, f + middle),
+            generator_loss=lambda r, f: game.generator_loss(r + middle, f + middle),
+        )
+        centred = dataclasses.replace(gan, objective=shifted)
+
+        def gap(params):
+            score = functools.partial(
+                gan.score, params, state.critic.model_state, train=False
+            )
+            # The keys that the loss uses, so that dropout falls on the same units.
+            real_key, fake_key, _ = jax.random.split(keys.passes, 3)
+            real, _ = score(pairs.real, labels=pairs.labels, key=real_key)
+            fake, _ = score(pairs.fake, labels=pairs.fake_labels, key=fake_key)
+            return jnp.mean(real.scores) - jnp.mean(fake.scores)
+
+        def fake_score(params):
+            images, _ = gan.generate(
+                params,
+                {**state.generator.model_state},
+                draws.latent,
+                train=True,
+                labels=draws.labels,
+            )
+            fake_key, _ = jax.random.split(keys.passes)
+            critic = state.critic
+            return jnp.mean(
+                gan.score(
+                    critic.params,
+                    critic.model_state,
+                    images,
+                    train=True,
+                    labels=draws.labels,
+                    key=fake_key,
+                )[0].scores
+            )
+
+        down = lambda tree: jax.tree.map(jnp.negative, tree)
+        critic, _, _ = critic_gradients(
+            centred, state, state.critic.model_state, pairs, keys
+        )
+        memory = (state.generator.model_state, ())
+        generator, _, _ = generator_gradients(centred, state, memory, draws, keys)
+        return (
+            jax.jvp(gap, (state.critic.params,), (down(critic),))[1],
+            jax.jvp(fake_score, (state.generator.params,), (down(generator),))[1],
+        )
+
+    run = jax.jit(
+        lambda: jax.lax.map(rises, jnp.arange(len(OBJECTIVE_NAMES))),
+        compiler_options=QUICK,
+    )
+    of_critic, of_generator = run()
+    assert np.all(of_critic > 0), dict(zip(OBJECTIVE_NAMES, of_critic, strict=True))
+    assert np.all(of_generator > 0), dict(
+        zip(OBJECTIVE_NAMES, of_generator, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in PAIRS if n != "dcgan batch_norm"])
+def test_examples_stay_apart_in_what_penalties_see(name):
+    state, pairs, _, key = setting(name)
+    gan = gan_for(name)
+    critic = state.critic
+    critic_fn = gan.critic_fn(
+        critic.params, critic.model_state, labels=pairs.labels, key=key
+    )
+    jacobian = jax.jit(jax.jacrev(critic_fn), compiler_options=QUICK)(pairs.real)
+    sizes = np.abs(np.asarray(jacobian).reshape(BATCH, BATCH, -1)).max(-1)
+    assert np.all(np.diag(sizes) > 0)
+    assert np.all(sizes[~np.eye(BATCH, dtype=bool)] == 0)
+
+
+# Those whose generator has no batch norm.
+UNNORMED = ["mlp", "mlp weight_norm", "dcgan", "dcgan_gp", "r3gan", "r3gan by class"]
+UNNORMED += ["article"]
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("name", UNNORMED)
+def test_every_regularizer_on_every_generator_that_may_have_one(name, regularizer):
+    _, _, draws, key = setting(name)
+    term = Term(REGULARIZERS[regularizer](), 2.0)
+    gan = gan_for(name, regularizers=(term,))
+    state = init_state(gan, key)
+
+    def gradient(params):
+        moved = state.replace(generator=state.generator.replace(params=params))
+        memory = (state.generator.model_state, state.regularizers)
+        return generator_gradients(gan, moved, memory, draws, Keys(key, key))
+
+    run = jax.jit(gradient, compiler_options=QUICK)
+    found, (_, remembered), metrics = run(state.generator.params)
+    assert finite((found, remembered, metrics))
+    assert float(metrics["generator/regularizer"]) > 0
+    constant = jax.tree.map(jnp.zeros_like, state.generator.params)
+    assert finite(run(constant))
+
+
+@pytest.mark.parametrize("name", [n for n in PAIRS if n not in UNNORMED])
+def test_no_regularizer_where_batch_norm_mixes_examples(name):
+    gan = gan_for(name, regularizers=(Term(REGULARIZERS["path_length"](), 2.0),))
+    with pytest.raises(ValueError, match="batch norm and a regularizer"):
+        check(gan)
+
+
+def test_every_row_of_both_tables_takes_part():
+    assert {pair[0] for pair in PAIRS.values()} == set(GENERATORS) == set(CRITICS)
+
+
+def test_fresh_states_are_pure_functions_of_the_key():
+    gan = gan_for("mlp")
+    a, b = (jax.jit(lambda k: fresh_state(gan, k))(jax.random.key(1)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, a, b)
