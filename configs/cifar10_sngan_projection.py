@@ -22,4 +22,5 @@ def get_config() -> ml_collections.ConfigDict:
         config.critic.head = "projection"
         config.conditional = ml_collections.ConfigDict()
         config.conditional.fake_labels = "uniform"  # in the critic's update
+        config.samples.count = 100  # ten columns, one a class
     return config

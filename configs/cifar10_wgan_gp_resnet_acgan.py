@@ -28,4 +28,5 @@ def get_config() -> ml_collections.ConfigDict:
         config.conditional.fake_labels = "real"  # in the critic's update
         config.conditional.critic_weight = 1.0  # of the class loss of real images
         config.conditional.generator_weight = 0.1  # and of generated ones
+        config.samples.count = 100  # ten columns, one a class
     return config

@@ -1,13 +1,17 @@
 """Trains three iterations on D virtual devices and writes what came out.
 
-python tests/device_run.py DEVICES float32|float64 OUT.npz
+python tests/device_run.py DEVICES float32|float64 plain|full OUT.npz
+
+``full`` has by-class networks, an auxiliary head, dropout and its consistency term,
+a lazy penalty, augmentation, flips and microbatches.
 """
 
 import sys
+from functools import partial
 
 import jax
 
-DEVICES, DTYPE, OUT = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+DEVICES, DTYPE, METHOD, OUT = int(sys.argv[1]), *sys.argv[2:]
 jax.config.update("jax_num_cpu_devices", DEVICES)
 jax.config.update("jax_enable_x64", DTYPE == "float64")
 
@@ -17,6 +21,7 @@ import optax  # noqa: E402
 
 from wgan_jax import (  # noqa: E402
     OBJECTIVES,
+    Conditional,
     Gan,
     init_state,
     make_mesh,
@@ -24,20 +29,40 @@ from wgan_jax import (  # noqa: E402
     put_batches,
     sample,
 )
-from wgan_jax.losses import gradient_penalty_and_norms  # noqa: E402
+from wgan_jax.augmentation import diff_augment  # noqa: E402
+from wgan_jax.losses import (  # noqa: E402
+    consistency,
+    gradient_penalty_and_norms,
+    r1,
+)
 from wgan_jax.networks import CRITICS, GENERATORS  # noqa: E402
+
+PLAIN = {
+    "generator": GENERATORS["dcgan_gp"](image_shape=(8, 8, 1), width=8),
+    "critic": CRITICS["dcgan_gp"](width=8),
+    "penalties": ((gradient_penalty_and_norms, 10.0),),
+    "dequantize": True,
+}
+FULL = {
+    "generator": GENERATORS["resnet"](image_shape=(8, 8, 1), width=4, classes=3),
+    "critic": CRITICS["resnet"](
+        width=4, classes=3, head="auxiliary", dropout=(0.2, 0.5, 0.5)
+    ),
+    "penalties": ((gradient_penalty_and_norms, 10.0), (consistency, 2.0), (r1, 1.0, 2)),
+    "conditional": Conditional(classes=3, critic_weight=1.0, generator_weight=0.1),
+    "augment": partial(diff_augment, policy="color,translation,cutout"),
+    "flip": True,
+    "microbatches": 2,
+}
 
 
 def main():
     gan = Gan(
-        generator=GENERATORS["dcgan_gp"](image_shape=(8, 8, 1), width=8),
-        critic=CRITICS["dcgan_gp"](width=8),
+        **(FULL if METHOD == "full" else PLAIN),
         objective=OBJECTIVES["wasserstein"],
         generator_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
         critic_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
         latent_size=4,
-        penalties=((gradient_penalty_and_norms, 10.0),),
-        dequantize=True,
     )
     mesh = make_mesh()
     assert mesh.size == DEVICES
@@ -51,7 +76,10 @@ def main():
     losses = {}
     for t in range(3):
         bits = np.random.RandomState(t).randint(0, 256, (2, 16, 8, 8, 1), np.uint8)
-        state, metrics = step(state, put_batches(mesh, {"image": bits}), key)
+        batch = {"image": bits}
+        if gan.conditional is not None:
+            batch["label"] = np.arange(32, dtype=np.int32).reshape(2, 16) % 3
+        state, metrics = step(state, put_batches(mesh, batch), key)
         for name, value in jax.device_get(metrics).items():
             losses[f"metric {t} {name}"] = value
     leaves = jax.tree_util.tree_flatten_with_path(

@@ -5,6 +5,7 @@ float32 Adam turns round-off into whole steps wherever a true gradient is zero
 losses and gradients in float32.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -19,10 +20,10 @@ from wgan_jax.sharding import check_divisible, make_mesh
 SCRIPT = Path(__file__).with_name("device_run.py")
 
 
-def run(devices, dtype, folder):
-    out = folder / f"{devices}_{dtype}.npz"
+def run(devices, dtype, method, folder):
+    out = folder / f"{devices}_{dtype}_{method}.npz"
     subprocess.run(
-        [sys.executable, SCRIPT, str(devices), dtype, out],
+        [sys.executable, SCRIPT, str(devices), dtype, method, out],
         check=True,
         timeout=300,
         env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
@@ -31,16 +32,25 @@ def run(devices, dtype, folder):
         return dict(arrays)
 
 
-@pytest.fixture(scope="module", params=["float32", "float64"])
-def runs(request, tmp_path_factory):
+CASES = [
+    (2, "float32", "plain"),
+    (8, "float32", "plain"),
+    (2, "float64", "plain"),
+    (8, "float64", "plain"),
+    (8, "float64", "full"),
+]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What a run gave, each started once."""
     folder = tmp_path_factory.mktemp("devices")
-    return request.param, {n: run(n, request.param, folder) for n in (1, 2, 8)}
+    return functools.cache(lambda *case: run(*case, folder))
 
 
-@pytest.mark.parametrize("devices", [2, 8])
-def test_devices_agree(runs, devices):
-    dtype, found = runs
-    one, many = found[1], found[devices]
+@pytest.mark.parametrize(("devices", "dtype", "method"), CASES)
+def test_devices_agree(found, devices, dtype, method):
+    one, many = found(1, dtype, method), found(devices, dtype, method)
     assert one.keys() == many.keys()
     assert any(name.startswith("param") for name in one)
     for name, value in one.items():

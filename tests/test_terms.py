@@ -276,6 +276,13 @@ def test_a_penalty_that_is_no_scalar_is_refused():
     [
         ({"penalties": ((r1, 1.0, 0),)}, "every is 0"),
         ({"microbatches": 0}, "microbatches is 0"),
+        (
+            {
+                "objective": OBJECTIVES["relativistic"],
+                "generator_batch_size": 8,
+            },
+            "generator_batch_size is 8, but",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, message):

@@ -99,6 +99,11 @@ class Gan:
             raise ValueError(
                 f"microbatches is {self.microbatches}; it must be at least 1."
             )
+        if self.objective.paired and self.generator_batch_size is not None:
+            raise ValueError(
+                f"generator_batch_size is {self.generator_batch_size}, but the "
+                "objective pairs each fake with a real example; leave it out."
+            )
         if self.constrain_before_update and self.constraint is None:
             raise ValueError(
                 "constrain_before_update is set, but there is no constraint to apply."

@@ -70,7 +70,7 @@ def sample(
         )
     else:
         params, model_state = state.ema_params, state.ema_model_state
-    classes = _labels(gan, n, labels)
+    classes = sample_labels(gan, n, labels)
     # Every chunk has the same size, the last one too: one compiled program, so
     # that an image has the same bits whatever n is.
     chunks = []
@@ -82,8 +82,20 @@ def sample(
     return jnp.concatenate(chunks)[:n]
 
 
-def _labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
-    """int32 ``[n]``, or None for a GAN without classes."""
+def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
+    """The class of each of n samples.
+
+    Args:
+        gan: the static parts.
+        n: how many.
+        labels: as for ``sample``.
+
+    Returns:
+        int32 ``[n]``, or None for a GAN without classes.
+
+    Raises:
+        ValueError: if labels are given that the GAN does not have.
+    """
     if gan.conditional is None:
         if labels is not None:
             raise ValueError(

@@ -231,9 +231,7 @@ def train_step(
         lambda state, x: critic_step(gan, state, x, key), state, batches
     )
     metrics = jax.tree.map(lambda values: values[-1], history)
-    batch_size = images.shape[1]
-    if not gan.objective.paired:
-        batch_size = gan.generator_batch_size or batch_size
+    batch_size = gan.generator_batch_size or images.shape[1]
     state, generator_metrics = generator_step(
         gan, state, key, batch_size=batch_size, real=real
     )

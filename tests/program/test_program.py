@@ -198,6 +198,13 @@ MISTAKES = [
     (["--config.dataset.name=gaussians8"], "(2,)", {}),
     (["--config.training.batch_size=20"], "does not divide among 8 devices", EIGHT),
     (["--config.training.batch_size=2000"], "1500", {}),
+    (["--config.samples.label=3"], "this Gan is not conditional", {}),
+    (["--config.training.microbatches=3"], "use a multiple of 3", {}),
+    (["--config.training.replicas=3"], "replicas=3 does not divide among 8", EIGHT),
+    (["--config.critic.parametrization=spectr"], "plain, spectral, weight", {}),
+    (["--config.augmentation.policy=noise"], "color, translation, cutout", {}),
+    (["--config.sweep.field=penalty.weigth"], "a tuple of numbers", {}),
+    (["--config.dataset.labels=True", "--config.samples.label=10"], "0 to 9", {}),
     (["extra"], "'extra' is no flag", {}),
     (["--mode=sample"], "has no checkpoint to sample from", {}),
 ]

@@ -25,6 +25,7 @@ from wgan_jax.replicas import (
     put_replicas,
     replica,
 )
+from wgan_jax.sampling import sample_labels
 from wgan_jax.sharding import (
     check_divisible,
     make_mesh,
@@ -187,6 +188,8 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
         config, source.example_shape, classes=source.num_classes
     )
     _check_sizes(config, mesh, replicas=len(seeds))
+    label = config.samples.get("label")
+    refine(sample_labels, gan_of(float(settings[0])), config.samples.count, label)
     if len(seeds) > 1:
         # Each process computes its own replicas and so reads all of every batch.
         pipelines = [build_pipeline(config, source, seed=seed) for seed in seeds]

@@ -1,0 +1,211 @@
+"""What K runs side by side cost, and what an accelerator gains from them.
+
+    python benchmarks/replicas.py                  # time on this machine
+    python benchmarks/replicas.py --kernels        # compiled for v5e and H100
+
+The first alternates K replicas in one compiled step with K calls of the step of one
+run, in one process, and prints the ratio of the times, wall and CPU: 1 is K times
+the cost of one run. The MLP pair and settings are those of gaussians_wgan_gp.
+
+The second compiles the replicas' step for machines that are not there and counts the
+kernels that one iteration launches: operations of the compiled program that compute
+(fusions, library calls and what is left alone; moves between memories apart), those
+in a loop times its length. If the count stays while K grows, a step
+that is too small for the accelerator costs the same for more runs. It needs
+
+    pip install --no-deps libtpu jax-cuda12-plugin==VERSION \
+        jax-cuda12-pjrt==VERSION nvidia-cuda-nvcc-cu12
+
+with the installed jax's VERSION; a target whose package is missing is left out. The
+H100's description beside this file is that of openxla/xla's pull request 25919.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+
+import jax
+import numpy as np
+import optax
+from jax.experimental import topologies
+
+from wgan_jax import OBJECTIVES, Gan, gradient_penalty, init_state, make_mesh
+from wgan_jax.compiled import make_train_step
+from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.replicas import abstract_replicas, init_replicas, make_replicas_step
+
+UPDATES, BATCH = 5, 256
+
+
+def mlp_gan(width):
+    """The pair of gaussians_wgan_gp, of any width."""
+    adam = partial(optax.adam, 1e-4, b1=0.5, b2=0.9)
+    return Gan(
+        generator=GENERATORS["mlp"](image_shape=(2,), width=width),
+        critic=CRITICS["mlp"](width=width),
+        objective=OBJECTIVES["wasserstein"],
+        penalties=((gradient_penalty, 0.1),),
+        generator_optimizer=adam(),
+        critic_optimizer=adam(),
+        latent_size=2,
+    )
+
+
+def seconds(run):
+    """Wall and CPU seconds of a call that waits for its result."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def ratios(width, count, together, rounds, iterations):
+    """Time of the replicas over count times that of one: pairs of wall and CPU."""
+    gan = mlp_gan(width)
+    keys = jax.vmap(jax.random.key)(np.arange(count))
+    batches = np.random.default_rng(0).normal(size=(count, UPDATES, BATCH, 2))
+    batches = batches.astype(np.float32)
+    many = make_replicas_step(gan, together=together)
+    one = make_train_step(gan)
+    states = {"many": init_replicas(gan, keys), "one": init_state(gan, keys[0])}
+
+    def run_many():
+        for _ in range(iterations):
+            states["many"], _ = many(states["many"], batches, keys)
+        jax.block_until_ready(states["many"])
+
+    def run_one():
+        for _ in range(iterations * count):
+            states["one"], _ = one(states["one"], batches[0], keys[0])
+        jax.block_until_ready(states["one"])
+
+    run_many(), run_one()
+    pairs = [(seconds(run_many), seconds(run_one)) for _ in range(rounds)]
+    return [(a[0] / b[0], a[1] / b[1]) for a, b in pairs]
+
+
+def time_here(arguments):
+    """Prints the ratios of times on this machine."""
+    platform = jax.devices()[0].platform
+    print(
+        f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores; default: "
+        f"{'one after the other' if platform == 'cpu' else 'together'}"
+    )
+    print("width  K   way         wall / K one    CPU / K one   (median, range)")
+    for width, count in [(64, 8), (64, 16), (512, 4), (512, 16)]:
+        iterations = max(1, 4096 // (width * count))
+        for together in (False, True):
+            found = ratios(width, count, together, arguments.rounds, iterations)
+            columns = [
+                f"{statistics.median(x):.2f} ({min(x):.2f}-{max(x):.2f})"
+                for x in zip(*found, strict=True)
+            ]
+            way = "vmap" if together else "in turn"
+            print(f"{width:5}  {count:2}  {way:8} {columns[0]:>17} {columns[1]:>17}")
+
+
+def meshes():
+    """A mesh of one device that is not there, by name."""
+    text = Path(__file__).with_name("h100_target_config.txt").read_text()
+    wanted = {
+        "TPU v5e": {"platform": "tpu", "topology_name": "v5e:2x2"},
+        "H100": {
+            "platform": "cuda",
+            "topology_name": "1x1x1",
+            "target_config": text,
+            "topology": "1x1x1",
+        },
+    }
+    for name, options in wanted.items():
+        try:
+            found = topologies.get_topology_desc(**options)
+        except Exception as error:  # whatever a missing plugin raises
+            print(f"{name}: left out ({str(error).splitlines()[0][:70]})")
+            continue
+        yield name, make_mesh(found.devices[:1])
+
+
+# Operations that compute nothing: names for memory, and moves within it.
+FREE = (
+    "parameter|constant|tuple|get-tuple-element|bitcast|after-all|partition-id|"
+    "replica-id|optimization-barrier|copy|copy-start|copy-done|slice-start|"
+    "slice-done|async-start|async-done|dynamic-update-slice"
+)
+NAMES = "AllocateBuffer|ConcatBitcast"  # custom calls that are names for memory
+
+
+def kernels(text):
+    """Kernels of one run of a compiled program, loops counted by their length."""
+    bodies = dict(
+        re.findall(r"^(?:ENTRY )?%?([\w.\-]+) [^\n]*\{\n(.*?)^\}", text, re.M | re.S)
+    )
+    entry = re.search(r"^ENTRY %?([\w.\-]+)", text, re.M)[1]
+
+    def count(name):
+        total = 0
+        for line in bodies[name].splitlines():
+            match = re.match(r"\s*(?:ROOT )?%?[\w.\-]+ = .*? ([a-z][\w\-]*)\(", line)
+            if not match:
+                continue
+            if match[1] == "while":
+                body = re.search(r"body=%?([\w.\-]+)", line)[1]
+                length = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
+                total += count(body) * (int(length[1]) if length else 1)
+            elif match[1] == "call":
+                total += count(re.search(r"to_apply=%?([\w.\-]+)", line)[1])
+            elif not re.fullmatch(FREE, match[1]):
+                total += not re.search(f'custom_call_target="({NAMES})"', line)
+        return total
+
+    return count(entry)
+
+
+def count_kernels(arguments):
+    """Prints the kernels of the step compiled for machines that are not there."""
+    counts = (1, 2, 8, 32)
+    print("kernels an iteration  " + "".join(f"{f'K = {k}':>9}" for k in counts))
+    for name, mesh in meshes():
+        for width in (64, 512):
+            gan, found = mlp_gan(width), []
+            for count in counts:
+                step = make_replicas_step(gan, mesh, together=True)
+                state = abstract_replicas(gan, settings=np.zeros(count), mesh=mesh)
+                place = jax.tree.leaves(state)[0].sharding
+                shaped = partial(jax.ShapeDtypeStruct, sharding=place)
+                keys = jax.eval_shape(
+                    lambda n=count: jax.vmap(jax.random.key)(np.arange(n))
+                )
+                batch = shaped((count, UPDATES, BATCH, 2), np.float32)
+                compiled = step.lower(
+                    state, batch, shaped(keys.shape, keys.dtype)
+                ).compile()
+                found.append(kernels(compiled.as_text()))
+            row = "".join(f"{n:>9}" for n in found)
+            print(f"{name:9} width {width:4}  {row}", flush=True)
+
+
+def main():
+    """Does what the flags say."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kernels", action="store_true", help="compile and count")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations")
+    arguments = parser.parse_args()
+    if arguments.kernels:
+        # The CUDA plugin looks for a driver unless the CPU is the only backend.
+        jax.config.update("jax_platforms", "cpu")
+        flags = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
+    (count_kernels if arguments.kernels else time_here)(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""bfloat16 networks under losses, penalties and parameters in float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from wgan_jax.compiled import make_train_step
+from wgan_jax.gan import Gan
+from wgan_jax.initialization import init_state
+from wgan_jax.losses import OBJECTIVES, gradient_penalty_and_norms
+from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.players import Keys, Pairs, critic_gradients
+
+
+def gan_of(row, shape, dtype):
+    adam = optax.adam(1e-3, b1=0.0, b2=0.9)
+    return Gan(
+        generator=GENERATORS[row](image_shape=shape, width=16, dtype=dtype),
+        critic=CRITICS[row](width=16, dtype=dtype),
+        objective=OBJECTIVES["wasserstein"],
+        penalties=((gradient_penalty_and_norms, 10.0),),
+        generator_optimizer=adam,
+        critic_optimizer=adam,
+        latent_size=8,
+    )
+
+
+@pytest.mark.parametrize(("row", "shape"), [("dcgan_gp", (16, 16, 3)), ("mlp", (2,))])
+def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape):
+    low, exact = gan_of(row, shape, jnp.bfloat16), gan_of(row, shape, None)
+    state = init_state(exact, key)
+    real, fake = (
+        jax.random.uniform(jax.random.fold_in(key, i), (32, *shape), minval=-1.0)
+        for i in range(2)
+    )
+    found = []
+    for gan in (low, exact):
+        run = jax.jit(
+            lambda gan=gan: critic_gradients(
+                gan, state, {}, Pairs(real, fake), Keys(key, key)
+            )
+        )
+        gradient, _, metrics = run()
+        assert {x.dtype for x in jax.tree.leaves((gradient, metrics))} == {
+            jnp.dtype("float32")
+        }
+        flat = jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradient)])
+        found.append((metrics["critic/penalty"], flat))
+    (value, gradient), (expected, reference) = found
+    assert value != expected  # bfloat16 was computed in
+    np.testing.assert_allclose(value, expected, rtol=0.01)
+    cosine = gradient @ reference
+    cosine /= jnp.linalg.norm(gradient) * jnp.linalg.norm(reference)
+    assert float(cosine) > 0.999
+    error = jnp.linalg.norm(gradient - reference) / jnp.linalg.norm(reference)
+    assert float(error) < 0.05
+
+
+def test_two_hundred_steps_end_near_each_other(key):
+    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, (200, 5, 64))
+    circle = np.stack([np.cos(angles), np.sin(angles)], -1).astype(np.float32)
+    ends = []
+    for dtype in (jnp.bfloat16, None):
+        gan = gan_of("mlp", (2,), dtype)
+        state, step = init_state(gan, key), make_train_step(gan)
+        estimates = []
+        for batch in circle:
+            state, metrics = step(state, batch, key)
+            estimates.append(float(metrics["critic/wasserstein_estimate"]))
+        assert {x.dtype for x in jax.tree.leaves(state.critic.params)} == {
+            jnp.dtype("float32")
+        }
+        ends.append((max(estimates), np.mean(estimates[-20:])))
+    (peak, last), (expected_peak, expected_last) = ends
+    assert expected_last < 0.5 * expected_peak  # it learns
+    assert last == pytest.approx(expected_last, abs=0.1 * expected_peak)
+    assert peak == pytest.approx(expected_peak, rel=0.1)
