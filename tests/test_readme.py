@@ -19,7 +19,7 @@ def test_snippet_runs(snippet):
 
 
 def test_there_are_the_snippets_that_are_promised():
-    assert len(SNIPPETS) == 4
+    assert len(SNIPPETS) == 5
 
 
 def test_ci_runs_the_commands_of_the_first_screen():
@@ -32,7 +32,18 @@ def test_ci_runs_the_commands_of_the_first_screen():
 
 
 def test_configs_and_pictures_that_it_names_exist():
-    for path in re.findall(r"\]\((docs/[^)]+)\)", TEXT):
+    for path in re.findall(r"\]\((docs/[^)#]+)", TEXT):
         assert (ROOT / path).exists(), path
-    for name in re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE):
+    rows = re.findall(r"^\| `\w+`[^|]*\|.*$", TEXT, re.MULTILINE)
+    names = re.findall(
+        r"`((?:digits|gaussians|cifar|fashion|swiss)\w+)`", "".join(rows)
+    )
+    assert len(names) >= 14
+    for name in names:
         assert (ROOT / f"configs/{name}.py").exists(), name
+
+
+def test_every_config_is_in_the_docs():
+    text = TEXT + (ROOT / "docs/methods.md").read_text()
+    for path in (ROOT / "configs").glob("*_*.py"):
+        assert path.stem in text, path

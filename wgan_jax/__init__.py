@@ -24,6 +24,7 @@ from wgan_jax.losses import (
 )
 from wgan_jax.losses.objectives import OBJECTIVES
 from wgan_jax.players import Pairs
+from wgan_jax.replicas import init_replicas, make_replicas_step, replica
 from wgan_jax.sampling import latents, sample
 from wgan_jax.schedules import CriticSchedule
 from wgan_jax.sharding import make_mesh, put_batches
@@ -48,13 +49,16 @@ __all__ = [
     "generator_step",
     "gradient_norms",
     "gradient_penalty",
+    "init_replicas",
     "init_state",
     "latents",
     "make_critic_step",
     "make_generator_step",
     "make_mesh",
+    "make_replicas_step",
     "make_train_step",
     "put_batches",
+    "replica",
     "sample",
     "train_step",
     "wasserstein_critic_loss",
