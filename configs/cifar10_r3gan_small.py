@@ -4,9 +4,9 @@ Paper:   Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseli
          GAN", arXiv:2501.05441; settings of the authors' ``--preset=CIFAR10``
          without labels, at width 96 instead of 768 and batch 64 instead of 512.
          Learning rate and gamma fall by half a cosine to a quarter and a tenth.
-         Of their other schedules none is followed: Adam's b2 stays at 0.99, the
-         average decays with the iteration, DiffAugment stands for their
-         adaptive augmentation.
+         Their other schedules are not followed: Adam's b2 stays at 0.99 and the
+         average's decay at 0.9999, and DiffAugment stands for their adaptive
+         augmentation.
 Command: python launch.py --config=configs/cifar10_r3gan_small.py
 Cost:    generator 527,136 and critic 521,088 parameters (20,732,160 and 20,683,776 at
          the paper's width).

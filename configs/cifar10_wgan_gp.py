@@ -46,8 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.penalty.name = "gradient_penalty"
     config.penalty.weight = 10.0
     config.penalty.every = 1  # updates of the critic; the weight follows
-    config.penalty.target = 1.0  # slope asked for
-    config.penalty.one_sided = False  # True: penalise slopes above the target only
+    config.penalty.target = placeholder(float)  # slope asked for, None: 1
+    config.penalty.one_sided = placeholder(bool)  # True: slopes above it only
 
     config.optimizer = ml_collections.ConfigDict()
     for player in ("generator", "critic"):
@@ -64,7 +64,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.microbatches = 1  # parts of a batch whose gradients are averaged
     config.training.n_critic = 5  # critic updates per generator update
     config.training.ema_decay = 0.999  # of the generator's average
-    config.training.learning_rate_schedule = "constant"
+    config.training.learning_rate_schedule = "constant"  # or "linear_decay", "cosine"
+    config.training.learning_rate_final = placeholder(float)  # of a cosine, a factor
+    config.training.schedule_iterations = placeholder(int)  # None: the whole run
     config.training.compute_dtype = "float32"  # or "bfloat16"; parameters stay float32
     config.training.replicas = 1  # seeds side by side: seed, seed + 1, ...
 

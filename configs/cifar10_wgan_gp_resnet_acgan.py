@@ -1,6 +1,6 @@
 """WGAN-GP on CIFAR-10 by class, with an auxiliary head, as its paper's supervised run.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028, section 5.2; the defaults of the
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028; the defaults of the
          authors' ``gan_cifar_resnet.py``: batch norm by class in the generator's
          blocks, class loss of real images at weight 1 in the critic's loss and of
          generated ones at 0.1 in the generator's; fakes of a critic update have

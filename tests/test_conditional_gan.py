@@ -8,11 +8,14 @@ import pytest
 from flax import linen as nn
 from tiny import TinyCritic, TinyGenerator, tiny_gan
 
-from wgan_jax.conditioning import Conditional, class_loss
+from wgan_jax.conditioning import Conditional
 from wgan_jax.initialization import abstract_state, init_state
-from wgan_jax.losses import OBJECTIVES
+from wgan_jax.losses import OBJECTIVES, drift, r1
+from wgan_jax.losses.classification import class_loss
+from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.players import Pairs
 from wgan_jax.sampling import sample
-from wgan_jax.steps import critic_step, generator_step, train_step
+from wgan_jax.steps import critic_step, critic_update, generator_step, train_step
 
 CLASSES = 3
 
@@ -30,19 +33,22 @@ class ClassCritic(nn.Module):
     """A projection critic, or one with an auxiliary head."""
 
     auxiliary: bool = False
+    dtype: str | None = None
 
     @nn.compact
     def __call__(self, images, labels=None, *, train):
-        x = nn.softplus(nn.Dense(24)(images.reshape(images.shape[0], -1)))
+        flat = images.reshape(images.shape[0], -1)
+        x = nn.softplus(nn.Dense(24, dtype=self.dtype)(flat))
         score = nn.Dense(1)(x)[:, 0]
         if self.auxiliary:
-            self.sow("intermediates", "class_logits", nn.Dense(CLASSES)(x))
+            logits = nn.Dense(CLASSES, dtype=self.dtype)(x)
+            self.sow("intermediates", "class_logits", logits)
             return score
         return score + jnp.sum(nn.Embed(CLASSES, 24)(labels) * x, axis=1)
 
 
 def class_gan(auxiliary=False, **changes):
-    weights = {"critic_weight": 1.0, "generator_weight": 0.5} if auxiliary else {}
+    weights = {"critic_weight": 2.0, "generator_weight": 0.5} if auxiliary else {}
     parts = {
         "generator": ClassGenerator(),
         "critic": ClassCritic(auxiliary),
@@ -91,7 +97,7 @@ def test_a_critic_step_by_public_parts(key, batch, auxiliary):
     loss, accuracy = class_loss(output.class_logits, batch["label"])
     np.testing.assert_allclose(metrics["critic/class_loss"], loss, rtol=1e-5)
     np.testing.assert_allclose(metrics["critic/class_accuracy"], accuracy)
-    np.testing.assert_allclose(metrics["critic/loss"], loss - gap, rtol=1e-5)
+    np.testing.assert_allclose(metrics["critic/loss"], 2 * loss - gap, rtol=1e-5)
 
 
 def test_uniform_labels_of_fakes_do_not_depend_on_the_real_ones(key, batch):
@@ -104,6 +110,35 @@ def test_uniform_labels_of_fakes_do_not_depend_on_the_real_ones(key, batch):
     assert a["critic/real_score"] != b["critic/real_score"]
 
 
+def test_class_logits_of_a_bfloat16_critic_are_float32(key, batch):
+    gan = class_gan(critic=ClassCritic(True, "bfloat16"), conditional=None)
+    params = gan.critic.init(key, batch["image"], train=False)["params"]
+    output, _ = gan.score(params, {}, batch["image"], train=True)
+    assert output.class_logits.dtype == output.scores.dtype == jnp.float32
+
+
+def test_penalties_see_the_critic_with_the_labels_of_the_real_ones(key, batch):
+    gan = class_gan(penalties=((lambda f, x, y, k: jnp.mean(f(x)), 1.0),))
+    metrics = critic_step(gan, init_state(gan, key), batch, key)[1]
+    np.testing.assert_allclose(
+        metrics["critic/penalty"], metrics["critic/real_score"], rtol=1e-5
+    )
+
+
+def test_a_paired_generator_makes_the_classes_of_its_real_examples(key, batch):
+    """The critic here knows labels by its head alone, so they come by the fakes."""
+    gan = class_gan(True, objective=OBJECTIVES["relativistic"], penalties=())
+    state = init_state(gan, key)
+    shuffled = batch | {"label": (batch["label"] + 1) % CLASSES}
+    a, b = (
+        generator_step(gan, state, key, batch_size=8, real=x)[1]
+        for x in (batch, shuffled)
+    )
+    name = "critic/gradient_norm_at_fakes"
+    assert a[name] != b[name]
+    assert a["generator/class_loss"] != b["generator/class_loss"]
+
+
 def test_labels_are_drawn_uniformly():
     labels = Conditional(classes=4).draw(jax.random.key(0), 8000)
     assert labels.dtype == jnp.int32
@@ -112,7 +147,7 @@ def test_labels_are_drawn_uniformly():
 
 def test_the_generators_class_loss_has_its_weight(key):
     sgd = {"generator_optimizer": optax.sgd(0.1), "penalties": ()}
-    found = []
+    found, losses = [], []
     for weight in (1e-9, 0.5, 1.0):
         conditional = Conditional(
             classes=CLASSES, critic_weight=1.0, generator_weight=weight
@@ -124,6 +159,9 @@ def test_the_generators_class_loss_has_its_weight(key):
             jnp.subtract, after.generator.params, state.generator.params
         )
         found.append(np.concatenate([x.ravel() for x in jax.tree.leaves(moved)]))
+        losses.append(float(metrics["generator/loss"]))
+    half = 0.5 * float(metrics["generator/class_loss"])
+    np.testing.assert_allclose(np.diff(losses), half, rtol=1e-4)
     taught = found[2] - found[0]
     np.testing.assert_allclose(taught, 2 * (found[1] - found[0]), rtol=1e-3, atol=1e-6)
     assert np.abs(taught).max() > 1e-3
@@ -208,8 +246,26 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
             "has no auxiliary head to apply them to",
         ),
         (
+            {"conditional": Conditional(classes=CLASSES, generator_weight=1.0)},
+            "has no auxiliary head to apply them to",
+        ),
+        (
             {"conditional": Conditional(classes=CLASSES, fake_labels="uniform")},
-            "use fake_labels='real'",
+            "a penalty looks at fakes with the labels",
+        ),
+        (
+            {
+                "generator": GENERATORS["dcgan_gp"](image_shape=(8, 8, 1), classes=5),
+                "critic": CRITICS["dcgan_gp"](classes=5),
+            },
+            "has classes=5, but the GAN has 3",
+        ),
+        (
+            {
+                "critic": ClassCritic(True),
+                "conditional": Conditional(classes=CLASSES, generator_weight=1.0),
+            },
+            "auxiliary head that no loss trains",
         ),
         (
             {
@@ -233,8 +289,29 @@ def test_an_auxiliary_head_without_classes_is_refused():
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"classes": 1}, "classes is 1"), ({"classes": 2, "fake_labels": "x"}, "'x'")],
+    [
+        ({"classes": 1}, "classes is 1"),
+        ({"classes": 2, "fake_labels": "x"}, "'x'"),
+        ({"classes": 2, "critic_weight": -1.0}, "critic_weight is -1.0"),
+    ],
 )
 def test_a_conditional_of_nonsense_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         Conditional(**fields)
+
+
+def test_uniform_labels_go_with_penalties_that_look_at_no_fakes(key):
+    uniform = {"classes": CLASSES, "fake_labels": "uniform"}
+    projection = {"conditional": Conditional(**uniform)}
+    for penalty in (r1, drift):
+        abstract_state(class_gan(penalties=((penalty, 1.0),), **projection))
+    # The scores of a critic with a head know no labels.
+    headed = Conditional(**uniform, critic_weight=1.0)
+    abstract_state(class_gan(True, conditional=headed))
+
+
+def test_pairs_without_labels_are_a_sentence(key, batch):
+    gan = class_gan()
+    images = batch["image"]
+    with pytest.raises(ValueError, match="labels and fake_labels are needed"):
+        critic_update(gan, init_state(gan, key), Pairs(images, images), key)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from wgan_jax.experiment import (
     build_source,
 )
 from wgan_jax.initialization import abstract_state
-from wgan_jax.schema import check_config, differences
+from wgan_jax.schema import FIELDS, check_config, differences, options
 from wgan_jax.sweep import build_replicas
 
 CONFIGS = sorted(p.stem for p in (Path(__file__).parents[1] / "configs").glob("*_*.py"))
@@ -105,6 +106,53 @@ def test_resnet_learning_rate_falls_to_zero_over_the_run():
     assert gan.dequantize
 
 
+def test_r3gan_settings_and_their_way_down():
+    config = config_of("cifar10_r3gan_small")
+    gan = build_gan(config, (32, 32, 3))
+    assert gan.objective.paired
+    assert gan.flip
+    assert gan.augment is not None
+    assert [term.name for term in gan.penalties] == ["r1", "r2"]
+    assert 0 < config.training.schedule_iterations < config.training.iterations
+    for unset in (False, True):  # then the way is that of the run
+        if unset:
+            change(config, "training.schedule_iterations", None)
+            gan = build_gan(config, (32, 32, 3))
+        end = 400_000 if unset else 300_000
+        for ways, scale, weight in (
+            (0, 1.0, 0.05),
+            (0.5, 0.625, 0.0275),
+            (1, 0.25, 0.005),
+        ):
+            step = np.int32(ways * end)
+            assert float(gan.learning_rate_scale(step)) == pytest.approx(scale)
+            for term in gan.penalties:
+                assert float(term.weight(step)) == pytest.approx(weight)
+
+
+def test_settings_that_shape_the_step_arrive():
+    config = config_of("digits_path_length")
+    change(config, "training.microbatches", 2)
+    change(config, "training.compute_dtype", "bfloat16")
+    gan = build_gan(config, (8, 8, 1))
+    assert gan.microbatches == 2
+    assert gan.generator.dtype is gan.critic.dtype is jnp.bfloat16
+    (term,) = gan.regularizers
+    assert (term.weight, term.every) == (2.0, 4)
+    assert term.function.init()
+    (term,) = gan.penalties
+    assert (term.weight, term.every, term.name) == (10.0, 1, "")
+    change(config, "penalty.every", 3)
+    assert build_gan(config, (8, 8, 1)).penalties[0].every == 3
+    assert build_gan(
+        config_of("cifar10_wgan_2017"), (64, 64, 3)
+    ).constrain_before_update
+    by_class = build_gan(
+        config_of("cifar10_wgan_gp_resnet_acgan"), (32, 32, 3), classes=10
+    ).conditional
+    assert (by_class.critic_weight, by_class.generator_weight) == (1.0, 0.1)
+
+
 GAUSSIAN = {"name": "swiss_roll", "split": "train", "size": 100}
 
 
@@ -137,7 +185,7 @@ MISTAKES = [
     ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
     ("penalti", {}, "config.penalti is not a known field; choices: "),
     ("dataset.name", "cifar", "cifar10"),
-    ("penalty.every", 0, "every is 0"),
+    ("penalty.every", 0, "config.penalty.every is 0"),
     ("penalty.final_weight", -1.0, "penalty.final_weight is -1.0"),
     ("penalties", {"a": {"name": "r3", "weight": 1.0}}, "config.penalties.a.name 'r3'"),
     ("penalties", {"a": {"name": "r1"}}, "config.penalties.a.weight is None"),
@@ -152,8 +200,13 @@ MISTAKES = [
     ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
     ("training.microbatches", 0, "whole number above 0"),
     ("training.replicas", 0, "whole number above 0"),
-    ("training.learning_rate_final", 0.5, "schedule 'cosine' and no other"),
+    ("training.learning_rate_final", 0.5, "not read by the schedule 'constant'"),
+    ("training.learning_rate_schedule", "cosine", "learning_rate_final is missing"),
+    ("critic.width", 0, "critic.width is 0; it must be a whole number above 0"),
+    ("optimizer.critic.learning_rate", -1.0, "learning_rate is -1.0"),
+    ("optimizer.critic.b2", 1.5, "b2 is 1.5; it must be in [0, 1)"),
     ("training.schedule_iterations", 5, "no schedule reads"),
+    ("training.schedule_iterations", -1, "whole number above 0"),
 ]
 
 
@@ -201,11 +254,17 @@ def test_sweeps_and_seeds_make_replicas():
 
 @pytest.mark.parametrize(
     "field",
-    ["penalty.weight", "penalty.target", "optimizer.critic.learning_rate"],
+    [
+        "penalty.weight",
+        "penalty.target",
+        "optimizer.critic.learning_rate",
+        "training.ema_decay",
+    ],
 )
 def test_what_can_be_swept(field):
-    _, settings, _ = build_replicas(swept(field, 0.5, 2.0), (2,))
-    assert settings.tolist() == [0.5, 2.0]
+    config = swept(field, 0.25, 0.5)
+    _, settings, _ = build_replicas(config, (2,))
+    assert settings.tolist() == [0.25, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +275,10 @@ def test_what_can_be_swept(field):
         (swept("penalty", 1.0), "holds a decimal number"),
         (swept("penalty.weight"), "a tuple of numbers"),
         (swept("penalty.weight", -1.0), "penalty.weight is -1.0"),
-        (swept("penalty.weight", "a"), "penalty.weight is a"),
-        (swept("training.ema_decay", 0.9), "shapes the program"),
+        (swept("penalty.weight", "a"), "a tuple of numbers"),
+        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "all different"),
+        (swept("penalty.weight", float("nan")), "a tuple of numbers"),
+        (swept("penalty.target", -1.0), "target is -1.0"),
     ],
 )
 def test_what_cannot_be_swept_is_a_sentence(config, message):
@@ -234,6 +295,14 @@ def test_a_mistake_is_one_sentence(path, value, message):
         build_schedule(config)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_none_leaves_an_option_at_its_default():
+    config = config_of("digits_wgan_gp")
+    change(config, "critic.depth", None)
+    change(config, "penalty.every", None)
+    assert "depth" not in options(config, "critic")
+    assert build_gan(config, (8, 8, 1)).penalties[0].every == 1
 
 
 def test_missing_fields_are_named():
@@ -285,6 +354,21 @@ def test_pipeline_follows_the_boosted_schedule():
     assert sorted(first_epoch) == list(range(len(pipeline.source)))
 
 
+def test_a_paired_objective_draws_one_batch_more_and_none_twice():
+    config = config_of("digits_wgan_gp")
+    change(config, "objective", "relativistic")
+    pipeline = build_pipeline(config, build_source(config))
+    rows = [pipeline.indices(t) for t in range(3)]
+    assert {len(x) for x in rows} == {config.training.n_critic + 1}
+    drawn = np.concatenate([x.ravel() for x in rows])[: len(pipeline.source)]
+    assert len(set(drawn)) == len(drawn)
+    other = build_pipeline(config, pipeline.source, seed=config.seed + 1)
+    change(config, "seed", config.seed + 1)
+    same = build_pipeline(config, pipeline.source)
+    np.testing.assert_array_equal(other.indices(0), same.indices(0))
+    assert np.any(other.indices(0) != rows[0])
+
+
 def test_differences_name_what_changes_a_runs_arithmetic():
     old = {"seed": 0, "log": {"every": 10}, "training": {"iterations": 5, "x": 1}}
     new = {"seed": 1, "log": {"every": 99}, "training": {"iterations": 9}}
@@ -294,3 +378,32 @@ def test_differences_name_what_changes_a_runs_arithmetic():
     for config in (old, new):
         config["training"]["learning_rate_schedule"] = "linear_decay"
     assert "training.iterations: 5 -> 9" in differences(old, new)
+    # A schedule of a length of its own does not end with the run.
+    for config in (old, new):
+        config["training"]["schedule_iterations"] = 7
+    assert not any("training.iterations" in line for line in differences(old, new))
+
+
+def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
+    def changed(group, field):
+        base = {"training": {"learning_rate_schedule": "constant"}}
+        old, new = (
+            base | {group: base.get(group, {}) | {field: value}} for value in (1, 2)
+        )
+        return differences(old, new)
+
+    names = [
+        (group, field) for group, fields in FIELDS.items() for field in fields or ()
+    ]
+    free = {f"{group}.{field}" for group, field in names if not changed(group, field)}
+    assert free == {
+        "training.iterations",
+        *("checkpoint.every", "checkpoint.keep", "log.every"),
+        *("samples.every", "samples.count", "samples.seed", "samples.label"),
+    }
+    # None stands for a field left out; a weight on its way ends with the run.
+    assert differences({"sweep": {"field": None}}, {}) == []
+    ends = {"penalty": {"final_weight": 1.0}, "training": {"iterations": 5}}
+    ends["training"]["learning_rate_schedule"] = "constant"
+    longer = ends | {"training": ends["training"] | {"iterations": 9}}
+    assert differences(ends, longer) == ["training.iterations: 5 -> 9"]

@@ -39,7 +39,7 @@ def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape
     for gan in (low, exact):
         run = jax.jit(
             lambda gan=gan: critic_gradients(
-                gan, state, {}, Pairs(real, fake), Keys(key, key)
+                gan, state, ({}, ()), Pairs(real, fake), Keys(key, key)
             )
         )
         gradient, _, metrics = run()

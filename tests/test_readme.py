@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+METHODS = (ROOT / "docs/methods.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT + METHODS, re.DOTALL)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.splitlines()[-1][:40])
@@ -19,7 +20,7 @@ def test_snippet_runs(snippet):
 
 
 def test_there_are_the_snippets_that_are_promised():
-    assert len(SNIPPETS) == 5
+    assert len(SNIPPETS) == 6
 
 
 def test_ci_runs_the_commands_of_the_first_screen():
@@ -44,6 +45,6 @@ def test_configs_and_pictures_that_it_names_exist():
 
 
 def test_every_config_is_in_the_docs():
-    text = TEXT + (ROOT / "docs/methods.md").read_text()
+    text = TEXT + METHODS
     for path in (ROOT / "configs").glob("*_*.py"):
         assert path.stem in text, path

@@ -107,3 +107,18 @@ def test_the_number_of_kernels_does_not_grow_with_the_replicas():
         return text.count("stablehlo.")
 
     assert operations(8) == operations(2)
+
+
+def test_settings_and_keys_that_do_not_fit_are_sentences(keys):
+    step = make_replicas_step(mlp_gan)
+    states = init_replicas(mlp_gan, keys, settings=SETTINGS)
+    with pytest.raises(ValueError, match="settings is None; give one setting"):
+        step(states, np.zeros((K, 1, 4, 2), np.float32), keys)
+    with pytest.raises(ValueError, match="settings is None; give one setting"):
+        init_replicas(mlp_gan, keys)
+    with pytest.raises(ValueError, match="there are 3 replicas, each with one"):
+        init_replicas(mlp_gan, keys, settings=SETTINGS[:2])
+    with pytest.raises(ValueError, match="give one a replica"):
+        init_replicas(tiny_gan(), keys[0])
+    with pytest.raises(ValueError, match=r"weight is -1\.0"):
+        init_replicas(mlp_gan, keys, settings=np.array([1.0, 1.0, -1.0]))

@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import pytest
 
-from wgan_jax.schedules import CriticSchedule, constant, linear_decay
+from wgan_jax.schedules import CriticSchedule, constant, cosine, linear_decay
 
 WGAN_2017 = CriticSchedule(
     n_critic=5, boosted_n_critic=100, boosted_first=25, boosted_every=500
@@ -67,3 +67,8 @@ def test_learning_rate_scales():
     assert linear_decay(steps, iterations=1000).tolist() == pytest.approx(
         [1.0, 0.999, 0.75, 0.0, 0.0]
     )
+    assert cosine(steps, iterations=1000, final=0.2).tolist() == pytest.approx(
+        [1.0, 1.0 - 1.974e-6, 0.2 + 0.4 * (1 + 2**-0.5), 0.2, 0.2], abs=1e-6
+    )
+    rising = cosine(steps, iterations=1000, initial=0.5, final=1.5)
+    assert rising.tolist() == pytest.approx([0.5, 0.5, 1 - 8**-0.5, 1.5, 1.5], abs=1e-5)

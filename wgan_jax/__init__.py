@@ -14,10 +14,15 @@ from wgan_jax.experiment import build_gan
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.initialization import abstract_state, init_state
 from wgan_jax.losses import (
+    CONSTRAINTS,
+    PENALTIES,
+    REGULARIZERS,
     Objective,
+    Regularizer,
     clip_weights,
     gradient_norms,
     gradient_penalty,
+    path_length,
     wasserstein_critic_loss,
     wasserstein_estimate,
     wasserstein_generator_loss,
@@ -32,7 +37,10 @@ from wgan_jax.steps import critic_step, critic_update, generator_step, train_ste
 from wgan_jax.terms import Term
 
 __all__ = [
+    "CONSTRAINTS",
     "OBJECTIVES",
+    "PENALTIES",
+    "REGULARIZERS",
     "Conditional",
     "CriticSchedule",
     "Gan",
@@ -40,6 +48,7 @@ __all__ = [
     "Objective",
     "Pairs",
     "PlayerState",
+    "Regularizer",
     "Term",
     "abstract_state",
     "build_gan",
@@ -57,6 +66,7 @@ __all__ = [
     "make_mesh",
     "make_replicas_step",
     "make_train_step",
+    "path_length",
     "put_batches",
     "replica",
     "sample",

@@ -87,8 +87,14 @@ def build_module(
     fields = inspect.signature(module).parameters
     for field, value in fixed.items():
         if field not in fields and value:
+            able = [
+                row
+                for row, other in table.items()
+                if field in inspect.signature(other).parameters
+            ]
             raise ConfigError(
-                f"config.{where}.name {name!r} has no {field}, which this config needs."
+                f"config.{where}.name {name!r} has no {field}, which this config "
+                f"needs; {choices(able)}."
             )
     known = {
         p.name: p
@@ -98,6 +104,12 @@ def build_module(
         and (p.default is p.empty or isinstance(p.default, PLAIN))
     }
     _check_options(options, known, where, name)
+    for field, value in options.items():
+        whole = type(known[field].default) is int
+        if whole and (type(value) is not int or value < 1):
+            raise ConfigError(
+                f"config.{where}.{field} is {value}; it must be a whole number above 0."
+            )
     given = {field: value for field, value in fixed.items() if field in fields}
     return refine(module, **given, **options)
 
@@ -144,4 +156,4 @@ def refine(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def choices(names: Iterable[str]) -> str:
     """The tail of a sentence that offers names, sorted."""
-    return "choices: " + ", ".join(sorted(names))
+    return "choices: " + (", ".join(sorted(names)) or "none")

@@ -71,14 +71,22 @@ def make_generator_step(
         donate: as for ``make_train_step``.
 
     Returns:
-        ``step(state, key) -> (state, metrics)``.
+        ``step(state, key) -> (state, metrics)``; for a paired objective
+        ``step(state, key, real)``, the real examples as for ``critic_step``.
     """
-
-    def step(state: GanState, key: PRNGKey) -> Any:
-        return generator_step(gan, state, key, batch_size=batch_size)
-
     mesh = mesh or _default_mesh()
-    return _compiled(step, mesh, (replicated(mesh),), donate)
+    if not gan.objective.paired:
+
+        def step(state: GanState, key: PRNGKey) -> Any:
+            return generator_step(gan, state, key, batch_size=batch_size)
+
+        return _compiled(step, mesh, (replicated(mesh),), donate)
+
+    def paired_step(state: GanState, key: PRNGKey, real: Batch | Array) -> Any:
+        real = jax.tree.map(spread, real)
+        return generator_step(gan, state, key, batch_size=batch_size, real=real)
+
+    return _compiled(paired_step, mesh, (replicated(mesh), None), donate)
 
 
 def _default_mesh() -> Mesh:

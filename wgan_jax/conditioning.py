@@ -1,11 +1,9 @@
-"""Generation by class: which labels fakes get, and what a classifying critic adds."""
+"""Generation by class: how many, which labels fakes get, what a head weighs."""
 
 from dataclasses import dataclass
 
-import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 from wgan_jax.sharding import spread
 from wgan_jax.types import Array, PRNGKey
@@ -19,7 +17,8 @@ class Conditional:
 
     The generator is called as ``(latent, labels, train=)``, the critic as
     ``(images, labels, train=)``; labels are int32 in [0, classes). In the
-    generator's update labels are drawn uniformly, as all papers do.
+    generator's update labels are drawn uniformly, or with a paired objective
+    are those of the real examples.
 
     Attributes:
         classes: how many, >= 2.
@@ -56,32 +55,13 @@ class Conditional:
                 f"Conditional: fake_labels is {self.fake_labels!r}; choices: "
                 f"{', '.join(FAKE_LABELS)}."
             )
+        for name in ("critic_weight", "generator_weight"):
+            weight = getattr(self, name)
+            if not isinstance(weight, jax.core.Tracer) and not weight >= 0:
+                raise ValueError(
+                    f"Conditional: {name} is {weight}, and must be 0 or above."
+                )
 
     def draw(self, key: PRNGKey, n: int) -> Array:
         """Uniform labels, int32 ``[n]``."""
         return spread(jax.random.randint(key, (n,), 0, self.classes, jnp.int32))
-
-
-def class_loss(logits: Array, labels: Array) -> tuple[Array, Array]:
-    r"""Cross entropy of an auxiliary head, and how often it is right.
-
-    .. math:: L = -\mathbb{E}\left[\log \mathrm{softmax}(l)_y\right]
-
-    Args:
-        logits: ``[B, classes]`` floating.
-        labels: ``[B]`` integers in [0, classes).
-
-    Returns:
-        The loss and the accuracy in [0, 1], both scalar.
-
-    Raises:
-        AssertionError: if the shapes do not fit.
-
-    Reference:
-        Odena, Olah, Shlens 2016, arXiv:1610.09585, equation 3.
-    """
-    chex.assert_rank([logits, labels], [2, 1])
-    chex.assert_equal_shape_prefix([logits, labels], 1)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    right = jnp.argmax(logits, axis=1) == labels
-    return jnp.mean(loss), jnp.mean(right.astype(logits.dtype))

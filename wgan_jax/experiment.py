@@ -257,6 +257,10 @@ def _build_term(
         length = length or config.training.iterations
         weight = partial(cosine, iterations=length, initial=weight, final=final)
     every = fields.pop("every", 1)
+    if not isinstance(every, int) or every < 1:
+        raise ConfigError(
+            f"config.{where}.every is {every}; it must be a whole number above 0."
+        )
     return Term(bind(table, fields, where), weight, every, label)
 
 
@@ -281,10 +285,13 @@ def _build_learning_rate_scale(config: ml_collections.ConfigDict) -> Callable[..
     if "iterations" in reads:
         found["iterations"] = training.get("schedule_iterations") or training.iterations
     final = training.get("learning_rate_final")
-    if ("final" in reads) != (final is not None):
+    if final is None and "final" in reads:
         raise ConfigError(
-            f"config.training.learning_rate_final is {final}, which goes with the "
-            f"schedule 'cosine' and no other, but the schedule is {name!r}."
+            f"config.training.learning_rate_final is missing: {name!r} needs it."
+        )
+    if final is not None and "final" not in reads:
+        raise ConfigError(
+            f"config.training.learning_rate_final is not read by the schedule {name!r}."
         )
     if final is not None:
         found["final"] = final

@@ -13,8 +13,16 @@ from wgan_jax.conditioning import Conditional
 from wgan_jax.losses.objectives import Objective
 from wgan_jax.modules import CriticOutput, apply, is_random, sown_as, takes
 from wgan_jax.schedules import constant
-from wgan_jax.terms import Term
-from wgan_jax.types import Array, Constraint, CriticFn, Params, PRNGKey, PyTree
+from wgan_jax.terms import as_term
+from wgan_jax.types import (
+    Array,
+    Constraint,
+    CriticFn,
+    Metrics,
+    Params,
+    PRNGKey,
+    PyTree,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +57,9 @@ class Gan:
         generator_batch_size: latents per generator update, or None for as many
             as the critic sees of each kind.
         microbatches: parts that each update's batch is split into; the
-            gradients of the parts are averaged, in the memory of one.
+            gradients of the parts are averaged, in the memory of one. Batch
+            norm sees one part at a time, and a regularizer's memory moves once
+            a part.
         ema_decay: of the moving average of the generator, in [0, 1), or None
             for no average. The first iterations use (1 + t) / (10 + t) where
             that is smaller, so that the average forgets the initial weights.
@@ -78,20 +88,16 @@ class Gan:
 
     def __post_init__(self) -> None:
         for name in ("penalties", "regularizers"):
-            terms = tuple(Term(*entry) for entry in getattr(self, name))
+            terms = tuple(as_term(entry, name) for entry in getattr(self, name))
             object.__setattr__(self, name, terms)
-            for term in terms:
-                if term.every < 1:
-                    raise ValueError(
-                        f"{name}: every is {term.every}; it must be at least 1."
-                    )
         for player in (self.generator, self.critic):
             if not takes(player, "train"):
                 raise ValueError(
                     f"{type(player).__name__}.__call__ takes no keyword 'train'; "
                     "a player is called as module(x, train=True or False)."
                 )
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+        decay = self.ema_decay
+        if not (decay is None or isinstance(decay, jax.core.Tracer) or 0 <= decay < 1):
             raise ValueError(
                 f"ema_decay is {self.ema_decay}; it must be in [0, 1), or None."
             )
@@ -134,22 +140,24 @@ class Gan:
         train: bool,
         labels: Array | None = None,
         key: PRNGKey | None = None,
+        augment: bool = True,
     ) -> tuple[CriticOutput, PyTree]:
         """What the critic says of images ``[B, ...]``, and its new model state.
 
         Args:
             params: the critic's.
             model_state: the critic's.
-            images: ``[B, ...]``, augmented here if there is a key.
+            images: ``[B, ...]``.
             train: training mode, in which the model state moves.
             labels: int32 ``[B]`` if the GAN is conditional.
             key: typed key of augmentation and dropout, or None for neither.
+            augment: whether to augment the images where there is a key.
 
         Returns:
             Scores, at least float32, and side outputs; and the model state.
         """
         if key is not None:
-            if self.augment is not None:
+            if self.augment is not None and augment:
                 images = self.augment(images, jax.random.fold_in(key, 0))
             key = jax.random.fold_in(key, 1)
         inputs = self.inputs(self.critic, images, labels)
@@ -204,6 +212,8 @@ class BoundCritic(CriticFn):
     def perturbed(self, images: Array, key: PRNGKey) -> tuple[Array, Array]:
         """Scores ``[B]`` and features ``[B, F]`` with dropout drawn from ``key``.
 
+        The augmentation is the bound one, so two calls differ by dropout alone.
+
         Raises:
             ValueError: if the critic has no dropout, or sows no features.
         """
@@ -214,7 +224,9 @@ class BoundCritic(CriticFn):
                 "never differ; give it a dropout rate, or leave the consistency term "
                 "out."
             )
-        output = self._output(images, key)
+        if self.gan.augment is not None and self.key is not None:
+            images = self.gan.augment(images, jax.random.fold_in(self.key, 0))
+        output = self._output(images, key, augment=False)
         if output.features is None:
             raise ValueError(
                 f"{type(self.gan.critic).__name__} sows no features; a critic for the "
@@ -223,7 +235,9 @@ class BoundCritic(CriticFn):
             )
         return output.scores, output.features
 
-    def _output(self, images: Array, key: PRNGKey | None) -> CriticOutput:
+    def _output(
+        self, images: Array, key: PRNGKey | None, *, augment: bool = True
+    ) -> CriticOutput:
         return self.gan.score(
             self.params,
             self.model_state,
@@ -231,6 +245,7 @@ class BoundCritic(CriticFn):
             train=False,
             labels=self.labels,
             key=key,
+            augment=augment,
         )[0]
 
 
@@ -259,6 +274,7 @@ class GanState(struct.PyTreeNode):
         generator: its arrays.
         ema_params: moving average of the generator's params, or None.
         ema_model_state: moving average of its model state, or None.
+        penalties: what each lazy penalty last measured, in their order.
         regularizers: what each regularizer remembers, in their order.
     """
 
@@ -268,4 +284,5 @@ class GanState(struct.PyTreeNode):
     generator: PlayerState
     ema_params: Params | None
     ema_model_state: PyTree | None
+    penalties: tuple[Metrics, ...] = ()
     regularizers: tuple[PyTree, ...] = ()

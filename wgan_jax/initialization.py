@@ -9,8 +9,9 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from wgan_jax.gan import Gan, GanState, PlayerState
-from wgan_jax.modules import CriticOutput, takes
+from wgan_jax.modules import CriticOutput, reads, takes
 from wgan_jax.sharding import replicated
+from wgan_jax.terms import nothing_measured
 from wgan_jax.types import Array, PRNGKey
 
 
@@ -88,6 +89,8 @@ def fresh_state(gan: Gan, key: PRNGKey) -> GanState:
         jax.random.fold_in(key, 1),
         gan.inputs(gan.critic, jnp.zeros(images.shape, images.dtype), labels),
     )
+    critic_fn = gan.critic_fn(critic.params, critic.model_state, labels=labels, key=key)
+    zeros = jnp.zeros(images.shape, images.dtype)
     averaged = gan.ema_decay is not None
     return GanState(
         step=jnp.zeros((), jnp.int32),
@@ -96,6 +99,9 @@ def fresh_state(gan: Gan, key: PRNGKey) -> GanState:
         generator=generator,
         ema_params=generator.params if averaged else None,
         ema_model_state=generator.model_state if averaged else None,
+        penalties=nothing_measured(
+            gan.penalties, lambda f, k: f(critic_fn, zeros, zeros, k), key
+        ),
         regularizers=tuple(term.function.init() for term in gan.regularizers),
     )
 
@@ -112,12 +118,20 @@ def check(gan: Gan) -> GanState:
     Raises:
         ValueError: naming the parts, if a penalised critic or a regularised
             generator has batch norm; the critic does not return one score per
-            example; a conditional GAN has a player that knows no labels, an
-            auxiliary head that nothing trains, or weights for one that is not
-            there; fakes with labels of their own meet a penalty or a paired
-            objective; a penalty cannot be computed; or the network cannot make
-            images of the size asked for.
+            example; a conditional GAN has a player that knows no labels or
+            another number of classes, an auxiliary head that nothing trains, or
+            weights for one that is not there; fakes with labels of their own
+            meet a penalty that looks at them or a paired objective; a penalty
+            or constraint cannot be computed; a constraint meets kernels that
+            the network rescales; or the network cannot make images of the size
+            asked for.
     """
+    for term in gan.regularizers:
+        if not hasattr(term.function, "apply"):
+            raise ValueError(
+                f"regularizers holds {term.function!r}, which has no 'apply'; a "
+                "factory such as path_length is called first: path_length()."
+            )
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(lambda k: fresh_state(gan, k), key)
     _check_batch_norm(gan, state)
@@ -129,7 +143,8 @@ def check(gan: Gan) -> GanState:
             "a critic returns one score per example, shape (2,)."
         )
     _check_conditional(gan, output)
-    _check_penalties(gan, state)
+    _check_penalties(gan, state, head=output.class_logits is not None)
+    _check_constraint(gan, state)
     return state
 
 
@@ -153,16 +168,24 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
     conditional, head = gan.conditional, output.class_logits is not None
     critic, generator = type(gan.critic).__name__, type(gan.generator).__name__
     weights = conditional is not None and (
-        conditional.critic_weight > 0 or conditional.generator_weight > 0
+        _is_above_0(conditional.critic_weight)
+        or _is_above_0(conditional.generator_weight)
     )
-    if head and not weights:
+    if head and (conditional is None or not _is_above_0(conditional.critic_weight)):
         raise ValueError(
             f"{critic} has an auxiliary head that no loss trains; give the class "
-            "losses weights above 0 (critic_weight and generator_weight), or leave "
-            "the head out."
+            "loss of the critic a weight above 0 (critic_weight), or leave the head "
+            "out."
         )
     if conditional is None:
         return
+    for player in (gan.generator, gan.critic):
+        known = getattr(player, "classes", conditional.classes)
+        if known != conditional.classes:
+            raise ValueError(
+                f"{type(player).__name__} has classes={known}, but the GAN has "
+                f"{conditional.classes}; build both with the same number."
+            )
     if not takes(gan.generator, "labels"):
         raise ValueError(
             f"{generator} takes no labels, so it cannot generate by class; a "
@@ -178,37 +201,62 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
             f"{critic} takes no labels and has no auxiliary head, so nothing tells "
             "the generator which class was asked for."
         )
-    if conditional.fake_labels == "uniform" and (gan.penalties or gan.objective.paired):
+    if conditional.fake_labels == "uniform" and gan.objective.paired:
         raise ValueError(
             "fake_labels='uniform' gives a real and a fake example of one pair "
-            "different labels, but a penalty or a paired objective compares them; use "
+            "different labels, but the objective compares them; use "
             "fake_labels='real'."
         )
 
 
-def _check_penalties(gan: Gan, state: GanState) -> None:
+def _check_penalties(gan: Gan, state: GanState, *, head: bool) -> None:
     """Traces each penalty, so that what it cannot work with is said early."""
 
-    def values(state: GanState, images: Array, labels: Any, key: PRNGKey) -> Any:
+    def values(
+        state: GanState, real: Array, fake: Array, labels: Any, key: PRNGKey
+    ) -> Any:
         critic = state.critic
         critic_fn = gan.critic_fn(
             critic.params, critic.model_state, labels=labels, key=key
         )
-        return [t.function(critic_fn, images, images, key) for t in gan.penalties]
+        return [t.function(critic_fn, real, fake, key) for t in gan.penalties]
 
     images, labels = _abstract_images(gan, state), _some_labels(gan)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    for term, value in zip(
-        gan.penalties,
-        jax.eval_shape(values, state, images, labels, key),
-        strict=True,
-    ):
+    found = jax.eval_shape(values, state, images, images, labels, key)
+    for term, value in zip(gan.penalties, found, strict=True):
         shape = (value[0] if isinstance(value, tuple) else value).shape
         if shape != ():
             raise ValueError(
                 f"the penalty {term.name or term.function} has a value of shape "
                 f"{shape}; a penalty is a scalar, the mean over the batch."
             )
+    conditional = gan.conditional
+    if conditional is None or conditional.fake_labels == "real" or head:
+        return
+    if reads(values, 2, state, images, images, labels, key):
+        raise ValueError(
+            "fake_labels='uniform' gives fakes labels of their own, but a penalty "
+            "looks at fakes with the labels of the real batch; use "
+            "fake_labels='real', or a penalty on real examples alone."
+        )
+
+
+def _check_constraint(gan: Gan, state: GanState) -> None:
+    if gan.constraint is None:
+        return
+    parametrization = getattr(gan.critic, "parametrization", "plain")
+    if parametrization != "plain":
+        raise ValueError(
+            f"{type(gan.critic).__name__} rescales its kernels itself "
+            f"(parametrization={parametrization!r}), so a constraint on them bounds "
+            "nothing; use one of the two."
+        )
+    jax.eval_shape(gan.constraint, state.critic.params)
+
+
+def _is_above_0(weight: Any) -> bool:
+    return isinstance(weight, jax.core.Tracer) or weight > 0
 
 
 def _abstract_images(gan: Gan, state: GanState) -> Any:

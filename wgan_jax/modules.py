@@ -1,7 +1,7 @@
 """Calling a linen module as a pure function, with all that it has to say."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -81,6 +81,22 @@ def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:
     return None
 
 
+def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
+    """Whether a traceable function looks at one of its arguments.
+
+    Args:
+        function: of the arguments.
+        index: which of them.
+        *args: arrays, or their shapes and dtypes.
+    """
+    before = len(jax.tree.leaves(args[:index]))
+    count = len(jax.tree.leaves(args[index]))
+    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
+    own = jaxpr.invars[before : before + count]
+    looked_at = [v for equation in jaxpr.eqns for v in equation.invars]
+    return any(v in own for v in [*looked_at, *jaxpr.outvars])
+
+
 def is_random(
     module: nn.Module, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
 ) -> bool:
@@ -89,5 +105,4 @@ def is_random(
     def output(key: PRNGKey) -> Array:
         return apply(module, params, model_state, inputs, train=False, key=key)[0]
 
-    jaxpr = jax.make_jaxpr(output)(jax.eval_shape(lambda: jax.random.key(0))).jaxpr
-    return any(jaxpr.invars[0] in equation.invars for equation in jaxpr.eqns)
+    return reads(output, 0, jax.eval_shape(lambda: jax.random.key(0)))

@@ -6,6 +6,7 @@ and one row of ``OPTIMIZERS`` at the foot of this file.
 
 from collections.abc import Callable
 
+import jax
 import optax
 
 
@@ -22,7 +23,11 @@ def adam(
 
     Returns:
         The optimiser.
+
+    Raises:
+        ValueError: if a setting is out of its range.
     """
+    _check(learning_rate=learning_rate, b1=b1, b2=b2)
     return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
@@ -45,7 +50,11 @@ def rmsprop(
 
     Returns:
         The optimiser.
+
+    Raises:
+        ValueError: if a setting is out of its range.
     """
+    _check(learning_rate=learning_rate, decay=decay)
     return optax.rmsprop(
         learning_rate, decay=decay, eps=eps, eps_in_sqrt=False, initial_scale=0.0
     )
@@ -66,10 +75,25 @@ def rmsprop_tensorflow(
 
     Returns:
         The optimiser.
+
+    Raises:
+        ValueError: if a setting is out of its range.
     """
+    _check(learning_rate=learning_rate, decay=decay)
     return optax.rmsprop(
         learning_rate, decay=decay, eps=eps, eps_in_sqrt=True, initial_scale=1.0
     )
+
+
+def _check(**settings: float) -> None:
+    """Refuses a rate that is not above 0, and decays outside [0, 1)."""
+    for name, value in settings.items():
+        if isinstance(value, jax.core.Tracer):  # one of a sweep, checked before
+            continue
+        if name == "learning_rate" and not value > 0:
+            raise ValueError(f"{name} is {value}; it must be above 0.")
+        if name != "learning_rate" and not 0 <= value < 1:
+            raise ValueError(f"{name} is {value}; it must be in [0, 1).")
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {

@@ -49,18 +49,23 @@ def init_replicas(
         The state, each leaf with a leading axis K.
 
     Raises:
-        ValueError: if the parts do not go together, or the replicas do not
-            divide among the devices.
+        ValueError: if the parts do not go together, the replicas do not divide
+            among the devices, or there is not one key and setting for each.
     """
     mesh = mesh or make_mesh(jax.devices()[:1])
+    if keys.ndim != 1:
+        raise ValueError(
+            f"init_replicas: keys have the shape {keys.shape}; give one a replica, [K]."
+        )
     check_divisible(mesh, replicas=len(keys))
-    settings = jnp.zeros(len(keys)) if settings is None else jnp.asarray(settings)
-    check(_gan_of(gan, float(settings[0])))
+    values = _settings(gan, settings, len(keys))
+    for value in {0.0} if settings is None else set(np.asarray(settings).tolist()):
+        check(_gan_of(gan, value))
 
     def init(key: PRNGKey, setting: Array) -> GanState:
         return fresh_state(_gan_of(gan, setting), key)
 
-    return jax.jit(jax.vmap(init), out_shardings=_apart(mesh))(keys, settings)
+    return jax.jit(jax.vmap(init), out_shardings=_apart(mesh))(keys, values)
 
 
 def abstract_replicas(
@@ -123,7 +128,7 @@ def make_replicas_step(
         return train_step(_gan_of(gan, setting), state, batch, key)
 
     def step(state: GanState, batch: Batch | Array, keys: PRNGKey) -> Any:
-        values = jnp.zeros(len(keys)) if settings is None else jnp.asarray(settings)
+        values = _settings(gan, settings, len(keys))
         every = jax.vmap(one) if together else partial(jax.lax.map, one)
         return every((state, batch, keys, values))
 
@@ -152,6 +157,22 @@ def replica(state: PyTree, index: int) -> PyTree:
 def put_replicas(mesh: Mesh, batches: PyTree) -> PyTree:
     """Host arrays ``[K, ...]`` to the devices, K divided among them."""
     return jax.device_put(batches, _apart(mesh))
+
+
+def _settings(gan: GanOf, settings: Any, count: int) -> Array:
+    """The setting of each replica, 0 where none is read."""
+    if settings is None and not isinstance(gan, Gan):
+        raise ValueError(
+            "replicas: the Gan is given as a function of a setting, but settings is "
+            "None; give one setting a replica."
+        )
+    values = jnp.zeros(count) if settings is None else jnp.asarray(settings)
+    if values.shape != (count,):
+        raise ValueError(
+            f"replicas: settings have the shape {values.shape}; there are {count} "
+            "replicas, each with one."
+        )
+    return values
 
 
 def _gan_of(gan: GanOf, setting: Array | float) -> Gan:

@@ -9,6 +9,7 @@ random numbers, a resumed run repeats the unbroken one, and N calls of
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 
 from wgan_jax.augmentation import random_flip
 from wgan_jax.gan import Gan, GanState
@@ -94,21 +95,31 @@ def critic_update(
         The new state, and of the critic before its update: ``critic/loss``,
         ``critic/wasserstein_estimate`` (of other objectives
         ``critic/score_gap``), ``critic/real_score`` and ``critic/fake_score``,
-        the weighted ``critic/penalty`` and what the penalties report,
+        the weighted ``critic/penalty`` and what the penalties report (lazy ones
+        what they last measured),
         ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary
         head; and the L2 norms ``critic/grad_norm``, ``critic/update_norm``,
         ``critic/param_norm``.
+
+    Raises:
+        ValueError: if the examples are of two shapes, not floating, or without
+            the labels that a conditional GAN needs.
     """
     update_key = _update_key(key, _CRITIC, state.critic_updates)
     passes = _update_key(key, _CRITIC_PASSES, state.critic_updates)
     keys = Keys(jax.random.split(update_key, 3)[2], jax.random.split(passes, 3)[0])
+    _check_pairs(gan, pairs)
     pairs = pairs._replace(fake=jax.lax.stop_gradient(pairs.fake))
     critic = state.critic
     if gan.constrain_before_update and gan.constraint is not None:
         critic = critic.replace(params=gan.constraint(critic.params))
         state = state.replace(critic=critic)
-    gradients, model_state, metrics = mean_gradients(
-        gan, partial(critic_gradients, gan, state), critic.model_state, pairs, keys
+    gradients, (model_state, measured), metrics = mean_gradients(
+        gan,
+        partial(critic_gradients, gan, state),
+        (critic.model_state, state.penalties),
+        pairs,
+        keys,
     )
     critic, norms = descend(
         gan.critic_optimizer, critic, gradients, gan.learning_rate_scale(state.step)
@@ -119,6 +130,7 @@ def critic_update(
     new_state = state.replace(
         critic=critic.replace(model_state=model_state),
         critic_updates=state.critic_updates + 1,
+        penalties=measured,
     )
     return new_state, metrics
 
@@ -169,6 +181,11 @@ def generator_step(
                 "generator's update got none; pass real=images."
             )
         images, labels = examples(gan, real)
+        if len(images) != batch_size:
+            raise ValueError(
+                f"the objective pairs each fake with a real example, but there are "
+                f"{batch_size} latents and {len(images)} real examples; give as many."
+            )
         images = _prepare(gan, images, noise_key, flip_key)
         draws = draws._replace(real=images, real_labels=labels)
         if labels is not None:
@@ -224,6 +241,11 @@ def train_step(
     )
     real = None
     if gan.objective.paired:
+        if len(images) < 2:
+            raise ValueError(
+                "the objective is paired, and its generator gets the last of the N + 1 "
+                "batches, but there is one; give one more than critic updates."
+            )
         real = jax.tree.map(lambda x: x[-1], batches)
         batches = jax.tree.map(lambda x: x[:-1], batches)
     # One body, not N copies: compile time does not grow with n_critic.
@@ -236,6 +258,23 @@ def train_step(
         gan, state, key, batch_size=batch_size, real=real
     )
     return state, metrics | generator_metrics
+
+
+def _check_pairs(gan: Gan, pairs: Pairs) -> None:
+    real, fake = pairs.real, pairs.fake
+    if real.shape != fake.shape or not (
+        jnp.issubdtype(real.dtype, jnp.floating)
+        and jnp.issubdtype(fake.dtype, jnp.floating)
+    ):
+        raise ValueError(
+            f"Pairs: real is {real.dtype}{list(real.shape)} and fake {fake.dtype}"
+            f"{list(fake.shape)}; they must be floating and of one shape."
+        )
+    unlabelled = pairs.labels is None or pairs.fake_labels is None
+    if gan.conditional is not None and unlabelled:
+        raise ValueError(
+            "Pairs: the GAN is conditional, so labels and fake_labels are needed."
+        )
 
 
 def _update_key(key: PRNGKey, player: int, count: Array) -> PRNGKey:

@@ -1,5 +1,6 @@
 """The runs side by side of one config: seeds, and values of one of its fields."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,10 @@ import jax
 import ml_collections
 import numpy as np
 
-from wgan_jax.binding import ConfigError
+from wgan_jax.binding import ConfigError, refine
 from wgan_jax.experiment import build_gan
 from wgan_jax.gan import Gan
+from wgan_jax.initialization import check
 from wgan_jax.schema import options
 
 
@@ -44,16 +46,21 @@ def build_replicas(
         gan = build_gan(config, image_shape, classes=classes)
         return lambda _: gan, np.zeros(len(seeds), np.float32), list(seeds)
     field, values = sweep.get("field"), sweep.get("values")
-    if not isinstance(values, tuple) or not values:
+    numbers = isinstance(values, tuple) and all(
+        isinstance(value, int | float) and math.isfinite(value) for value in values
+    )
+    # The program takes them as float32: values that meet there are one setting.
+    if not numbers or not values or len({np.float32(v) for v in values}) < len(values):
         raise ConfigError(
-            f"config.sweep.values is {values!r}; it must be a tuple of numbers."
+            f"config.sweep.values is {values!r}; it must be a tuple of numbers, all "
+            "different."
         )
 
     def build(value: Any) -> Gan:
         return build_gan(_with(config, field, value), image_shape, classes=classes)
 
     for value in values:
-        build(value)
+        refine(check, build(value))
     try:
         jax.eval_shape(lambda value: build(value) and None, 1.0)
     except jax.errors.JAXTypeError as error:
@@ -67,16 +74,20 @@ def build_replicas(
 
 def _with(config: ml_collections.ConfigDict, field: Any, value: Any) -> Any:
     """A copy of the config in which one numeric field has another value."""
-    changed = config.copy_and_resolve_references()
-    level: Any = changed
     *groups, last = str(field).split(".")
+    level: Any = config
     for group in groups:
         level = level.get(group) if isinstance(level, type(config)) else None
-    if not isinstance(level, type(config)) or not isinstance(level.get(last), float):
+    known = isinstance(level, type(config)) and last in level
+    if not known or level.get_type(last) is not float:
         raise ConfigError(
             f"config.sweep.field is {field!r}; it must be the name of a field that "
             "holds a decimal number, such as 'penalty.weight'."
         )
+    changed = config.copy_and_resolve_references()
+    level = changed
+    for group in groups:
+        level = level[group]
     with changed.unlocked(), changed.ignore_type():
         level[last] = value
     return changed

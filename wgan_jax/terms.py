@@ -1,9 +1,15 @@
-"""A weighted term of a loss: a penalty of the critic or a generator's regularizer."""
+"""Weighted terms of a loss: penalties of the critic, regularizers of the generator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from wgan_jax.types import Array
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
+
+_VALUE = "value"  # under which a penalty's weighted value lies beside its metrics
 
 
 class Term(NamedTuple):
@@ -16,7 +22,8 @@ class Term(NamedTuple):
         every: it is computed in every ``every``-th update of its player only,
             with ``every`` times the weight, >= 1. Its mean over updates stays
             the same, and since it shares the update of the main loss the
-            optimiser's decays need no correction.
+            optimiser's decays need no correction. Logged is what it last
+            measured, once the weight.
         name: if given, the weighted term is logged as
             ``critic/penalty/<name>`` or ``generator/regularizer/<name>``.
     """
@@ -27,6 +34,184 @@ class Term(NamedTuple):
     name: str = ""
 
     def weight_at(self, step: Array) -> float | Array:
-        """The factor in one of the updates that compute the term."""
-        weight = self.weight(step) if callable(self.weight) else self.weight
-        return weight * self.every
+        """The factor in an iteration, before ``every``."""
+        return self.weight(step) if callable(self.weight) else self.weight
+
+
+def as_term(entry: Any, where: str) -> Term:
+    """A pair, triple or Term as a Term.
+
+    Args:
+        entry: what the user wrote.
+        where: in which list.
+
+    Returns:
+        The term.
+
+    Raises:
+        ValueError: if it is none, its weight is not above 0, or ``every`` is not
+            a whole number above 0.
+    """
+    if not isinstance(entry, tuple) or not 2 <= len(entry) <= 4:
+        raise ValueError(
+            f"{where} holds {entry!r}; each entry is a pair of a function and its "
+            "weight, or a Term."
+        )
+    term = Term(*entry)
+    weight: Any = term.weight
+    unknown = callable(weight) or isinstance(weight, jax.core.Tracer)
+    if not unknown and not weight > 0:
+        raise ValueError(f"{where}: weight is {term.weight}; it must be above 0.")
+    if not isinstance(term.every, int) or term.every < 1:
+        raise ValueError(
+            f"{where}: every is {term.every}; it must be a whole number, at least 1."
+        )
+    return term
+
+
+def sum_penalties(
+    terms: Sequence[Term],
+    measured: Sequence[Metrics],
+    call: Callable[[Any, PRNGKey], Any],
+    key: PRNGKey,
+    *,
+    step: Array,
+    count: Array,
+) -> tuple[Array | float, tuple[Metrics, ...], Metrics]:
+    """All penalties of one update.
+
+    Args:
+        terms: the penalties.
+        measured: what the lazy ones last measured, in their order.
+        call: ``(penalty, key) -> scalar, or scalar and metrics``.
+        key: typed key; each term folds its place into it.
+        step: scalar int32, the iteration, for the weights.
+        count: scalar int32, updates before this one, for the intervals.
+
+    Returns:
+        The sum to descend, what lazy terms have measured now, and the metrics:
+        ``critic/penalty``, the sum of the weighted values, of lazy terms the
+        last ones; ``critic/penalty/<name>`` of named terms; and what the
+        penalties report, under a name of its own where two report the same.
+
+    Raises:
+        ValueError: if the state is of a Gan with other lazy penalties.
+    """
+    total: Array | float = 0.0
+    found: list[Metrics] = []
+    metrics: Metrics = {}
+    lazy = sum(term.every > 1 for term in terms)
+    if lazy != len(measured):
+        raise ValueError(
+            f"the state remembers {len(measured)} lazy penalties, and the Gan has "
+            f"{lazy}; make the state with init_state of this Gan."
+        )
+    for i, term in enumerate(terms):
+        run = partial(_measure, term, call, jax.random.fold_in(key, i), step)
+        if term.every > 1:
+            last = measured[len(found)]
+            value, reported = _in_turn(term.every, count, run, last)
+            found.append(reported)
+        else:
+            value, reported = run()
+        total += term.every * value
+        weighted = reported[_VALUE]
+        metrics["critic/penalty"] = metrics.get("critic/penalty", 0.0) + weighted
+        if term.name:
+            metrics[f"critic/penalty/{term.name}"] = weighted
+        for name in reported.keys() - {_VALUE}:
+            unique = f"{name}/{term.name or i}" if name in metrics else name
+            metrics[unique] = reported[name]
+    return total, tuple(found), metrics
+
+
+def nothing_measured(
+    terms: Sequence[Term], call: Callable[[Any, PRNGKey], Any], key: PRNGKey
+) -> tuple[Metrics, ...]:
+    """What lazy penalties have measured before any update: zeros, by name.
+
+    Args:
+        terms: the penalties.
+        call: as for ``sum_penalties``; it is traced, not run.
+        key: typed key.
+
+    Returns:
+        As ``sum_penalties`` takes it.
+    """
+
+    def zeros(term: Term) -> Metrics:
+        start = jnp.zeros((), jnp.int32)
+        shapes = jax.eval_shape(lambda: _measure(term, call, key, start)[1])
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    return tuple(zeros(term) for term in terms if term.every > 1)
+
+
+def sum_regularizers(
+    terms: Sequence[Term],
+    memories: Sequence[PyTree],
+    call: Callable[[Any, Params, PRNGKey, PyTree], tuple[Array, PyTree]],
+    params: Params,
+    key: PRNGKey,
+    *,
+    step: Array,
+) -> tuple[PyTree, tuple[PyTree, ...], Metrics]:
+    """The gradient of all regularizers of one update.
+
+    Args:
+        terms: the regularizers.
+        memories: what each remembers.
+        call: ``(apply, params, key, memory) -> (value, new memory)``.
+        params: the generator's.
+        key: typed key; each term folds its place into it.
+        step: scalar int32, the iteration, for weights and intervals.
+
+    Returns:
+        The summed gradient, what each remembers now, and the metrics:
+        ``generator/regularizer``, the sum to descend, 0 where lazy terms alone
+        are there and none has its turn; ``generator/regularizer/<name>`` of
+        named terms; and what the regularizers report.
+    """
+    total: PyTree = jax.tree.map(jnp.zeros_like, params)
+    remembered: list[PyTree] = []
+    metrics: Metrics = {}
+
+    def compute(term: Term, memory: PyTree, key: PRNGKey) -> tuple[Any, PyTree]:
+        def loss_fn(params: Params) -> tuple[Array, PyTree]:
+            value, new = call(term.function.apply, params, key, memory)
+            return term.every * term.weight_at(step) * value, new
+
+        (value, new), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params)
+        return (value, gradients), new
+
+    for i, (term, memory) in enumerate(zip(terms, memories, strict=True)):
+        run = partial(compute, term, memory, jax.random.fold_in(key, i))
+        if term.every > 1:
+            run = partial(_in_turn, term.every, step, run, memory)
+        (value, gradients), new = run()
+        total = jax.tree.map(jnp.add, total, gradients)
+        remembered.append(new)
+        metrics |= term.function.report(new)
+        if term.name:
+            metrics[f"generator/regularizer/{term.name}"] = value
+        metrics["generator/regularizer"] = (
+            metrics.get("generator/regularizer", 0.0) + value
+        )
+    return total, tuple(remembered), metrics
+
+
+def _measure(
+    term: Term, call: Callable[[Any, PRNGKey], Any], key: PRNGKey, step: Array
+) -> tuple[Array, Metrics]:
+    """A penalty with its weight, and all that it reports."""
+    result = call(term.function, key)
+    value, reported = result if isinstance(result, tuple) else (result, {})
+    value = term.weight_at(step) * value
+    return value, {**reported, _VALUE: value}
+
+
+def _in_turn(interval: int, count: Array, compute: Any, memory: PyTree) -> Any:
+    """``compute()`` if the interval divides the count, else zeros and the memory."""
+    shapes, _ = jax.eval_shape(compute)
+    zeros = partial(jax.tree.map, lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.cond(count % interval == 0, compute, lambda: (zeros(), memory))

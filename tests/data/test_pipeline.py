@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from wgan_jax.data import Pipeline, Source, load_source, prefetch
+from wgan_jax.data import Pipeline, PipelineStack, Source, load_source, prefetch
 
 
 def numbered(n):
@@ -182,6 +182,16 @@ def test_only_the_last_two_epochs_are_kept():
     assert pipeline._permutation.cache_info().currsize == 2
     # Each epoch's order is made once when the iterations come in order.
     assert pipeline._permutation.cache_info().misses == -(-boosted_before(40) // 5)
+
+
+def test_a_stack_has_each_pipelines_batch_in_its_place():
+    pipelines = [make(numbered(50), 8, seed=seed, labels=True) for seed in (3, 1, 2)]
+    stacked = PipelineStack(pipelines).batch(4)
+    assert stacked["image"].shape == (3, 7, 8, 2, 2, 1)
+    assert stacked["label"].shape == (3, 7, 8)
+    for k, pipeline in enumerate(pipelines):
+        for name, value in pipeline.batch(4).items():
+            np.testing.assert_array_equal(stacked[name][k], value)
 
 
 def threads():

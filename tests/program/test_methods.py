@@ -41,12 +41,15 @@ def test_sampling_by_label(tmp_path):
     flags = [*SMALL, *iterations(2)]
     run(tmp_path, *flags, config="digits_conditional")
 
-    def images(*more):
+    def images(name, *more):
         run(tmp_path, *flags, "--mode=sample", *more, config="digits_conditional")
-        with np.load(tmp_path / "samples" / "sample_00000002_seed0.npz") as arrays:
-            return arrays["images"]
+        with np.load(tmp_path / "samples" / f"sample_00000002_{name}.npz") as arrays:
+            return arrays["images"], arrays["labels"].tolist()
 
-    in_turn, threes = images(), images("--config.samples.label=3")
+    in_turn, labels = images("seed0")
+    assert labels == [0, 1, 2, 3]
+    threes, labels = images("seed0_label3", "--config.samples.label=3")
+    assert labels == [3, 3, 3, 3]
     np.testing.assert_array_equal(threes[3], in_turn[3])
     assert np.any(threes[0] != in_turn[0])
     more = [*flags, "--mode=sample", "--config.samples.label=10"]
@@ -100,7 +103,11 @@ def test_seeds_side_by_side_are_the_runs_of_those_seeds(tmp_path):
     )
     path = tmp_path / "all" / "samples" / "sample_00000005_seed0.npz"
     with np.load(path) as arrays:
-        assert arrays["images"].shape == (2, 4, 2)
+        first, second = arrays["images"]
+    assert first.shape == (4, 2)
+    assert np.all(first != second)
+    left, right = np.split(picture(tmp_path / "all"), 2, axis=1)
+    assert np.any(left != right)
 
 
 def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
@@ -130,9 +137,11 @@ def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
 def test_a_replica_that_diverges_is_named(tmp_path):
     flags = [
         *GAUSSIANS,
+        "--config.sweep.field=optimizer.critic.learning_rate",
+        "--config.sweep.values=(1e-4, 1e30)",
         "--config.training.replicas=2",
-        "--config.optimizer.critic.learning_rate=1e30",
     ]
     done = launch(tmp_path, *flags, config="configs/gaussians_wgan_gp.py")
     assert done.returncode == 1
-    assert "not finite in replica 'seed=" in done.stderr
+    named = "in replica 'optimizer.critic.learning_rate=1e+30 seed=0'"
+    assert f"not finite {named}" in done.stderr

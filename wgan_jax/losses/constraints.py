@@ -103,7 +103,8 @@ def project_orthonormal(params: Params) -> Params:
 
     the polar factor, the nearest in the Frobenius norm. A matrix with more
     columns than rows gets orthonormal rows. All singular values become 1, so a
-    dense layer neither stretches nor (on the span of its columns) shrinks.
+    dense layer neither stretches nor (on the span of its columns) shrinks. The
+    nearest one is unique for a matrix of full rank; a zero matrix stays.
 
     Args:
         params: pytree of floating arrays. Arrays of two and more axes are
@@ -116,13 +117,15 @@ def project_orthonormal(params: Params) -> Params:
 
     Reference:
         Fan, Hoffman 1955, "Some metric inequalities in the space of matrices",
-        theorem 1; for critics, Brock et al. 2017, arXiv:1609.07093, section
-        3.1, penalise the distance that is made zero here.
+        theorem 1; for critics, Brock et al. 2017, arXiv:1609.07093,
+        penalise the distance that is made zero here.
     """
 
     def project(matrix: Array) -> Array:
-        u, _, vt = jnp.linalg.svd(matrix, full_matrices=False)
-        return jnp.matmul(u, vt, precision=jax.lax.Precision.HIGHEST)
+        u, sigma, vt = jnp.linalg.svd(matrix, full_matrices=False)
+        nearest = jnp.matmul(u, vt, precision=jax.lax.Precision.HIGHEST)
+        # Zero has no nearest one; R3GAN's blocks start there.
+        return jnp.where(sigma[0] > 0, nearest, matrix)
 
     return _map_matrices(project, params)
 

@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from wgan_jax.losses.gradients import (
+    check_not_negative,
     example_gradients,
     example_norms,
     gradient_norms,
@@ -45,6 +46,7 @@ def gradient_penalty_and_norms(
         The penalty, and ``critic/gradient_norm_mean`` and
         ``critic/gradient_norm_max`` over the interpolates.
     """
+    check_not_negative("gradient_penalty", target=target)
     norms = gradient_norms(critic_fn, interpolate(real, fake, key))
     excess = norms - target
     if one_sided:
@@ -86,10 +88,11 @@ def gradient_penalty(
 
     Raises:
         AssertionError: if shapes differ or the critic does not return ``[B]``.
+        ValueError: if the target is below 0.
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, equation 3; one-sided:
-        Petzka, Fischer, Lukovnikov 2018, arXiv:1709.08894, equation 8.
+        Petzka, Fischer, Lukovnikov 2018, arXiv:1709.08894 (WGAN-LP).
     """
     return gradient_penalty_and_norms(
         critic_fn, real, fake, key, target=target, one_sided=one_sided
@@ -134,8 +137,10 @@ def dragan(
 
     Reference:
         Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the penalty
-        scheme of DRAGAN, with local regions N(0, c I).
+        scheme of DRAGAN, with local regions around the
+        data; that c is relative to the data's deviation is from the authors' code.
     """
+    check_not_negative("dragan", scale=scale, target=target)
     norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
     return jnp.mean(jnp.square(norms - target)), _slopes(norms)
 

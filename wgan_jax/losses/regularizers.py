@@ -65,7 +65,7 @@ def path_length(*, decay: float = 0.01) -> Regularizer:
     Reference:
         Karras et al. 2020, arXiv:1912.04958, equation 4 and appendix B.
     """
-    if not 0 < decay <= 1:
+    if not isinstance(decay, jax.core.Tracer) and not 0 < decay <= 1:
         raise ValueError(f"path_length: decay is {decay}, and must be in (0, 1].")
 
     def init() -> PyTree:

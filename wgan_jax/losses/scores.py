@@ -4,6 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from wgan_jax.losses.gradients import check_not_negative
 from wgan_jax.types import Array, CriticFn, Metrics, PRNGKey
 
 
@@ -46,13 +47,15 @@ def consistency(
         paper); and the same, unweighted, as ``critic/consistency``.
 
     Raises:
-        ValueError: if the critic has no method ``perturbed``.
+        ValueError: if the critic has no method ``perturbed``, or a setting is
+            below 0.
         AssertionError: if scores are not ``[B]`` and features not ``[B, F]``.
 
     Reference:
         Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term;
         the paper writes distances d, the authors' code squares them, as here.
     """
+    check_not_negative("consistency", feature_weight=feature_weight, margin=margin)
     perturbed = getattr(critic_fn, "perturbed", None)
     if perturbed is None:
         raise ValueError(

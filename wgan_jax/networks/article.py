@@ -9,9 +9,8 @@ from flax import linen as nn
 from wgan_jax.networks.layers import Conv, Dense
 from wgan_jax.types import Array
 
-# The article is silent on weights. Of N(0, 1) latents these make units of
-# variance 1 before the nonlinearities, which is where both are neither flat nor
-# saturated.
+# The article is silent on weights. These keep an input's variance up to the
+# nonlinearities, where neither is flat or saturated.
 _INIT = nn.initializers.lecun_normal()
 
 

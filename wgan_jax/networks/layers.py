@@ -17,7 +17,6 @@ from wgan_jax.networks.conv import (
 )
 from wgan_jax.networks.forms import Padding
 from wgan_jax.networks.labels import Initializer
-from wgan_jax.networks.normalization import BatchNorm as BatchNorm
 from wgan_jax.networks.parametrization import parametrize
 from wgan_jax.types import Array, PRNGKey
 

@@ -83,6 +83,8 @@ class BatchNorm(nn.Module):
         if train:
             axes = tuple(range(x.ndim - 1))
             mean = jnp.mean(x, axes)
+            # One pass for both, fused with what made x. Unlike layer norm's of
+            # one example, these sums are of a whole batch near zero mean.
             var = jnp.maximum(jnp.mean(jnp.square(x), axes) - jnp.square(mean), 0.0)
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 keep = self.momentum

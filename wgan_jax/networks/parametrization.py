@@ -46,7 +46,9 @@ def spectral(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
         The kernel, of norm 1 as the vector converges; a zero kernel as it is.
 
     Reference:
-        Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
+        Miyato et al. 2018, arXiv:1802.05957, algorithm 1. Their code moves the
+        vector in the pass of the generator's update too; here an update of the
+        generator leaves the critic alone.
     """
     exact = jnp.promote_types(jnp.float32, kernel.dtype)
     matrix = _columns(kernel, axis).astype(exact)

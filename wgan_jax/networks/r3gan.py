@@ -86,7 +86,7 @@ class Generator(nn.Module):
         param_dtype: of the parameters.
 
     Reference:
-        Huang, Gokaslan, Kuleshov, Tompkin 2025, arXiv:2501.05441, section 4 and
+        Huang, Gokaslan, Kuleshov, Tompkin 2024, arXiv:2501.05441, section 4 and
         configuration E.
     """
 
@@ -146,7 +146,7 @@ class Critic(nn.Module):
         param_dtype: of the parameters.
 
     Reference:
-        Huang, Gokaslan, Kuleshov, Tompkin 2025, arXiv:2501.05441, section 4 and
+        Huang, Gokaslan, Kuleshov, Tompkin 2024, arXiv:2501.05441, section 4 and
         configuration E.
     """
 

@@ -10,6 +10,7 @@ import ml_collections
 from absl import flags
 
 from wgan_jax.binding import ConfigError, choices
+from wgan_jax.schema import FIELDS
 
 
 def parse(
@@ -66,6 +67,11 @@ def _unknown_field(argv: list[str]) -> str:
             if not isinstance(level, Mapping | ml_collections.ConfigDict):
                 return f"{passed} has no fields, so {override!r} says nothing."
             if name not in level:
+                if passed == "config" and name in FIELDS:
+                    return (
+                        f"config.{name} is not set in this file, so it cannot be "
+                        "changed here; set it in a config that imports this one."
+                    )
                 return f"{passed}.{name} is not a known field; {choices(level)}."
             level, passed = level[name], f"{passed}.{name}"
     return "a field given on the command line is not in the config."

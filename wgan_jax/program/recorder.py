@@ -112,7 +112,8 @@ class Recorder:
     @property
     def gap_name(self) -> str:
         """What the mean difference of scores is to this objective."""
-        return _GAPS[self._experiment.gan.objective.gap_name]
+        name = self._experiment.gan.objective.gap_name
+        return _GAPS.get(name, name)
 
     @property
     def gap(self) -> float:

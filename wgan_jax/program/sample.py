@@ -1,5 +1,7 @@
 """``--mode=sample``: images from a run's last checkpoint."""
 
+from typing import Any
+
 import jax
 import ml_collections
 import numpy as np
@@ -8,9 +10,10 @@ from wgan_jax.binding import refine
 from wgan_jax.checkpoint import CheckpointError, Checkpoints
 from wgan_jax.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
-from wgan_jax.program.setup import Say, prepare
+from wgan_jax.program.setup import Experiment, Say, prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
+from wgan_jax.sampling import sample_labels
 from wgan_jax.schema import check_config
 
 
@@ -22,7 +25,7 @@ def sample(
     The generator's average is used where the run keeps one. Example i depends
     on ``config.samples.seed`` and i alone; a conditional run makes it of class i
     modulo their number, or of ``config.samples.label``. With replicas the array
-    has a leading axis of them.
+    has a leading axis of them, whose names are in ``replicas``.
 
     Args:
         config: the run's.
@@ -51,7 +54,7 @@ def sample(
     if restored is None:
         raise CheckpointError(missing)
     state, _, step = restored
-    key = jax.random.key(config.samples.seed)
+    key, label = jax.random.key(config.samples.seed), config.samples.get("label")
     drawn = [
         np.asarray(
             refine(
@@ -61,27 +64,35 @@ def sample(
                 key,
                 config.samples.count,
                 use_ema=gan.ema_decay is not None,
-                labels=config.samples.get("label"),
+                labels=label,
             )
         )
         for _, gan, arrays in experiment.runs(state)
     ]
-    stem = workdir.samples / f"sample_{step:08d}_seed{config.samples.seed}"
+    suffix = "" if label is None else f"_label{label}"
+    name = f"sample_{step:08d}_seed{config.samples.seed}{suffix}"
+    stem = workdir.samples / name
     workdir.samples.mkdir(exist_ok=True)
     pictures = [draw(examples, experiment.source) for examples in drawn]
     save_png(stem.with_suffix(".png"), tile(pictures))
     examples = np.stack(drawn) if experiment.is_replicated else drawn[0]
     values = to_uint8(examples) if drawn[0].ndim == 4 else examples
-    np.savez(
-        stem.with_suffix(".npz"),
-        images=values,
-        step=step,
-        seed=config.samples.seed,
-        command=command,
-    )
+    about = {"step": step, "seed": config.samples.seed, "command": command}
+    about |= _labels(experiment, label)
+    np.savez(stem.with_suffix(".npz"), images=values, **about)
     say(
         f"{config.samples.count} samples of iteration {step}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
         f"{values.dtype})."
     )
     return 0
+
+
+def _labels(experiment: Experiment, label: int | None) -> dict[str, Any]:
+    """What tells the images apart: their classes, and whose replica's they are."""
+    count = experiment.config.samples.count
+    classes = sample_labels(experiment.gan, count, label)
+    found: dict[str, Any] = {} if classes is None else {"labels": np.asarray(classes)}
+    if experiment.is_replicated:
+        found["replicas"] = np.array(experiment.names)
+    return found

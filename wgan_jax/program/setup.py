@@ -188,10 +188,20 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
         config, source.example_shape, classes=source.num_classes
     )
     _check_sizes(config, mesh, replicas=len(seeds))
-    label = config.samples.get("label")
-    refine(sample_labels, gan_of(float(settings[0])), config.samples.count, label)
+    try:
+        sample_labels(
+            gan_of(float(settings[0])),
+            config.samples.count,
+            config.samples.get("label"),
+        )
+    except ValueError as error:
+        raise ConfigError(f"config.samples.label: {error}") from error
     if len(seeds) > 1:
-        # Each process computes its own replicas and so reads all of every batch.
+        if jax.process_count() > 1:
+            raise ConfigError(
+                f"{len(seeds)} replicas run in one process, and there are "
+                f"{jax.process_count()}; start one run a process."
+            )
         pipelines = [build_pipeline(config, source, seed=seed) for seed in seeds]
         pipeline: Pipeline | PipelineStack = PipelineStack(pipelines)
     else:
@@ -221,15 +231,14 @@ def _check_sizes(
         for name in ("batch_size", "generator_batch_size")
         if training.get(name)
     }
-    if replicas > 1:
-        refine(check_divisible, mesh, **{"the number of replicas": replicas})
-        return
-    refine(check_divisible, mesh, **sizes)
+    shared = {"the number of replicas": replicas} if replicas > 1 else sizes
+    refine(check_divisible, mesh, **shared)
     parts = training.get("microbatches") or 1
+    pieces = parts if replicas > 1 else parts * mesh.size
     for name, size in sizes.items():
-        if size % (parts * mesh.size):
+        if size % pieces:
             raise ConfigError(
                 f"{name}={size} does not divide into config.training.microbatches="
-                f"{parts} parts for {mesh.size} device(s); use a multiple of "
-                f"{parts * mesh.size}."
+                f"{parts} parts for {pieces // parts} device(s); use a multiple of "
+                f"{pieces}."
             )
