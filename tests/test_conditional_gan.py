@@ -8,6 +8,7 @@ import pytest
 from flax import linen as nn
 from tiny import TinyCritic, TinyGenerator, tiny_gan
 
+from wgan_jax import steps
 from wgan_jax.conditioning import Conditional
 from wgan_jax.initialization import abstract_state, init_state
 from wgan_jax.losses import OBJECTIVES, drift, r1
@@ -110,8 +111,16 @@ def test_uniform_labels_of_fakes_do_not_depend_on_the_real_ones(key, batch):
     assert a["critic/real_score"] != b["critic/real_score"]
 
 
-def test_class_logits_of_a_bfloat16_critic_are_float32(key, batch):
-    gan = class_gan(critic=ClassCritic(True, "bfloat16"), conditional=None)
+class WrappedCritic(nn.Module):
+    """One whose part sows, in bfloat16."""
+
+    @nn.compact
+    def __call__(self, images, labels=None, *, train):
+        return ClassCritic(True, "bfloat16")(images, labels, train=train)
+
+
+def test_what_a_part_sows_arrives_in_float32(key, batch):
+    gan = class_gan(critic=WrappedCritic(), conditional=None)
     params = gan.critic.init(key, batch["image"], train=False)["params"]
     output, _ = gan.score(params, {}, batch["image"], train=True)
     assert output.class_logits.dtype == output.scores.dtype == jnp.float32
@@ -137,6 +146,26 @@ def test_a_paired_generator_makes_the_classes_of_its_real_examples(key, batch):
     name = "critic/gradient_norm_at_fakes"
     assert a[name] != b[name]
     assert a["generator/class_loss"] != b["generator/class_loss"]
+
+
+def test_labels_and_latents_are_drawn_by_keys_of_their_own(key, batch, monkeypatch):
+    used = []
+
+    def note(draw):
+        def noting(owner, key, n):
+            used.append(tuple(jax.random.key_data(key).tolist()))
+            return draw(owner, key, n)
+
+        return noting
+
+    monkeypatch.setattr(Conditional, "draw", note(Conditional.draw))
+    monkeypatch.setattr(steps, "_latents", note(steps._latents))
+    conditional = Conditional(classes=CLASSES, fake_labels="uniform")
+    gan = class_gan(conditional=conditional, penalties=())
+    state = init_state(gan, key)
+    critic_step(gan, state, batch, key)
+    generator_step(gan, state, key, batch_size=8)
+    assert len(used) == len(set(used)) == 4
 
 
 def test_labels_are_drawn_uniformly():

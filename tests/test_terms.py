@@ -11,6 +11,7 @@ import pytest
 from flax import linen as nn
 from tiny import TinyCritic, tiny_gan
 
+from wgan_jax import steps
 from wgan_jax.augmentation import diff_augment
 from wgan_jax.compiled import make_generator_step, make_train_step
 from wgan_jax.initialization import abstract_state, init_state
@@ -176,8 +177,11 @@ def test_named_regularizers_are_logged_apart_and_sum_to_what_is_added(key):
     np.testing.assert_allclose(metrics["generator/regularizer"], sum(parts), rtol=1e-6)
 
 
-def test_no_two_uses_share_a_random_key(key, real):
-    """Three passes and two penalties of the critic; two passes and a regularizer."""
+def test_no_two_uses_share_a_random_key(key, real, monkeypatch):
+    """Three passes and two penalties of the critic; two passes and a regularizer.
+
+    And both players' noise and flips of the real examples.
+    """
     used = []
 
     def note(images, key):
@@ -194,8 +198,11 @@ def test_no_two_uses_share_a_random_key(key, real):
         return jnp.mean(generate_fn(latent)), memory
 
     regularizer = Regularizer(dict, regularize, lambda memory: {})
+    monkeypatch.setattr(steps, "random_flip", note)
+    monkeypatch.setattr(steps, "normalize_images", lambda x, k, dequantize: note(x, k))
     gan = tiny_gan(
         generator=PlainGenerator(),
+        flip=True,
         augment=note,
         objective=OBJECTIVES["relativistic"],
         penalties=((penalty, 1.0), (penalty, 1.0), (drift, 1.0)),
@@ -203,9 +210,9 @@ def test_no_two_uses_share_a_random_key(key, real):
     )
     state = init_state(gan, key)
     critic_step(gan, state, real, key)
-    assert len(used) == 5
+    assert len(used) == 7
     generator_step(gan, state, key, batch_size=8, real=real)
-    assert len(used) == len(set(used)) == 8
+    assert len(used) == len(set(used)) == 12
 
 
 class ModeGenerator(nn.Module):
@@ -447,9 +454,7 @@ def test_a_lazy_penalty_is_logged_as_it_last_was(key, real):
         assert now[name] == then[name]
     gap = then["critic/wasserstein_estimate"]
     np.testing.assert_allclose(then["critic/loss"], -gap, rtol=1e-6)
-    with pytest.raises(
-        ValueError, match="remembers 1 lazy penalties"
-    ):
+    with pytest.raises(ValueError, match="remembers 1 lazy penalties"):
         critic_step(plain, state, real, key)
 
 

@@ -48,6 +48,11 @@ def test_sampling_by_label(tmp_path):
 
     in_turn, labels = images("seed0")
     assert labels == [0, 1, 2, 3]
+    names = "sample_00000002_seed0", "step_00000002", "step_00000002_live"
+    drawn, averaged, live = (
+        (tmp_path / "samples" / f"{name}.png").read_bytes() for name in names
+    )
+    assert drawn == averaged != live
     threes, labels = images("seed0_label3", "--config.samples.label=3")
     assert labels == [3, 3, 3, 3]
     np.testing.assert_array_equal(threes[3], in_turn[3])
