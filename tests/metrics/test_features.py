@@ -1,0 +1,67 @@
+"""What reaches an extractor, and how a sample is taken through it in batches."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wgan_jax.metrics import (
+    Features,
+    FunctionFeatures,
+    extract_features,
+    rgb_levels,
+)
+
+
+def pixel_means(images):
+    return jnp.mean(jnp.asarray(images, jnp.float32), axis=(1, 2))
+
+
+EXTRACTOR = FunctionFeatures(pixel_means, name="means", weights="1", size=3)
+
+
+def test_levels_are_a_fixed_map():
+    x = np.array([-1.5, -1, -0.5, 0, 0.5, 1, 1.5], np.float32).reshape(7, 1, 1, 1)
+    levels = rgb_levels(x)
+    assert levels.dtype == np.uint8
+    np.testing.assert_array_equal(levels[:, 0, 0, 0], [0, 0, 64, 128, 191, 255, 255])
+    np.testing.assert_array_equal(levels, levels[..., :1].repeat(3, axis=3))
+
+
+def test_an_extreme_image_changes_no_other():
+    x = np.random.RandomState(0).uniform(-0.3, 0.3, (4, 2, 2, 3)).astype(np.float32)
+    extreme = np.concatenate([x, np.ones((1, 2, 2, 3), np.float32)])
+    np.testing.assert_array_equal(rgb_levels(extreme)[:4], rgb_levels(x))
+
+
+def test_levels_on_a_device_stay_there():
+    for channels in (1, 3):
+        levels = rgb_levels(jnp.zeros((2, 4, 4, channels), jnp.uint8))
+        assert isinstance(levels, jnp.ndarray)
+        assert levels.shape == (2, 4, 4, 3)
+
+
+@pytest.mark.parametrize("batch_size", [10, 103, 200])
+def test_103_images_in_batches(batch_size):
+    images = np.random.RandomState(0).uniform(-1, 1, (103, 4, 4, 3)).astype("f4")
+    sizes = []
+
+    def watched(batch):
+        sizes.append(len(batch))
+        return Features(pixel_means(batch), pixel_means(batch) + 1)
+
+    found = extract_features(watched, images, batch_size=batch_size)
+    np.testing.assert_allclose(found.values, pixel_means(images), atol=1e-6)
+    np.testing.assert_allclose(found.logits, pixel_means(images) + 1, atol=1e-6)
+    assert set(sizes) == {batch_size}
+    assert extract_features(EXTRACTOR, images, batch_size=batch_size).logits is None
+
+
+def test_other_images_are_refused():
+    with pytest.raises(ValueError, match="uint8, or floating"):
+        rgb_levels(np.zeros((1, 2, 2, 3), np.int32))
+    with pytest.raises(ValueError, match=r"not \[2, 2, 3\]"):
+        rgb_levels(np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(ValueError, match="NaN"):
+        rgb_levels(np.full((1, 2, 2, 3), np.nan))
+    with pytest.raises(ValueError, match="both are >= 1"):
+        extract_features(EXTRACTOR, np.zeros((0, 2, 2, 3)), batch_size=4)

@@ -1,0 +1,262 @@
+"""How varied generated examples are: among themselves, along paths, over modes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wgan_jax.metrics.distances import Estimate, check_pair
+from wgan_jax.types import Array, GenerateFn, PRNGKey
+
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW, _WINDOW_DEVIATION = 11, 1.5
+_STABILISERS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array:
+    r"""Multi-scale structural similarity (MS-SSIM) of pairs of images.
+
+    .. math:: \max\left(0, \overline{l_5 c_5}\right)^{w_5}
+        \prod_{j=1}^{4} \max\left(0, \overline{c_j}\right)^{w_j},
+        \quad l = \frac{2 \mu_x \mu_y + C_1}{\mu_x^2 + \mu_y^2 + C_1},
+        \quad c = \frac{2 \sigma_{xy} + C_2}{\sigma_x^2 + \sigma_y^2 + C_2}
+
+    with means over places at five scales, each half the one before, of each
+    channel by itself, and moments under a Gaussian window of side 11 and deviation
+    1.5. At scales smaller than the window it shrinks to the image, its deviation
+    with it: images below 176 pixels have a value too, and it is one of its own.
+
+    Args:
+        x: grey levels in [0, 255], uint8 or floating ``[B, H, W, C]``, sides at
+            least 16.
+        y: as many, of the same shape.
+
+    Returns:
+        ``[B]`` in [0, 1], float32; 1 for equal images.
+
+    Raises:
+        ValueError: if shapes differ or images are too small.
+
+    Reference:
+        Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for image
+        quality assessment", equation 7; as a measure of diversity: Odena, Olah,
+        Shlens 2017, arXiv:1610.09585, section 4.2.
+    """
+    if x.shape != y.shape or x.ndim != 4 or min(x.shape[1:3]) < 16:
+        raise ValueError(
+            f"images {list(x.shape)} and {list(y.shape)} are no pairs; both are "
+            "[B, H, W, C] of one shape, with sides of at least 16."
+        )
+    return _structural_similarity(x, y)
+
+
+def pair_similarity(
+    images: ArrayLike, *, pairs: int = 1000, seed: int = 0, batch_size: int = 50
+) -> Estimate:
+    """Mean MS-SSIM of random pairs: the lower, the more diverse.
+
+    Compare it with that of the data: a generator of noise is diverse as well.
+
+    Args:
+        images: uint8 ``[n, H, W, C]``, n at least 2; of one class, if diversity
+            within classes is asked for.
+        pairs: of different images, drawn with replacement.
+        seed: of the draws.
+        batch_size: pairs at a time.
+
+    Returns:
+        Mean and standard deviation over the pairs.
+
+    Raises:
+        ValueError: if there are fewer than 2 images or they are not uint8.
+    """
+    array = np.asarray(images)
+    if array.dtype != np.uint8 or len(array) < 2:
+        raise ValueError(
+            f"{array.dtype}{list(array.shape)} was given; pairs are drawn from at "
+            "least 2 uint8 images (to_uint8 makes grey levels)."
+        )
+    random = np.random.RandomState(seed)
+    first = random.randint(len(array), size=pairs)
+    second = (first + random.randint(1, len(array), size=pairs)) % len(array)
+    values: list[np.ndarray] = []
+    for start in range(0, pairs, batch_size):
+        rows = np.minimum(np.arange(start, start + batch_size), pairs - 1)
+        block = structural_similarity(array[first[rows]], array[second[rows]])
+        values.append(np.asarray(block)[: pairs - start])
+    found = np.concatenate(values).astype(np.float64)
+    return Estimate(float(found.mean()), float(found.std()))
+
+
+def perceptual_path_length(
+    generate_fn: GenerateFn,
+    feature_fn: Callable[[Array], Array],
+    key: PRNGKey,
+    *,
+    latent_size: int,
+    samples: int = 10_000,
+    batch_size: int = 100,
+    trim: float = 0.01,
+) -> Estimate:
+    r"""Mean squared speed of features along arcs between latents.
+
+    .. math:: \mathbb{E} \left\lVert \frac{d}{dt}\,
+        h\big(G(\operatorname{slerp}(z_1, z_2; t))\big) \right\rVert_2^2,
+        \quad t \sim U[0, 1]
+
+    It is the papers' limit of small steps, by forward differentiation: no step
+    size, and no rounding divided by its square. So ``feature_fn`` must not round:
+    the extractors' ``from_levels``, not their call.
+
+    Args:
+        generate_fn: latents ``[B, Z]``, normally distributed, to images.
+        feature_fn: images to features ``[B, D]``, examples apart.
+        key: typed key, used up here.
+        latent_size: Z, at least 2.
+        samples: paths.
+        batch_size: paths at a time; it divides ``samples``.
+        trim: share of the lengths that is left out at each end, in [0, 0.5).
+
+    Returns:
+        Mean and standard deviation over the paths.
+
+    Raises:
+        ValueError: if the batch size does not divide the samples, or trim is out
+            of range.
+
+    Reference:
+        Karras, Laine, Aila 2019, arXiv:1812.04948, section 4.1, with features of
+        one layer in place of LPIPS.
+    """
+    if samples < 1 or samples % batch_size or not 0 <= trim < 0.5:
+        raise ValueError(
+            f"{samples} samples in batches of {batch_size}, trim {trim}: the batch "
+            "size must divide the samples, and trim be in [0, 0.5)."
+        )
+
+    @jax.jit
+    def speeds(batch_key: PRNGKey) -> Array:
+        ends = jax.random.normal(batch_key, (2, batch_size, latent_size))
+        t = jax.random.uniform(jax.random.fold_in(batch_key, 1), (batch_size, 1))
+        path = partial(_arc, ends[0], ends[1])
+        latents, direction = jax.jvp(path, (t,), (jnp.ones_like(t),))
+        _, velocity = jax.jvp(
+            lambda z: feature_fn(generate_fn(z)), (latents,), (direction,)
+        )
+        return jnp.sum(jnp.square(velocity.astype(jnp.float32)), axis=1)
+
+    keys = jax.random.split(key, samples // batch_size)
+    found = np.sort(np.concatenate([np.asarray(speeds(k)) for k in keys]))
+    cut = int(trim * samples)
+    kept = found[cut : samples - cut].astype(np.float64)
+    return Estimate(float(kept.mean()), float(kept.std()))
+
+
+class ModeScores(NamedTuple):
+    """What a sample found of a mixture.
+
+    Attributes:
+        covered: modes with at least one high-quality example.
+        high_quality: share of examples near their nearest mode.
+        counts: int ``[modes]``, high-quality examples of each.
+    """
+
+    covered: int
+    high_quality: float
+    counts: np.ndarray
+
+
+def mode_scores(
+    points: ArrayLike, modes: ArrayLike, *, deviation: float, radius: float = 3.0
+) -> ModeScores:
+    """Modes of a Gaussian mixture that a sample covers, and how cleanly.
+
+    An example is of high quality within ``radius`` standard deviations of the
+    nearest mode; in the plane 98.9 % of the mixture itself are, with 3.
+
+    Args:
+        points: ``[n, D]``, n at least 1.
+        modes: ``[modes, D]``, the centres.
+        deviation: of each Gaussian, in the units of the points.
+        radius: in standard deviations.
+
+    Returns:
+        Modes covered, share of high quality, and counts.
+
+    Raises:
+        ValueError: if shapes do not fit.
+
+    Reference:
+        Srivastava et al. 2017, arXiv:1705.07761, section 4.1 (VEEGAN).
+    """
+    examples, centres = check_pair(points, modes)
+    if not len(examples):
+        raise ValueError("there are no points; give at least 1.")
+    apart = np.linalg.norm(examples[:, None] - centres[None], axis=2)
+    near = apart.min(axis=1) <= radius * deviation
+    counts = np.bincount(apart.argmin(axis=1)[near], minlength=len(centres))
+    return ModeScores(int((counts > 0).sum()), float(near.mean()), counts)
+
+
+def _arc(first: Array, second: Array, t: Array) -> Array:
+    """Spherical interpolation ``[B, Z]`` at ``t [B, 1]``; ends keep their lengths."""
+    lengths = [jnp.linalg.norm(z, axis=1, keepdims=True) for z in (first, second)]
+    cosine = jnp.sum(first * second, axis=1, keepdims=True) / (lengths[0] * lengths[1])
+    angle = jnp.arccos(jnp.clip(cosine, -1, 1))
+    parts = jnp.sin((1 - t) * angle) * first + jnp.sin(t * angle) * second
+    return parts / jnp.sin(angle)
+
+
+@jax.jit
+def _structural_similarity(x: Array, y: Array) -> Array:
+    count, channels = x.shape[0], x.shape[3]
+    # Each channel is an image of its own.
+    planes = [jnp.moveaxis(z.astype(jnp.float32), 3, 1) for z in (x, y)]
+    x, y = (z.reshape(-1, *z.shape[2:], 1) for z in planes)
+    value = jnp.ones(x.shape[0])
+    *finer, coarsest = _SCALE_WEIGHTS
+    for weight in finer:
+        value *= jnp.maximum(_similarity(x, y)[1], 0.0) ** weight
+        x, y = (nn.avg_pool(z, (2, 2), (2, 2)) for z in (x, y))
+    value *= jnp.maximum(_similarity(x, y)[0], 0.0) ** coarsest
+    return jnp.mean(value.reshape(count, channels), axis=1)
+
+
+def _similarity(x: Array, y: Array) -> tuple[Array, Array]:
+    """Means over places ``[B]`` of luminance times contrast, and of contrast."""
+    middle = 127.5  # near it, less is lost when squares are subtracted
+    x, y = x - middle, y - middle
+    mean_x, mean_y, xx, yy, xy = (_blur(z) for z in (x, y, x * x, y * y, x * y))
+    first, second = _STABILISERS
+    spread = xx - mean_x**2 + yy - mean_y**2
+    contrast = (2 * (xy - mean_x * mean_y) + second) / (spread + second)
+    mean_x, mean_y = mean_x + middle, mean_y + middle
+    luminance = (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first)
+    return (
+        jnp.mean(luminance * contrast, axis=(1, 2, 3)),
+        jnp.mean(contrast, axis=(1, 2, 3)),
+    )
+
+
+def _blur(x: Array) -> Array:
+    """Means under the window at all places where it is inside."""
+    side = min(_WINDOW, *x.shape[1:3])
+    at = np.arange(side) - (side - 1) / 2
+    window = np.exp(-0.5 * (at * _WINDOW / (side * _WINDOW_DEVIATION)) ** 2)
+    for axis in (1, 2):
+        shape = [1, 1, 1, 1]
+        shape[axis - 1] = side
+        x = jax.lax.conv_general_dilated(
+            x,
+            jnp.asarray((window / window.sum()).reshape(shape), x.dtype),
+            (1, 1),
+            "VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+    return x

