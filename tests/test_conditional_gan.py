@@ -333,10 +333,11 @@ def test_uniform_labels_go_with_penalties_that_look_at_no_fakes(key):
     uniform = {"classes": CLASSES, "fake_labels": "uniform"}
     projection = {"conditional": Conditional(**uniform)}
     for penalty in (r1, drift):
-        abstract_state(class_gan(penalties=((penalty, 1.0),), **projection))
+        gan = class_gan(penalties=((penalty, 1.0),), **projection)
+        assert abstract_state(gan).step.shape == ()
     # The scores of a critic with a head know no labels.
     headed = Conditional(**uniform, critic_weight=1.0)
-    abstract_state(class_gan(True, conditional=headed))
+    assert abstract_state(class_gan(True, conditional=headed)).step.shape == ()
 
 
 def test_pairs_without_labels_are_a_sentence(key, batch):
