@@ -25,6 +25,7 @@ scalars or arrays of equal shapes, and return a finite number for a finite one.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from wgan_jax.losses.gradients import gradient_norms
 from wgan_jax.types import Array, CriticFn
@@ -57,7 +58,7 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
         Gulrajani et al. 2017, arXiv:1704.00028, equation 3, for the penalty; the
         reading is solved from its first-order condition above.
     """
-    if not isinstance(weight, jax.core.Tracer) and not jnp.all(jnp.asarray(weight) > 0):
+    if not isinstance(weight, jax.core.Tracer) and not np.all(np.asarray(weight) > 0):
         raise ValueError(f"penalty_reading: weight is {weight}, and must be above 0.")
     estimate = jnp.asarray(estimate)
     # The second form: the first one subtracts nearly equal numbers.

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.augmentation import random_flip
+from wgan_jax.corrected import critic_readings, iteration_readings
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.players import (
     Draws,
@@ -98,8 +99,8 @@ def critic_update(
         the weighted ``critic/penalty`` and what the penalties report (lazy ones
         what they last measured),
         ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary
-        head; and the L2 norms ``critic/grad_norm``, ``critic/update_norm``,
-        ``critic/param_norm``.
+        head; the L2 norms ``critic/grad_norm``, ``critic/update_norm``,
+        ``critic/param_norm``; and ``critic_readings``.
 
     Raises:
         ValueError: if the examples are of two shapes, not floating, or without
@@ -127,6 +128,7 @@ def critic_update(
     if gan.constraint is not None and not gan.constrain_before_update:
         critic = critic.replace(params=gan.constraint(critic.params))
     metrics |= {f"critic/{name}": value for name, value in norms.items()}
+    metrics |= critic_readings(gan, metrics, state.step)
     new_state = state.replace(
         critic=critic.replace(model_state=model_state),
         critic_updates=state.critic_updates + 1,
@@ -227,7 +229,7 @@ def train_step(
 
     Returns:
         The new state, and the metrics of the last critic update and of the
-        generator update.
+        generator update, with ``iteration_readings`` of both.
 
     Raises:
         ValueError: as the two steps.
@@ -257,7 +259,8 @@ def train_step(
     state, generator_metrics = generator_step(
         gan, state, key, batch_size=batch_size, real=real
     )
-    return state, metrics | generator_metrics
+    metrics |= generator_metrics
+    return state, metrics | iteration_readings(gan, metrics)
 
 
 def _check_pairs(gan: Gan, pairs: Pairs) -> None:
