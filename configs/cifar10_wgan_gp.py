@@ -90,5 +90,18 @@ def get_config() -> ml_collections.ConfigDict:
     config.log = ml_collections.ConfigDict()
     config.log.every = 10  # iterations
 
+    config.evaluation = ml_collections.ConfigDict()
+    config.evaluation.every = 0  # iterations; 0: by --mode=evaluate alone
+    config.evaluation.count = 10_000  # generated examples, and as many real ones
+    config.evaluation.features = ml_collections.ConfigDict()
+    config.evaluation.features.name = "lite0"  # of the extra eval; or "inception"
+    config.evaluation.features.path = placeholder(str)  # of the weights, if not there
+    config.evaluation.measures = placeholder(tuple)  # names; None: all that apply
+    config.evaluation.split = placeholder(str)  # of the real ones; None: dataset.split
+    config.evaluation.held_out = "test"  # a split that the critic does not see
+    config.evaluation.best_by = "frechet_distance"  # whose best checkpoint is kept
+    config.evaluation.batch_size = 100
+    config.evaluation.seed = 0
+
     config.lock()
     return config

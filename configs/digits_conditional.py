@@ -23,4 +23,5 @@ def get_config() -> ml_collections.ConfigDict:
         config.training.iterations = 3_000
         config.samples.every = 500
         config.checkpoint.every = 1_000
+        config.evaluation.every = 1_000
     return config

@@ -29,4 +29,5 @@ def get_config() -> ml_collections.ConfigDict:
         config.training.iterations = 6_000
         config.samples.every = 1_000
         config.checkpoint.every = 2_000
+        config.evaluation.every = 2_000
     return config

@@ -27,4 +27,14 @@ def get_config() -> ml_collections.ConfigDict:
         config.checkpoint.every = 500
         config.samples.every = 250
         config.samples.count = 100
+        config.evaluation.every = 500
+        config.evaluation.count = 1_500
+        config.evaluation.features = ml_collections.ConfigDict({"name": "pixels"})
+        config.evaluation.measures = (
+            "frechet",
+            "kernel",
+            "manifold",
+            "sliced",
+            "held_out",
+        )
     return config

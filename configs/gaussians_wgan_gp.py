@@ -32,4 +32,9 @@ def get_config() -> ml_collections.ConfigDict:
         config.training.iterations = 100_000
         config.training.batch_size = 256
         config.samples.count = 1_000
+        config.evaluation.every = 10_000
+        config.evaluation.count = 10_000
+        config.evaluation.features = ml_collections.ConfigDict({"name": "pixels"})
+        config.evaluation.measures = ("transport", "modes", "sliced", "held_out")
+        config.evaluation.best_by = "exact_wasserstein_1"
     return config

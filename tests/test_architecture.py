@@ -19,6 +19,7 @@ FLOORS = [
         "binding",
         "schedules",
         "modules",
+        "latent_space",
         "optimal_transport",
         "networks",
     ],
@@ -31,6 +32,7 @@ FLOORS = [
         "conditioning",
         "gan",
         "data",
+        "evaluation",
     ],
     [
         "initialization",
@@ -42,7 +44,7 @@ FLOORS = [
         "replicas",
     ],
     ["sampling", "inventory", "store", "checkpoint"],
-    ["schema", "experiment", "sweep"],
+    ["schema", "experiment", "sweep", "examination", "report"],
     ["program"],
 ]
 ORDER = [room for floor in FLOORS for room in floor]

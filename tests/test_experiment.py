@@ -400,7 +400,11 @@ def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
         "training.iterations",
         *("checkpoint.every", "checkpoint.keep", "log.every"),
         *("samples.every", "samples.count", "samples.seed", "samples.label"),
+        *(f"evaluation.{field}" for field in FIELDS["evaluation"]),
     }
+    nested = [{"evaluation": {"features": {"name": name}}} for name in "ab"]
+    assert differences(*nested) == []
+    assert differences(*nested, free=True) == ["evaluation.features.name: a -> b"]
     # None stands for a field left out; a weight on its way ends with the run.
     assert differences({"sweep": {"field": None}}, {}) == []
     ends = {"penalty": {"final_weight": 1.0}, "training": {"iterations": 5}}

@@ -1,10 +1,12 @@
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 from tiny import tiny_gan
 
 from wgan_jax.initialization import init_state
-from wgan_jax.sampling import latents, sample
+from wgan_jax.latent_space import latents
+from wgan_jax.sampling import interpolations, sample, sample_batches
 
 
 @pytest.fixture
@@ -47,3 +49,47 @@ def test_mistakes_are_sentences(gan, state, key):
     plain = tiny_gan(ema_decay=None)
     with pytest.raises(ValueError, match="keeps no average"):
         sample(plain, init_state(plain, key), key, 1)
+
+
+def test_parts_are_the_whole(gan, state, key):
+    parts = list(sample_batches(gan, state, key, 21, batch_size=8))
+    assert [len(part) for part in parts] == [8, 8, 5]
+    whole = sample(gan, state, key, 21, batch_size=8)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    with pytest.raises(ValueError, match="n is 0"):
+        sample_batches(gan, state, key, 0)  # before any part is asked for
+
+
+def test_interpolations_run_along_great_arcs(key):
+    # A generator that shows its latent: scaled to its length, every step of a row
+    # turns by one angle, and the ends are latents of their own.
+    class Shows(nn.Module):
+        @nn.compact
+        def __call__(self, latent, *, train):
+            return latent + self.param("zero", nn.initializers.zeros, (1, 1))
+
+    class Flat(nn.Module):
+        @nn.compact
+        def __call__(self, images, *, train):
+            return nn.Dense(1)(images)[:, 0]
+
+    gan = tiny_gan(generator=Shows(), critic=Flat(), latent_size=5, penalties=())
+    shown = interpolations(gan, init_state(gan, key), key, rows=3, columns=7)
+    rows = np.asarray(shown, np.float64).reshape(3, 7, 5)
+    firsts, lasts = (latents(key, np.arange(3) + begin, size=5) for begin in (0, 3))
+    np.testing.assert_allclose(rows[:, 0], firsts, atol=1e-5)
+    np.testing.assert_allclose(rows[:, -1], lasts, atol=1e-5)
+    # In the plane of the ends, in a frame where they are (1, 0) and (0, 1), the
+    # weights of an arc w0, w1 satisfy w0^2 + w1^2 + 2 w0 w1 cos(angle) = 1.
+    for row in rows:
+        cosine = row[0] @ row[-1] / np.linalg.norm(row[0]) / np.linalg.norm(row[-1])
+        weights = np.linalg.lstsq(np.stack([row[0], row[-1]]).T, row.T, rcond=None)[0]
+        products = weights[0] * weights[1]
+        lengths = (weights**2).sum(axis=0) + 2 * products * cosine
+        np.testing.assert_allclose(lengths, 1, atol=1e-4)
+        # Equal steps of the angle.
+        angle = np.arccos(cosine)
+        turned = np.sin(np.linspace(0, angle, 7)) / np.sin(angle)
+        np.testing.assert_allclose(weights[1], turned, atol=1e-4)
+    with pytest.raises(ValueError, match="0 rows of 7"):
+        interpolations(gan, init_state(gan, key), key, rows=0, columns=7)

@@ -13,6 +13,7 @@ from wgan_jax.conditioning import Conditional
 from wgan_jax.experiment import build_gan
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.latent_space import latents
 from wgan_jax.losses import (
     CONSTRAINTS,
     PENALTIES,
@@ -30,7 +31,7 @@ from wgan_jax.losses import (
 from wgan_jax.losses.objectives import OBJECTIVES
 from wgan_jax.players import Pairs
 from wgan_jax.replicas import init_replicas, make_replicas_step, replica
-from wgan_jax.sampling import latents, sample
+from wgan_jax.sampling import sample
 from wgan_jax.schedules import CriticSchedule
 from wgan_jax.sharding import make_mesh, put_batches
 from wgan_jax.steps import critic_step, critic_update, generator_step, train_step

@@ -170,6 +170,30 @@ class Checkpoints:
             f"{steps[0]}: {reason}); put back a copy, or start in another folder."
         )
 
+    def meta(self, step: int) -> dict[str, Any] | None:
+        """What was saved beside a step's arrays; None if that cannot be read.
+
+        Args:
+            step: one of ``steps``. All processes call this together.
+        """
+        self.wait()
+        try:
+            return _on_all_processes(lambda: self._read_inventory(step))["meta"]
+        except _Broken:
+            return None
+
+    def discard(self, step: int) -> None:
+        """Removes a checkpoint for good, such as one that is to be written anew.
+
+        Args:
+            step: one of ``steps``. All processes call this together.
+
+        Raises:
+            CheckpointError: it cannot be removed.
+        """
+        self.wait()
+        self._write(lambda: self._store.remove(step))
+
     def wait(self) -> None:
         """Returns when what was saved is on disk.
 

@@ -1,5 +1,6 @@
 """Drawing from a trained generator: image i is a function of (key, i) alone."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -7,23 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.latent_space import great_arc, latents
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
-
-
-def latents(key: PRNGKey, indices: Array, *, size: int) -> Array:
-    """The latents of given samples.
-
-    Args:
-        key: typed key of the whole collection.
-        indices: ``[B]`` integers, which samples.
-        size: Z.
-
-    Returns:
-        ``[B, Z]`` standard normal; row i depends on (key, indices[i]) alone.
-    """
-    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (size,)))(
-        indices
-    )
 
 
 def sample(
@@ -59,27 +45,119 @@ def sample(
         ValueError: if n is below 1, the average is asked for and not kept, or
             labels are given that the GAN does not have.
     """
+    chunks = sample_batches(
+        gan, state, key, n, use_ema=use_ema, labels=labels, batch_size=batch_size
+    )
+    return jnp.concatenate(list(chunks))
+
+
+def sample_batches(
+    gan: Gan,
+    state: GanState,
+    key: PRNGKey,
+    n: int,
+    *,
+    use_ema: bool = True,
+    labels: Array | int | None = None,
+    batch_size: int = 64,
+) -> Iterator[Array]:
+    """The images of ``sample`` in parts, so that never all are in memory.
+
+    Args:
+        gan: as for ``sample``, like all the others.
+        state: a run's arrays.
+        key: typed key of the collection.
+        n: how many, >= 1.
+        use_ema: the moving average instead of the live parameters.
+        labels: one class for all, or one for each image.
+        batch_size: images of a part.
+
+    Returns:
+        Parts ``[batch_size, ...]``, the last one of what is left.
+
+    Raises:
+        ValueError: as ``sample``, before the first part.
+    """
     if n < 1:
         raise ValueError(f"sample: n is {n}, and must be at least 1.")
+    params, model_state = generator_weights(state, use_ema=use_ema)
+    classes = sample_labels(gan, n, labels)
+
+    def part(start: int) -> Array:
+        # Every part has the same size, the last one too: one compiled program, so
+        # that an image has the same bits whatever n is.
+        indices = start + jnp.arange(batch_size)
+        rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
+        z = latents(key, indices, size=gan.latent_size)
+        return _generate(gan, params, model_state, z, rows)[: n - start]
+
+    return map(part, range(0, n, batch_size))
+
+
+def interpolations(
+    gan: Gan,
+    state: GanState,
+    key: PRNGKey,
+    *,
+    rows: int,
+    columns: int,
+    use_ema: bool = True,
+) -> Array:
+    """Images along great arcs from one latent to another (``great_arc``).
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays; not changed.
+        key: typed key of the ends; a row depends on it and its number alone.
+        rows: arcs, >= 1; of a conditional GAN row i is of class i modulo their
+            number.
+        columns: images along each, >= 2, at equal steps, both ends among them.
+        use_ema: the moving average instead of the live parameters.
+
+    Returns:
+        ``[rows * columns, ...]``, a row's images one after the other.
+
+    Raises:
+        ValueError: if there is nothing to draw, or the average is not kept.
+    """
+    if rows < 1 or columns < 2:
+        raise ValueError(
+            f"interpolations: {rows} rows of {columns}; at least 1 of 2 is needed."
+        )
+    params, model_state = generator_weights(state, use_ema=use_ema)
+    first = latents(key, jnp.arange(rows), size=gan.latent_size)
+    last = latents(key, rows + jnp.arange(rows), size=gan.latent_size)
+    t = jnp.tile(jnp.linspace(0.0, 1.0, columns), rows)[:, None]
+    z = great_arc(
+        jnp.repeat(first, columns, axis=0), jnp.repeat(last, columns, axis=0), t
+    )
+    classes = None
+    if gan.conditional is not None:
+        classes = jnp.repeat(jnp.arange(rows) % gan.conditional.classes, columns)
+    return _generate(gan, params, model_state, z, classes)
+
+
+def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree]:
+    """The generator's parameters and model state: the average's or the live ones.
+
+    Args:
+        state: a run's arrays.
+        use_ema: the moving average.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: if the average is asked for and not kept.
+    """
     if not use_ema:
-        params, model_state = state.generator.params, state.generator.model_state
-    elif state.ema_params is None:
+        return state.generator.params, state.generator.model_state
+    if state.ema_params is None:
         raise ValueError(
             "sample: use_ema=True, but this Gan keeps no average (ema_decay is None); "
             "pass use_ema=False."
         )
-    else:
-        params, model_state = state.ema_params, state.ema_model_state
-    classes = sample_labels(gan, n, labels)
-    # Every chunk has the same size, the last one too: one compiled program, so
-    # that an image has the same bits whatever n is.
-    chunks = []
-    for start in range(0, n, batch_size):
-        indices = start + jnp.arange(batch_size)
-        rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
-        chunk = _sample_chunk(gan, params, model_state, key, indices, rows)
-        chunks.append(chunk)
-    return jnp.concatenate(chunks)[:n]
+    return state.ema_params, state.ema_model_state
 
 
 def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
@@ -121,13 +199,7 @@ def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
 
 
 @partial(jax.jit, static_argnums=0)
-def _sample_chunk(
-    gan: Gan,
-    params: Params,
-    model_state: PyTree,
-    key: PRNGKey,
-    indices: Array,
-    labels: Array | None,
+def _generate(
+    gan: Gan, params: Params, model_state: PyTree, z: Array, labels: Array | None
 ) -> Array:
-    z = latents(key, indices, size=gan.latent_size)
     return gan.generate(params, model_state, z, train=False, labels=labels)[0]

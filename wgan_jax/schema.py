@@ -41,6 +41,17 @@ FIELDS: dict[str, tuple[str, ...] | None] = {
     "checkpoint": ("every", "keep"),
     "samples": ("every", "count", "seed", "label"),
     "log": ("every",),
+    "evaluation": (
+        "every",
+        "count",
+        "features",
+        "measures",
+        "split",
+        "held_out",
+        "best_by",
+        "batch_size",
+        "seed",
+    ),
 }
 OPTIONAL_GROUPS = (
     "penalty",
@@ -50,6 +61,7 @@ OPTIONAL_GROUPS = (
     "conditional",
     "augmentation",
     "sweep",
+    "evaluation",
 )
 OPTIONAL_FIELDS = (
     "conditional.fake_labels",
@@ -65,6 +77,10 @@ OPTIONAL_FIELDS = (
     "training.learning_rate_final",
     "training.schedule_iterations",
     "samples.label",
+    "evaluation.measures",
+    "evaluation.split",
+    "evaluation.held_out",
+    "evaluation.best_by",
 )
 COUNTS = (
     "training.iterations",
@@ -78,8 +94,11 @@ COUNTS = (
     "samples.every",
     "samples.count",
     "log.every",
+    "evaluation.count",
+    "evaluation.batch_size",
 )
 # A run may be resumed with these changed: they leave its arithmetic alone.
+FREE_GROUPS = ("evaluation",)
 FREE_FIELDS = (
     "dataset.data_dir",
     "training.iterations",
@@ -133,25 +152,30 @@ def options(config: ml_collections.ConfigDict, group: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, free: bool = False
+) -> list[str]:
     """Fields in which two configs differ and that change a run's arithmetic.
 
     Args:
         old: a config as plain dictionaries, as ``config.json`` has it.
         new: another.
+        free: those that leave the arithmetic alone, too.
 
     Returns:
         One line a field, ``name: old -> new``, sorted by name. A field that is
         absent in one and None in the other does not differ.
     """
     before, after = dict(_flatten(old)), dict(_flatten(new))
-    free = set(FREE_FIELDS)
+    ignored: set[str] = set() if free else set(FREE_FIELDS)
     if _ends_with_the_run(before) or _ends_with_the_run(after):
-        free.discard("training.iterations")
+        ignored.discard("training.iterations")
     return [
         f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
         for name in sorted(before.keys() | after.keys())
-        if name not in free and before.get(name, "absent") != after.get(name, "absent")
+        if name not in ignored
+        and (free or name.split(".")[0] not in FREE_GROUPS)
+        and before.get(name, "absent") != after.get(name, "absent")
     ]
 
 
@@ -166,6 +190,8 @@ def _ends_with_the_run(fields: Mapping[str, Any]) -> bool:
 
 def _check_at_least_one(config: ml_collections.ConfigDict, name: str) -> None:
     group, field = name.split(".")
+    if group in OPTIONAL_GROUPS and not config.get(group):
+        return
     value = config[group].get(field)
     if value is None and (name in OPTIONAL_FIELDS):
         return

@@ -117,6 +117,10 @@ class Store:
         multihost_utils.sync_global_devices("folders set aside")
         self._manager.reload()
 
+    def remove(self, step: int) -> None:
+        """Deletes a folder."""
+        self._manager.delete(step)
+
     def wait(self) -> None:
         """Returns when all is on disk."""
         self._manager.wait_until_finished()

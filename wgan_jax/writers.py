@@ -178,6 +178,10 @@ class Progress:
         if step >= self._total or time.monotonic() - self._clock >= wait:
             self._report()
 
+    def idle(self, seconds: float) -> None:
+        """Leaves seconds in which nothing was trained out of the speed."""
+        self._clock += seconds
+
     def event(self, text: str) -> None:
         """Prints a line of its own, above the bar if there is one."""
         if self._bar is None:
@@ -212,6 +216,54 @@ class Progress:
             f"{speed:.3g} iterations/s, {images}, {self._gap_name} "
             f"{self._gap:.4g}, gradient norm {self._gradient_norm:.4g}."
         )
+
+
+class Stages:
+    """How far a piece of work with several parts is: a bar on a terminal, or lines.
+
+    Off a terminal a line comes every ten seconds at most.
+    """
+
+    def __init__(self, *, stream: TextIO | None = None) -> None:
+        """Starts the clock.
+
+        Args:
+            stream: to write to; standard error by default.
+        """
+        self._stream = stream or sys.stderr
+        self._clock = time.monotonic()
+        self._bar: tqdm | None = None
+
+    def update(self, part: str, done: int, total: int) -> None:
+        """Takes in how far a part is, and reports if it is time.
+
+        Args:
+            part: what it is called.
+            done: pieces of it that are done.
+            total: all of its pieces.
+        """
+        if self._stream.isatty():
+            if self._bar is None or self._bar.desc != f"{part}: ":
+                self.close()
+                self._bar = tqdm(
+                    desc=part,
+                    total=total,
+                    file=self._stream,
+                    dynamic_ncols=True,
+                    leave=False,
+                )
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if now - self._clock >= _LINE_SECONDS:
+            self._clock = now
+            print(f"{part}: {done} of {total}", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 def _duration(seconds: float) -> str:

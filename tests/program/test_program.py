@@ -26,6 +26,7 @@ SMALL = [
     "--config.training.batch_size=16",
     "--config.samples.count=4",
     "--config.log.every=1",
+    "--config.evaluation.every=0",
 ]
 
 
@@ -186,7 +187,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 MISTAKES = [
-    (["--mode=trian"], "<train|sample>", {}),
+    (["--mode=trian"], "<train|sample|evaluate|report>", {}),
     (["--config.training.iteration=5"], "config.training.iteration is not", {}),
     (["--config.trainin.iterations=5"], "config.trainin is not", {}),
     (["--config.training.iterations=many"], "invalid literal for int", {}),
@@ -208,7 +209,11 @@ MISTAKES = [
     (["--config.sweep.field=penalty.weigth"], "a tuple of numbers", {}),
     (["--config.dataset.labels=True", "--config.samples.label=10"], "0 to 9", {}),
     (["extra"], "'extra' is no flag", {}),
-    (["--mode=sample"], "has no checkpoint to sample from", {}),
+    (["--mode=sample"], "has no checkpoint to read", {}),
+    (["--mode=sample", "--checkpoint=best"], "has no best checkpoint", {}),
+    (["--checkpoint=best"], "not read by --mode=train", {}),
+    (["--mode=report"], "is not a run's folder", {}),
+    (["--config.evaluation.split=dev"], "config.evaluation.split: the split", {}),
 ]
 
 

@@ -23,11 +23,18 @@ class Toy(NamedTuple):
 
     Attributes:
       draw: points ``[size, 2]`` and the component of each, or None.
-      components: how many components the mixture has, or None.
+      modes: centres ``[components, 2]`` of a mixture of Gaussians, or None.
+      deviation: standard deviation of each of its components, or None.
     """
 
     draw: Callable[[np.random.RandomState, int], tuple[np.ndarray, np.ndarray | None]]
-    components: int | None
+    modes: np.ndarray | None = None
+    deviation: float | None = None
+
+    @property
+    def components(self) -> int | None:
+        """How many components the mixture has, or None."""
+        return None if self.modes is None else len(self.modes)
 
 
 def draw_points(
@@ -83,7 +90,7 @@ def _swiss_roll(
 
 
 TOYS: dict[str, Toy] = {
-    "gaussians8": Toy(_gaussians8, 8),
-    "gaussians25": Toy(_gaussians25, 25),
-    "swiss_roll": Toy(_swiss_roll, None),
+    "gaussians8": Toy(_gaussians8, 2.0 * _CENTRES_8 / 1.414, 0.02 / 1.414),
+    "gaussians25": Toy(_gaussians25, _CENTRES_25 / 2.828, 0.05 / 2.828),
+    "swiss_roll": Toy(_swiss_roll),
 }

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wgan_jax.latent_space import great_arc
 from wgan_jax.metrics.distances import Estimate, check_pair
 from wgan_jax.types import Array, GenerateFn, PRNGKey
 
@@ -143,7 +144,7 @@ def perceptual_path_length(
     def speeds(batch_key: PRNGKey) -> Array:
         ends = jax.random.normal(batch_key, (2, batch_size, latent_size))
         t = jax.random.uniform(jax.random.fold_in(batch_key, 1), (batch_size, 1))
-        path = partial(_arc, ends[0], ends[1])
+        path = partial(great_arc, ends[0], ends[1])
         latents, direction = jax.jvp(path, (t,), (jnp.ones_like(t),))
         _, velocity = jax.jvp(
             lambda z: feature_fn(generate_fn(z)), (latents,), (direction,)
@@ -201,15 +202,6 @@ def mode_scores(
     near = apart.min(axis=1) <= radius * deviation
     counts = np.bincount(apart.argmin(axis=1)[near], minlength=len(centres))
     return ModeScores(int((counts > 0).sum()), float(near.mean()), counts)
-
-
-def _arc(first: Array, second: Array, t: Array) -> Array:
-    """Spherical interpolation ``[B, Z]`` at ``t [B, 1]``; ends keep their lengths."""
-    lengths = [jnp.linalg.norm(z, axis=1, keepdims=True) for z in (first, second)]
-    cosine = jnp.sum(first * second, axis=1, keepdims=True) / (lengths[0] * lengths[1])
-    angle = jnp.arccos(jnp.clip(cosine, -1, 1))
-    parts = jnp.sin((1 - t) * angle) * first + jnp.sin(t * angle) * second
-    return parts / jnp.sin(angle)
 
 
 @jax.jit

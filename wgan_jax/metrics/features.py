@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Sharding
 from numpy.typing import ArrayLike
 
 from wgan_jax.images import to_uint8
@@ -123,7 +124,12 @@ def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
 
 
 def extract_features(
-    extractor: FeatureExtractor, images: Array | np.ndarray, *, batch_size: int
+    extractor: FeatureExtractor,
+    images: Array | np.ndarray,
+    *,
+    batch_size: int,
+    sharding: Sharding | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Features:
     """Features of all images, batch by batch.
 
@@ -133,6 +139,9 @@ def extract_features(
             batch size: the last batch is filled up with its last image, so that
             one size is compiled, and cut again.
         batch_size: images at a time.
+        sharding: of the batches, to share them among devices; their number
+            divides the batch size.
+        advance: told after each batch how many images it had.
 
     Returns:
         numpy ``[n, D]``, and ``[n, classes]`` if there are any.
@@ -149,9 +158,14 @@ def extract_features(
     logits: list[np.ndarray] = []
     for start in range(0, count, batch_size):
         rows = np.minimum(np.arange(start, start + batch_size), count - 1)
-        found = extractor(images[rows])
+        batch = images[rows]
+        found = extractor(
+            batch if sharding is None else jax.device_put(batch, sharding)
+        )
         own = slice(min(batch_size, count - start))
         values.append(np.asarray(found.values)[own])
         if found.logits is not None:
             logits.append(np.asarray(found.logits)[own])
+        if advance is not None:
+            advance(len(values[-1]))
     return Features(np.concatenate(values), np.concatenate(logits) if logits else None)

@@ -1,5 +1,7 @@
 """What the user typed, made into a config, or into a sentence about a mistake."""
 
+import inspect
+import json
 import re
 import runpy
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ import ml_collections
 from absl import flags
 
 from wgan_jax.binding import ConfigError, choices
-from wgan_jax.schema import FIELDS
+from wgan_jax.schema import FIELDS, differences
 
 
 def parse(
@@ -27,6 +29,46 @@ def parse(
 
     Raises:
         ConfigError: for an unknown flag or field, a value of the wrong type, or
+            a config file that is missing or cannot be read.
+    """
+    parse_flags(values, argv)
+    return parsed_config(values, argv)
+
+
+def parsed_config(
+    values: flags.FlagValues, argv: list[str]
+) -> tuple[ml_collections.ConfigDict, Path]:
+    """The config of a command line that ``parse_flags`` has parsed.
+
+    Args:
+        values: absl's flags.
+        argv: the command line.
+
+    Returns:
+        The config, and the path of its file.
+
+    Raises:
+        ConfigError: for a config file that is missing.
+    """
+    if values.config is None:
+        known = sorted(str(path) for path in Path("configs").glob("*_*.py"))
+        raise ConfigError(f"--config=FILE is missing; {choices(known)}.")
+    path = Path(_config_file(argv))
+    if not path.is_file():
+        known = sorted(str(p) for p in path.parent.glob("*_*.py"))
+        raise ConfigError(f"--config={path} does not exist; {choices(known)}.")
+    return values.config, path
+
+
+def parse_flags(values: flags.FlagValues, argv: list[str]) -> None:
+    """Parses the command line of a mode that may do without a config.
+
+    Args:
+        values: absl's flags.
+        argv: the command line, program name first.
+
+    Raises:
+        ConfigError: for an unknown flag or field, a value of the wrong type, or
             a config file that cannot be read.
     """
     try:
@@ -39,14 +81,38 @@ def parse(
         raise ConfigError(f"the config file cannot be read: {error}.") from error
     if rest:
         raise ConfigError(f"{rest[0]!r} is no flag; flags are written --name=value.")
-    if values.config is None:
-        known = sorted(str(path) for path in Path("configs").glob("*_*.py"))
-        raise ConfigError(f"--config=FILE is missing; {choices(known)}.")
-    path = Path(_config_file(argv))
-    if not path.is_file():
-        known = sorted(str(p) for p in path.parent.glob("*_*.py"))
-        raise ConfigError(f"--config={path} does not exist; {choices(known)}.")
-    return values.config, path
+
+
+def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Where a config comes from: its file, and the file that this one changes.
+
+    Args:
+        path: of the config file.
+        config: what became of it on the command line.
+
+    Returns:
+        JSON values: ``overrides``, the fields changed on the command line, and
+        ``parent``, None or the ``name`` of the config that the file starts from
+        and the ``differences`` of the experiment from it.
+    """
+    names = runpy.run_path(str(path))
+    mine = _plain(config)
+    overrides = differences(_plain(names["get_config"]()), mine, free=True)
+    parents = [
+        value
+        for value in names.values()
+        if inspect.ismodule(value) and hasattr(value, "get_config")
+    ]
+    parent = None
+    if parents:
+        name = parents[0].__name__.split(".")[-1]
+        changes = differences(_plain(parents[0].get_config()), mine, free=True)
+        parent = {"name": name, "differences": changes}
+    return {"overrides": overrides, "parent": parent}
+
+
+def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    return json.loads(config.to_json())
 
 
 def _config_file(argv: list[str]) -> str:

@@ -109,6 +109,16 @@ class Recorder:
             self._lines.write(step, values)
             self._board.scalars(step, values)
 
+    def idle(self, seconds: float) -> None:
+        """Leaves time in which nothing was trained out of all rates.
+
+        Args:
+            seconds: since the last iteration that was taken in.
+        """
+        self._started += seconds
+        if self._writes:
+            self._progress.idle(seconds)
+
     @property
     def gap_name(self) -> str:
         """What the mean difference of scores is to this objective."""

@@ -1,4 +1,4 @@
-"""``--mode=sample``: images from a run's last checkpoint."""
+"""``--mode=sample``: images from a run's checkpoint."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import ml_collections
 import numpy as np
 
 from wgan_jax.binding import refine
-from wgan_jax.checkpoint import CheckpointError, Checkpoints
 from wgan_jax.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
+from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import Experiment, Say, prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
@@ -18,7 +18,12 @@ from wgan_jax.schema import check_config
 
 
 def sample(
-    config: ml_collections.ConfigDict, workdir: Workdir, *, command: str, say: Say
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    *,
+    command: str,
+    say: Say,
+    checkpoint: str = "latest",
 ) -> int:
     """Draws ``config.samples.count`` examples and writes a picture and an array.
 
@@ -32,6 +37,7 @@ def sample(
         workdir: the run's folder.
         command: as the user typed it; kept in the array's file.
         say: prints one line for the user.
+        checkpoint: ``latest``, ``best`` or an iteration.
 
     Returns:
         Exit code 0.
@@ -43,17 +49,8 @@ def sample(
     """
     check_config(config)
     workdir.check(config)
-    missing = f"{workdir.path} has no checkpoint to sample from; train first."
-    if not workdir.checkpoints.is_dir():
-        raise CheckpointError(missing)
     experiment = prepare(config, say=say)
-    with Checkpoints(
-        workdir.checkpoints, keep=config.checkpoint.keep, read_only=True, warn=say
-    ) as checkpoints:
-        restored = checkpoints.restore(experiment.target)
-    if restored is None:
-        raise CheckpointError(missing)
-    state, _, step = restored
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
     key, label = jax.random.key(config.samples.seed), config.samples.get("label")
     drawn = [
         np.asarray(

@@ -1,5 +1,8 @@
 """``--mode=train``: the loop, from a fresh state or the last checkpoint."""
 
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -7,16 +10,25 @@ import ml_collections
 
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.data import prefetch
+from wgan_jax.evaluation import Evaluator
+from wgan_jax.examination import build_evaluator
 from wgan_jax.gan import GanState
+from wgan_jax.program.evaluations import Evaluations
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.setup import Experiment, Say, prepare
-from wgan_jax.program.workdir import Workdir
+from wgan_jax.program.workdir import Workdir, reference_cache
+from wgan_jax.report import ReportError, write_report
 from wgan_jax.schema import check_config
 
 
 def train(
-    config: ml_collections.ConfigDict, workdir: Workdir, *, command: str, say: Say
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    *,
+    command: str,
+    say: Say,
+    lineage: Mapping[str, Any] | None = None,
 ) -> int:
     """Trains until ``config.training.iterations`` or until asked to stop.
 
@@ -25,6 +37,7 @@ def train(
         workdir: its folder; a run found there goes on from its last checkpoint.
         command: as the user typed it, for the record and for how to go on.
         say: prints one line for the user.
+        lineage: where the config comes from, for the record.
 
     Returns:
         Exit code: 0 at the end, 128 + signal after an interruption.
@@ -39,11 +52,12 @@ def train(
     check_config(config)
     workdir.check(config)
     experiment = prepare(config, say=say)
+    evaluator = _evaluator(experiment)
     target = experiment.target
     data = experiment.source.record()
     workdir.check_data(data)
     if jax.process_index() == 0:
-        workdir.claim(config, data=data, command=command)
+        workdir.claim(config, data=data, command=command, lineage=lineage)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=say
     ) as checkpoints:
@@ -60,9 +74,19 @@ def train(
         with (
             Interruption() as interruption,
             Recorder(workdir, experiment, start=start) as recorder,
+            _evaluations(
+                evaluator, workdir, experiment, start, interruption, recorder.event
+            ) as evaluations,
         ):
             done = _loop(
-                experiment, state, start, steps, recorder, checkpoints, interruption
+                experiment,
+                state,
+                start,
+                steps,
+                recorder,
+                checkpoints,
+                evaluations,
+                interruption,
             )
     if interruption.signal is not None:
         say(
@@ -70,11 +94,14 @@ def train(
             f"saved; the same command goes on from there:\n  {command}"
         )
         return interruption.exit_code
+    if jax.process_index() == 0:
+        _report(workdir, say=say)
     say(
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
         f"Look at {workdir.samples / f'step_{done:08d}.png'}\n"
-        f"Curves: {workdir.metrics} and tensorboard --logdir {workdir.tensorboard}"
+        f"Curves: {workdir.report} (any browser), {workdir.metrics}, and "
+        f"tensorboard --logdir {workdir.tensorboard}"
     )
     return 0
 
@@ -89,6 +116,42 @@ def _restore_or_start(
     return experiment.fresh_state(), 0
 
 
+def _report(workdir: Workdir, *, say: Say) -> None:
+    try:
+        write_report([workdir.path], workdir.report)
+    except ReportError as error:
+        say(f"No report, because {error}")
+
+
+def _evaluator(experiment: Experiment) -> Evaluator | None:
+    fields = experiment.config.get("evaluation")
+    if not fields or not fields.every:
+        return None
+    return build_evaluator(
+        experiment.config, experiment.source, cache=reference_cache()
+    )
+
+
+def _evaluations(
+    evaluator: Evaluator | None,
+    workdir: Workdir,
+    experiment: Experiment,
+    start: int,
+    interruption: Interruption,
+    say: Say,
+) -> AbstractContextManager[Evaluations | None]:
+    if evaluator is None:
+        return nullcontext()
+    return Evaluations(
+        workdir,
+        experiment,
+        evaluator,
+        start=start,
+        interruption=interruption,
+        say=say,
+    )
+
+
 def _loop(
     experiment: Experiment,
     state: GanState,
@@ -96,6 +159,7 @@ def _loop(
     steps: dict[int, Any],
     recorder: Recorder,
     checkpoints: Checkpoints,
+    evaluations: Evaluations | None,
     interruption: Interruption,
 ) -> int:
     """Iterations ``start`` .. the last; returns how many are done in all."""
@@ -103,6 +167,8 @@ def _loop(
     last = config.training.iterations
     waiting: tuple[int, Any, int] | None = None
     done = start
+    if evaluations is not None and evaluations.due(start):
+        evaluations.run(start, state)  # cut off when the run was, after its checkpoint
     batches = prefetch(experiment.pipeline, start, last)
     for done, batch in enumerate(batches, start + 1):
         n = experiment.updates_in(batch)
@@ -115,7 +181,9 @@ def _loop(
         waiting = (done, metrics, images)
         ends = done == last or interruption.signal is not None
         draws = done == last or done % config.samples.every == 0
-        saves = ends or done % config.checkpoint.every == 0
+        evaluates = evaluations is not None and evaluations.due(done)
+        # Before an evaluation, so that none is lost that takes too long to await.
+        saves = ends or evaluates or done % config.checkpoint.every == 0
         if draws or saves:
             recorder.iteration(*waiting)  # what is not finite is never saved
             waiting = None
@@ -124,6 +192,12 @@ def _loop(
             recorder.event(f"Iteration {done}: checkpoint.")
         if draws:
             recorder.samples(done, state)
+        if evaluations is not None and evaluates and interruption.signal is None:
+            began = time.monotonic()
+            evaluations.run(done, state)
+            recorder.idle(time.monotonic() - began)
+            # It takes long, and whoever asks to stop meanwhile need not wait again.
+            ends = ends or interruption.signal is not None
         if ends:
             break
     batches.close()

@@ -41,6 +41,11 @@ class Workdir:
         return self.path / "metrics.jsonl"
 
     @property
+    def evaluations(self) -> Path:
+        """Evaluations, one JSON object a line."""
+        return self.path / "evaluations.jsonl"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard's events."""
         return self.path / "tensorboard"
@@ -54,6 +59,16 @@ class Workdir:
     def checkpoints(self) -> Path:
         """Orbax checkpoints, one folder a step."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that evaluations found best, in a folder of its own."""
+        return self.path / "best"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.path / "report.html"
 
     def check(self, config: ml_collections.ConfigDict) -> None:
         """Refuses a folder that another config wrote.
@@ -103,6 +118,7 @@ class Workdir:
         *,
         data: Mapping[str, Any],
         command: str,
+        lineage: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes the folder and writes ``config.json``, whole or not at all.
 
@@ -110,12 +126,14 @@ class Workdir:
             config: the one about to run.
             data: what its source says of itself.
             command: as the user typed it.
+            lineage: where the config comes from, as ``command_line`` tells it.
         """
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
             "config": _plain(config),
             "data": dict(data),
             "command": command,
+            **(lineage or {}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
             "devices": {
@@ -138,6 +156,12 @@ class Workdir:
                 "this folder; choose another --workdir."
             ) from error
         return record
+
+
+def reference_cache() -> Path:
+    """Where features of reference examples are kept for all runs of a user."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "wgan_jax" / "references"
 
 
 def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""Samples against a data set: features, measures, and the records of both."""
+
+from wgan_jax.evaluation.evaluator import Evaluator, make_evaluator
+from wgan_jax.evaluation.extractors import EXTRACTORS
+from wgan_jax.evaluation.measures import MEASURES, Measure
+from wgan_jax.evaluation.sample import Comparison, Model, Sample
+
+__all__ = [
+    "EXTRACTORS",
+    "MEASURES",
+    "Comparison",
+    "Evaluator",
+    "Measure",
+    "Model",
+    "Sample",
+    "make_evaluator",
+]

@@ -1,0 +1,264 @@
+"""A data set, an extractor and measures: from examples to numbers with protocols."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec, Sharding
+
+from wgan_jax.data import Source
+from wgan_jax.data.toys import TOYS
+from wgan_jax.evaluation.measures import MEASURES, Measure, Measured
+from wgan_jax.evaluation.reference import reference_sample
+from wgan_jax.evaluation.sample import Comparison, Model, Sample
+from wgan_jax.metrics import (
+    Estimate,
+    FeatureExtractor,
+    Result,
+    describe,
+    extract_features,
+)
+
+Advance = Callable[[str, int, int], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    """All of an evaluation but the generated examples.
+
+    Attributes:
+        source: the reference data set.
+        count: reference examples taken of it.
+        extractor: of the features.
+        measures: rows of ``MEASURES`` by name.
+        seed: of the choice of examples and of the measures' own draws.
+        batch_size: examples at a time, a multiple of the local devices.
+        train: the data set that the critic was trained on, or None.
+        held_out: one that it was not, or None.
+        cache: folder of reference features, or None to keep none.
+    """
+
+    source: Source
+    count: int
+    extractor: FeatureExtractor
+    measures: dict[str, Measure]
+    seed: int
+    batch_size: int
+    train: Source | None = None
+    held_out: Source | None = None
+    cache: Path | None = None
+
+    @property
+    def reports(self) -> dict[str, str]:
+        """The numbers' names, and whether ``lower`` or ``higher`` is better."""
+        rows = self.measures.values()
+        return {name: better for row in rows for name, better in row.reports.items()}
+
+    def evaluate(
+        self,
+        fakes: np.ndarray,
+        *,
+        labels: np.ndarray | None = None,
+        model: Model | None = None,
+        advance: Advance | None = None,
+    ) -> tuple[list[Result], Comparison]:
+        """Measures generated examples.
+
+        Args:
+            fakes: uint8 ``[n, H, W, C]``, or floating points ``[n, D]``.
+            labels: that they were made by, for a conditional critic.
+            model: the players that they are from, if they are at hand.
+            advance: told what is done now, how much of it and of how much.
+
+        Returns:
+            The numbers, of each measure for which all is there, and what they
+            were computed from.
+
+        Raises:
+            ValueError: if the examples are not such as the reference holds, or a
+                number is not finite.
+        """
+        self._check(fakes)
+        tell = advance or (lambda what, done, total: None)
+        comparison = Comparison(
+            real=self._reference(tell),
+            fake=self._sample(fakes, tell),
+            extractor=self.extractor,
+            split=f"{self.source.name}/{self.source.split}",
+            seed=self.seed,
+            batch_size=self.batch_size,
+            modes=_modes(self.source),
+            fake_labels=labels,
+            model=model,
+            train=None if self.train is None else self._examples(self.train),
+            held_out=None if self.held_out is None else self._examples(self.held_out),
+            held_out_split=self.held_out.split if self.held_out else "",
+        )
+        results = []
+        able = {k: m for k, m in self.measures.items() if not m.lacks(comparison)}
+        for i, (name, measure) in enumerate(able.items()):
+            tell(f"measure {name}", i, len(able))
+            results += [
+                self._result(comparison, measured)
+                for measured in measure.function(comparison)
+            ]
+        tell("measures", len(able), len(able))
+        return results, comparison
+
+    def lacking(self, comparison: Comparison) -> dict[str, str]:
+        """What the measures that reported nothing would have needed, by name."""
+        found = {k: m.lacks(comparison) for k, m in self.measures.items()}
+        return {name: needed for name, needed in found.items() if needed}
+
+    def _check(self, fakes: np.ndarray) -> None:
+        expected = self.source.images
+        kinds_differ = (fakes.dtype == np.uint8) != (expected.dtype == np.uint8)
+        if fakes.shape[1:] != expected.shape[1:] or kinds_differ or len(fakes) < 2:
+            raise ValueError(
+                f"{fakes.dtype}{list(fakes.shape)} was given to be measured; "
+                f"{self.source.name!r} has examples {expected.dtype}"
+                f"{list(expected.shape[1:])}, and at least 2 are needed."
+            )
+
+    def _examples(self, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
+        """As many examples as are asked for, drawn without replacement."""
+        random = np.random.RandomState(self.seed)
+        rows = random.permutation(len(source))[: self.count]
+        labels = None if source.labels is None else source.labels[rows]
+        return source.images[rows], labels
+
+    def _reference(self, tell: Advance) -> Sample:
+        examples, _ = self._examples(self.source)
+        return reference_sample(
+            examples,
+            self.extractor,
+            batch_size=self.batch_size,
+            sharding=_among_local_devices(),
+            cache=self.cache,
+            advance=_counter(tell, "reference features", len(examples)),
+        )
+
+    def _sample(self, fakes: np.ndarray, tell: Advance) -> Sample:
+        features = extract_features(
+            self.extractor,
+            fakes,
+            batch_size=self.batch_size,
+            sharding=_among_local_devices(),
+            advance=_counter(tell, "features", len(fakes)),
+        )
+        logits = None if features.logits is None else np.asarray(features.logits)
+        return Sample(fakes, np.asarray(features.values), logits)
+
+    def _result(self, comparison: Comparison, measured: Measured) -> Result:
+        found = measured.value
+        value = found.mean if isinstance(found, Estimate) else float(found)
+        deviation = found.deviation if isinstance(found, Estimate) else None
+        if not np.isfinite(value):
+            raise ValueError(f"{measured.metric} of these examples is {value}.")
+        counts = measured.counts or (
+            len(comparison.real.values),
+            len(comparison.fake.values),
+        )
+        protocol = describe(
+            self.extractor,
+            metric=measured.metric,
+            real_count=counts[0],
+            fake_count=counts[1],
+            split=comparison.split,
+            seed=self.seed,
+            **measured.options,
+        )
+        if measured.features:  # the extractor had no part in it
+            protocol = replace(
+                protocol,
+                features=measured.features,
+                weights="none",
+                input_size=None,
+                resize="none",
+            )
+        return Result(value, protocol, deviation)
+
+
+def make_evaluator(
+    source: Source,
+    extractor: FeatureExtractor,
+    measures: Iterable[str],
+    *,
+    count: int,
+    seed: int = 0,
+    batch_size: int = 100,
+    train: Source | None = None,
+    held_out: Source | None = None,
+    cache: Path | None = None,
+) -> Evaluator:
+    """An evaluator, with what can be wrong about it found now.
+
+    Args:
+        source: the reference data set.
+        extractor: of the features.
+        measures: names of rows of ``MEASURES``.
+        count: reference examples; all of the source if it has no more.
+        seed: of the choice of examples and of the measures' own draws.
+        batch_size: examples at a time; the next multiple of the local devices
+            is taken.
+        train: the data set that the critic was trained on, for its held-out gap.
+        held_out: a split that the critic does not see.
+        cache: folder of reference features.
+
+    Returns:
+        The evaluator.
+
+    Raises:
+        ValueError: for an unknown measure or a number that makes no sense.
+    """
+    names = tuple(measures)
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown or not names:
+        raise ValueError(
+            f"measures are {names}; each must be one of {', '.join(MEASURES)}."
+        )
+    if count < 10 or batch_size < 1:
+        raise ValueError(
+            f"count is {count} and batch_size {batch_size}; they must be at least 10 "
+            "and 1."
+        )
+    devices = jax.local_device_count()
+    return Evaluator(
+        source=source,
+        count=min(count, len(source)),
+        extractor=extractor,
+        measures={name: MEASURES[name] for name in names},
+        seed=seed,
+        batch_size=-(-batch_size // devices) * devices,
+        train=train,
+        held_out=held_out,
+        cache=cache,
+    )
+
+
+def _modes(source: Source) -> tuple[np.ndarray, float] | None:
+    toy = TOYS.get(source.name)
+    if toy is None or toy.modes is None or toy.deviation is None:
+        return None
+    return toy.modes, toy.deviation
+
+
+def _among_local_devices() -> Sharding | None:
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return None
+    mesh = jax.sharding.Mesh(np.array(devices), ("examples",))
+    return NamedSharding(mesh, PartitionSpec("examples"))
+
+
+def _counter(tell: Advance, what: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        tell(what, done, total)
+
+    return advance

@@ -1,0 +1,116 @@
+"""The feature extractors that a config can name.
+
+To add one, write a function of the examples' shape that returns a
+``FeatureExtractor``, and one row of ``EXTRACTORS`` at the foot of this file; its
+keyword arguments are the fields of ``config.evaluation.features``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wgan_jax.metrics import (
+    FeatureExtractor,
+    FunctionFeatures,
+    InceptionFeatures,
+    Lite0Features,
+)
+from wgan_jax.metrics.download import inception_weights
+
+
+def lite0(
+    shape: tuple[int, ...], *, path: str | None = None, input_size: int = 96
+) -> FeatureExtractor:
+    """EfficientNet-Lite0 with the weights of the extra ``eval``.
+
+    Args:
+        shape: of one example.
+        path: of the weights' file; that of the installed package by default.
+        input_size: side that images are resized to, >= 32.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        ValueError: if the examples are no images, or the weights are not to be had.
+    """
+    _check_images("lite0", shape)
+    if not isinstance(input_size, int) or input_size < 32:
+        raise ValueError(f"input_size is {input_size}; it must be at least 32.")
+    try:
+        return Lite0Features(path, input_size=input_size)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        raise ValueError(str(error)) from error
+
+
+def inception(
+    shape: tuple[int, ...],
+    *,
+    path: str | None = None,
+    tap: int = 2048,
+    resize: str = "bilinear",
+) -> FeatureExtractor:
+    """FID's Inception, whose weights are downloaded once where no path is given.
+
+    Args:
+        shape: of one example.
+        path: of the weights' file.
+        tap: layer: 64, 192, 768 or 2048 numbers.
+        resize: ``bilinear``, or ``none`` for images with sides of at least 75.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        ValueError: if the examples are no images, a choice is unknown, or the
+            weights are not to be had.
+    """
+    _check_images("inception", shape)
+    try:
+        weights = inception_weights(path)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    return InceptionFeatures(weights, tap=tap, resize=resize)
+
+
+def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
+    """The examples themselves: for small images and for points.
+
+    Args:
+        shape: of one example.
+
+    Returns:
+        The extractor: grey levels in [-1, 1] in a row, or the coordinates.
+    """
+    is_image = len(shape) == 3
+    return FunctionFeatures(
+        _in_a_row,
+        name="pixels" if is_image else "coordinates",
+        weights="none",
+        size=int(np.prod(shape)),
+        quantisation="uint8" if is_image else "none",
+    )
+
+
+def _in_a_row(examples: ArrayLike) -> Any:
+    array = np.asarray(examples)
+    if array.dtype == np.uint8:
+        array = array.astype(np.float32) / np.float32(127.5) - 1
+    return array.reshape(len(array), -1)
+
+
+def _check_images(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 3:
+        raise ValueError(
+            f"{name} is a network for images, but an example has the shape {shape}; "
+            "choose pixels."
+        )
+
+
+EXTRACTORS: dict[str, Callable[..., FeatureExtractor]] = {
+    "lite0": lite0,
+    "inception": inception,
+    "pixels": pixels,
+}

@@ -1,0 +1,274 @@
+"""The measures that a config can name, each of which reports one or more numbers.
+
+To add one, write a function of a ``Comparison`` and one row of ``MEASURES`` at
+the foot of this file.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wgan_jax.evaluation.sample import Comparison
+from wgan_jax.metrics import (
+    Estimate,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    manifold_scores,
+    mean_and_covariance,
+    mode_scores,
+    no_moments,
+    pair_similarity,
+    perceptual_path_length,
+    sliced_wasserstein_features,
+    update_moments,
+)
+from wgan_jax.metrics.protocol import Option
+from wgan_jax.optimal_transport import exact_wasserstein
+from wgan_jax.types import Array
+
+_ROWS = 1_000  # of features at a time in float64
+_KERNEL_SUBSET = 1_000  # the papers' size, or all examples if there are fewer
+_TRANSPORT_LIMIT = 2_000  # points; the assignment takes time of their cube
+_PATHS = 1_000
+_PROJECTIONS = 1_000
+_PAIRS = 1_000
+_PRECISION_K, _COVERAGE_K = 3, 5
+_SMALLEST_SIDE = 16  # of images that have a structural similarity
+
+
+class Measured(NamedTuple):
+    """One number of a measure.
+
+    Attributes:
+        metric: what it is called.
+        value: the number, with a deviation if it was taken in parts.
+        options: what else its protocol must name.
+        features: what it was computed from instead of the extractor's features.
+        counts: real and generated examples, where not all were taken.
+    """
+
+    metric: str
+    value: float | Estimate
+    options: Mapping[str, Option] = {}
+    features: str = ""
+    counts: tuple[int, int] | None = None
+
+
+class Measure(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        function: from a comparison to numbers.
+        reports: the names of the numbers, and of each whether ``"lower"`` or
+            ``"higher"`` is better, or ``""`` if neither is.
+        lacks: says of a comparison what it would need, or nothing.
+    """
+
+    function: Callable[[Comparison], Iterable[Measured]]
+    reports: Mapping[str, str]
+    lacks: Callable[[Comparison], str] = lambda c: ""
+
+
+def _frechet(c: Comparison) -> Iterator[Measured]:
+    moments: list[np.ndarray] = []
+    for sample in (c.real, c.fake):
+        total = no_moments(sample.values.shape[1])
+        for start in range(0, len(sample.values), _ROWS):
+            rows = sample.values[start : start + _ROWS]
+            missing = min(_ROWS, len(sample.values)) - len(rows)
+            padded = np.pad(rows, [(0, missing), (0, 0)])
+            total = update_moments(total, padded, valid=len(rows))
+        moments += mean_and_covariance(total)
+    yield Measured("frechet_distance", frechet_distance(*moments))
+
+
+def _kernel(c: Comparison) -> Iterator[Measured]:
+    size = min(_KERNEL_SUBSET, len(c.real.values), len(c.fake.values))
+    options = {"subsets": 100, "subset_size": size}
+    found = kernel_distance(c.real.values, c.fake.values, seed=c.seed, **options)
+    yield Measured("kernel_distance", found, options)
+
+
+def _manifold(c: Comparison) -> Iterator[Measured]:
+    found = manifold_scores(
+        c.real.values, c.fake.values, precision_k=_PRECISION_K, coverage_k=_COVERAGE_K
+    )
+    for name, value in found._asdict().items():
+        k = _PRECISION_K if name in ("precision", "recall") else _COVERAGE_K
+        yield Measured(name, value, {"k": k})
+
+
+def _sliced(c: Comparison) -> Iterator[Measured]:
+    n = min(len(c.real.values), len(c.fake.values))
+    real, fake = (jnp.asarray(s.values[:n], jnp.float32) for s in (c.real, c.fake))
+    key = jax.random.key(c.seed)
+    found = sliced_wasserstein_features(real, fake, key, projections=_PROJECTIONS)
+    options = {"projections": _PROJECTIONS, "order": 2}
+    yield Measured("sliced_wasserstein", found, options, counts=(n, n))
+
+
+def _score(c: Comparison) -> Iterator[Measured]:
+    assert c.fake.logits is not None
+    splits = min(10, len(c.fake.logits))
+    found = inception_score(c.fake.logits, splits=splits, seed=c.seed)
+    yield Measured("inception_score", found, {"splits": splits})
+
+
+def _similarity(c: Comparison) -> Iterator[Measured]:
+    # Of the data as well: alone it does not tell variety from noise.
+    names = ("pair_similarity", "pair_similarity_of_data")
+    for name, sample in zip(names, (c.fake, c.real), strict=True):
+        found = pair_similarity(sample.examples, pairs=_PAIRS, seed=c.seed)
+        yield Measured(name, found, {"pairs": _PAIRS}, features="MS-SSIM of pixels")
+
+
+def _path_length(c: Comparison) -> Iterator[Measured]:
+    model, from_levels = c.model, getattr(c.extractor, "from_levels", None)
+    assert model is not None
+    assert from_levels is not None
+
+    def features_of(images: Array) -> Array:
+        levels = (images + 1) * 127.5
+        if levels.shape[3] == 1:
+            levels = jnp.concatenate([levels] * 3, axis=3)
+        return from_levels(levels).values
+
+    found = perceptual_path_length(
+        model.generate_fn,
+        features_of,
+        jax.random.key(c.seed),
+        latent_size=model.latent_size,
+        samples=_PATHS,
+        batch_size=50,
+    )
+    yield Measured(
+        "perceptual_path_length", found, {"paths": _PATHS, "trim": 0.01}, counts=(0, 0)
+    )
+
+
+def _held_out(c: Comparison) -> Iterator[Measured]:
+    """Scores of examples that the critic trained on, and of others.
+
+    A critic that knows its training set by heart scores it above held-out
+    examples: Gulrajani et al. 2017, arXiv:1704.00028, section 5.3.
+    """
+    assert c.train is not None
+    assert c.held_out is not None
+    limit = len(c.held_out[0])
+    fakes = (c.fake.examples, c.fake_labels)
+    train, held_out, fake = (
+        _mean_score(c, *pair, limit=limit) for pair in (c.train, c.held_out, fakes)
+    )
+    counts = (min(len(c.train[0]), limit), min(len(c.fake.examples), limit))
+    values = {
+        "critic_estimate_on_training_split": train - fake,
+        "critic_estimate_on_held_out_split": held_out - fake,
+        "critic_held_out_gap": train - held_out,
+    }
+    for name, value in values.items():
+        options = {"held_out": c.held_out_split}
+        yield Measured(name, value, options, features="the critic", counts=counts)
+
+
+def _mean_score(
+    c: Comparison, examples: np.ndarray, labels: np.ndarray | None, *, limit: int
+) -> float:
+    assert c.model is not None
+    total, count = 0.0, min(len(examples), limit)
+    for start in range(0, count, c.batch_size):
+        # The last batch is filled up, so that one size is compiled.
+        rows = np.minimum(np.arange(start, start + c.batch_size), count - 1)
+        given = None if labels is None else labels[rows]
+        scores = np.asarray(c.model.score_fn(examples[rows], given), np.float64)
+        total += scores[: count - start].sum()
+    return total / count
+
+
+def _transport(c: Comparison) -> Iterator[Measured]:
+    n = min(len(c.real.examples), len(c.fake.examples), _TRANSPORT_LIMIT)
+    for order in (1, 2):
+        found = exact_wasserstein(c.real.examples[:n], c.fake.examples[:n], p=order)
+        yield Measured(f"exact_wasserstein_{order}", found, counts=(n, n))
+
+
+def _modes(c: Comparison) -> Iterator[Measured]:
+    assert c.modes is not None
+    centres, deviation = c.modes
+    found = mode_scores(c.fake.examples, centres, deviation=deviation)
+    options = {"modes": len(centres), "radius": 3.0}
+    yield Measured("modes_covered", float(found.covered), options)
+    yield Measured("high_quality_share", found.high_quality, options)
+
+
+def _lacks_logits(c: Comparison) -> str:
+    return "" if c.fake.logits is not None else "features that come with classes"
+
+
+def _lacks_images(c: Comparison) -> str:
+    shape = c.fake.examples.shape[1:]
+    fits = len(shape) == 3 and min(shape[:2]) >= _SMALLEST_SIDE
+    return "" if fits else f"images with sides of at least {_SMALLEST_SIDE}"
+
+
+def _lacks_path(c: Comparison) -> str:
+    if c.model is None:
+        return "a run's generator, not a file of examples"
+    able = hasattr(c.extractor, "from_levels")
+    return "" if able else "features that can be differentiated (lite0, inception)"
+
+
+def _lacks_held_out(c: Comparison) -> str:
+    if c.model is None:
+        return "a run's critic, not a file of examples"
+    return "" if c.held_out is not None else "config.evaluation.held_out, a split"
+
+
+def _lacks_points(c: Comparison) -> str:
+    return "" if c.fake.examples.ndim == 2 else "points of a plane"
+
+
+def _lacks_modes(c: Comparison) -> str:
+    return "" if c.modes is not None else "a mixture with known modes"
+
+
+MEASURES: dict[str, Measure] = {
+    "frechet": Measure(_frechet, {"frechet_distance": "lower"}),
+    "kernel": Measure(_kernel, {"kernel_distance": "lower"}),
+    "manifold": Measure(
+        _manifold,
+        dict.fromkeys(("precision", "recall", "density", "coverage"), "higher"),
+    ),
+    "sliced": Measure(_sliced, {"sliced_wasserstein": "lower"}),
+    "inception_score": Measure(_score, {"inception_score": "higher"}, _lacks_logits),
+    "similarity": Measure(
+        _similarity,
+        {"pair_similarity": "", "pair_similarity_of_data": ""},
+        _lacks_images,
+    ),
+    "path_length": Measure(
+        _path_length, {"perceptual_path_length": "lower"}, _lacks_path
+    ),
+    "held_out": Measure(
+        _held_out,
+        {
+            "critic_estimate_on_training_split": "",
+            "critic_estimate_on_held_out_split": "",
+            "critic_held_out_gap": "lower",
+        },
+        _lacks_held_out,
+    ),
+    "transport": Measure(
+        _transport,
+        {"exact_wasserstein_1": "lower", "exact_wasserstein_2": "lower"},
+        _lacks_points,
+    ),
+    "modes": Measure(
+        _modes,
+        {"modes_covered": "higher", "high_quality_share": "higher"},
+        _lacks_modes,
+    ),
+}

@@ -1,0 +1,87 @@
+"""From a config's ``evaluation`` group to an evaluator."""
+
+from pathlib import Path
+
+import ml_collections
+
+from wgan_jax.binding import ConfigError, bind, refine
+from wgan_jax.data import Source
+from wgan_jax.evaluation import EXTRACTORS, MEASURES, Evaluator, make_evaluator
+from wgan_jax.experiment import build_source
+from wgan_jax.schema import options
+
+
+def build_evaluator(
+    config: ml_collections.ConfigDict, source: Source, *, cache: Path | None = None
+) -> Evaluator:
+    """The evaluator of a config, with every mistake in it found.
+
+    Args:
+        config: one experiment.
+        source: its data set, as training sees it.
+        cache: folder of reference features.
+
+    Returns:
+        The evaluator.
+
+    Raises:
+        ConfigError: for an unknown name, an option that nothing reads, features
+            that are not to be had, or no ``evaluation`` at all.
+        DataError: if another split of the data is asked for and not to be had.
+    """
+    fields = options(config, "evaluation")
+    if not fields:
+        raise ConfigError(
+            "config.evaluation is missing: it says how many examples, which features "
+            "and which measures; configs/cifar10_wgan_gp.py has one to copy."
+        )
+    _check_every(fields["every"])
+    features = {k: v for k, v in dict(fields["features"]).items() if v is not None}
+    extractor = refine(
+        bind(EXTRACTORS, features, "evaluation.features"), source.example_shape
+    )
+    measures = fields.get("measures")
+    evaluator = refine(
+        make_evaluator,
+        _with_split(config, source, fields.get("split"), "split"),
+        extractor,
+        tuple(MEASURES) if measures is None else tuple(measures),
+        count=fields["count"],
+        seed=fields["seed"],
+        batch_size=fields["batch_size"],
+        train=source,
+        held_out=None
+        if fields.get("held_out") is None
+        else _with_split(config, source, fields["held_out"], "held_out"),
+        cache=cache,
+    )
+    best_by = fields.get("best_by")
+    able = [name for name, better in evaluator.reports.items() if better]
+    if best_by is not None and best_by not in able:
+        raise ConfigError(
+            f"config.evaluation.best_by is {best_by!r}; it must be a number of the "
+            f"measures for which less or more is better: {', '.join(able)}."
+        )
+    return evaluator
+
+
+def _with_split(
+    config: ml_collections.ConfigDict, source: Source, split: str | None, where: str
+) -> Source:
+    if split is None or split == source.split:
+        return source
+    other = config.copy_and_resolve_references()
+    with other.unlocked():
+        other.dataset.split = split
+    try:
+        return build_source(other)
+    except ConfigError as error:
+        raise ConfigError(f"config.evaluation.{where}: {error}") from error
+
+
+def _check_every(every: object) -> None:
+    if not isinstance(every, int) or every < 0:
+        raise ConfigError(
+            f"config.evaluation.every is {every}; it must be a number of iterations, "
+            "or 0 for none while training."
+        )

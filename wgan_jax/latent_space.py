@@ -1,0 +1,53 @@
+"""Points of a generator's input: fixed ones by number, and the ways between them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.types import Array, PRNGKey
+
+
+@partial(jax.jit, static_argnames="size")
+def latents(key: PRNGKey, indices: Array, *, size: int) -> Array:
+    """The latents of given samples.
+
+    Args:
+        key: typed key of the whole collection.
+        indices: ``[B]`` integers, which samples.
+        size: Z.
+
+    Returns:
+        ``[B, Z]`` standard normal; row i depends on (key, indices[i]) alone.
+    """
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (size,)))(
+        indices
+    )
+
+
+def great_arc(first: Array, last: Array, t: Array) -> Array:
+    r"""Points between latents, as far from the origin as latents are.
+
+    .. math:: z(t) = \frac{\sin((1 - t) \omega)\, z_0 + \sin(t \omega)\, z_1}
+        {\sin \omega}
+
+    with :math:`\omega` the angle between :math:`z_0` and :math:`z_1`. A straight line
+    would pass nearer to the origin than latents of many dimensions ever lie.
+
+    Args:
+        first: ``[B, Z]``.
+        last: ``[B, Z]``.
+        t: ``[B, 1]`` in [0, 1].
+
+    Returns:
+        ``[B, Z]``: ``first`` at 0 and ``last`` at 1, up to the angle's limit: ends
+        that lie on one line through the origin are taken for 1e-3 apart.
+
+    Reference:
+        Shoemake 1985, "Animating rotation with quaternion curves".
+    """
+    lengths = [jnp.linalg.norm(z, axis=1, keepdims=True) for z in (first, last)]
+    cosine = jnp.sum(first * last, axis=1, keepdims=True) / (lengths[0] * lengths[1])
+    angle = jnp.clip(jnp.arccos(jnp.clip(cosine, -1, 1)), 1e-3, jnp.pi - 1e-3)
+    parts = jnp.sin((1 - t) * angle) * first + jnp.sin(t * angle) * last
+    return parts / jnp.sin(angle)

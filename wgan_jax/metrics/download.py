@@ -1,0 +1,177 @@
+"""The file of FID's Inception: fetched once, held to its checksum at every use."""
+
+import hashlib
+import http.client
+import os
+import queue
+import re
+import sys
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
+
+INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+_INCEPTION_URL = (
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+    + INCEPTION_FILE
+)
+# In full: the 8 digits of the name find a damaged file, but could be met on purpose.
+# The release prints no checksum; several projects that pin this file agree on it.
+_INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+_TIMEOUT = 10.0  # seconds
+_PIECE = 2**16  # bytes between two looks at the bar
+
+
+def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
+    """The local file of FID's Inception weights, fetched if there is none.
+
+    It is kept in ``wgan_jax/weights`` of the user's cache folder, which is
+    ``$XDG_CACHE_HOME`` or ``~/.cache``; without a network it can be put there by
+    hand. It is read, 96 MB, and compared with its checksum at each call.
+
+    Args:
+        path: of a file to use instead, which is neither fetched nor checked here.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        FileNotFoundError: if a path was given and there is no file.
+        ConnectionError: if the file cannot be fetched.
+        ValueError: if what was fetched is another file.
+    """
+    if path is None:
+        folder = _cache_folder() / "wgan_jax" / "weights"
+        return fetch(
+            _INCEPTION_URL,
+            folder / INCEPTION_FILE,
+            sha256_prefix=_INCEPTION_SHA256,
+            timeout=_TIMEOUT,
+        )
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"there is no file {os.fspath(path)!r}; give that of {INCEPTION_FILE}, or "
+            "no path to have it fetched."
+        )
+    return Path(path)
+
+
+def fetch(
+    url: str,
+    destination: str | os.PathLike[str],
+    *,
+    sha256_prefix: str,
+    timeout: float,
+) -> Path:
+    """A file of the network, from the disk if it is there.
+
+    A file that is there with another checksum was damaged, and is fetched anew.
+    Whoever looks sees no file, the old one or the whole new one, however many
+    processes fetch it at once.
+
+    Args:
+        url: where it is.
+        destination: where it is kept; folders on the way are made.
+        sha256_prefix: at least the first 8 hexadecimal digits of its SHA-256.
+        timeout: seconds until the answer begins, and of silence after that.
+
+    Returns:
+        The destination.
+
+    Raises:
+        ConnectionError: if it cannot be fetched whole, or not written.
+        ValueError: if it has another checksum, or the prefix is none.
+    """
+    if not re.fullmatch("[0-9a-f]{8,64}", sha256_prefix):
+        raise ValueError(
+            f"{sha256_prefix!r} begins no SHA-256; give 8 to 64 hexadecimal digits."
+        )
+    destination = Path(destination)
+    try:
+        if destination.is_file() and _digest(destination).startswith(sha256_prefix):
+            return destination
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        _fetch_anew(url, destination, sha256_prefix, timeout)
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        reason = getattr(error, "reason", None) or error
+        raise ConnectionError(
+            f"{url} could not be fetched ({reason}); fetch it where that is possible "
+            f"and put it at {destination}."
+        ) from error
+    return destination
+
+
+def _cache_folder() -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative one is void by XDG's own rules, and so is an empty one.
+    return folder if folder.is_absolute() else Path.home() / ".cache"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_anew(url: str, destination: Path, prefix: str, timeout: float) -> None:
+    # A name of its own: another process may be at the same file.
+    partial = destination.with_name(f"{destination.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            _download(url, file, timeout)
+        digest = _digest(partial)
+        if not digest.startswith(prefix):
+            raise ValueError(
+                f"{url} was refused: its SHA-256 is {digest}, which does not begin "
+                f"with {prefix}; fetch it by another way and put it at {destination}."
+            )
+        partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _download(url: str, file: BinaryIO, timeout: float) -> None:
+    with _open(url, timeout) as response:
+        length = response.headers.get("Content-Length")
+        expected = None if length is None else int(length)
+        print(f"fetching {url}", file=sys.stderr, flush=True)
+        received = 0
+        # disable=None: a bar on terminals only.
+        with tqdm(total=expected, unit="B", unit_scale=True, disable=None) as bar:
+            while piece := response.read(_PIECE):
+                file.write(piece)
+                received += len(piece)
+                bar.update(len(piece))
+    # Reading piece by piece, http.client takes an early end for the end.
+    if expected is not None and received != expected:
+        raise ConnectionError(f"it broke off after {received} of {expected} bytes")
+
+
+def _open(url: str, timeout: float) -> http.client.HTTPResponse:
+    """Opens an address in bounded time.
+
+    The look-up of a name has no time-out, and each address and each redirection has
+    one of its own: in a thread, none of that is waited for.
+    """
+    answers: queue.Queue[http.client.HTTPResponse | Exception] = queue.Queue()
+
+    def work() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=timeout))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {timeout:g} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -1,0 +1,147 @@
+"""``--mode=evaluate``: numbers for a checkpoint, or for a file of examples."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+
+from wgan_jax.binding import ConfigError, refine
+from wgan_jax.evaluation import Comparison, Evaluator
+from wgan_jax.examination import build_evaluator
+from wgan_jax.experiment import build_source
+from wgan_jax.images import to_uint8
+from wgan_jax.program.evaluations import record
+from wgan_jax.program.examine import Examined, draw_pictures, examine
+from wgan_jax.program.restoring import restore_checkpoint
+from wgan_jax.program.setup import Say, prepare
+from wgan_jax.program.workdir import Workdir, reference_cache
+from wgan_jax.schema import check_config
+from wgan_jax.writers import JsonLines, Stages
+
+
+def evaluate(
+    config: ml_collections.ConfigDict,
+    workdir: Workdir,
+    *,
+    command: str,
+    say: Say,
+    checkpoint: str = "latest",
+    images: str | None = None,
+) -> int:
+    """Measures what a run's generator draws, or the examples of a file.
+
+    Of a run it appends to ``evaluations.jsonl`` and draws interpolations and near
+    neighbours; of a file it writes ``<file>.evaluation.json`` beside it.
+
+    Args:
+        config: the run's, or any whose data set and ``evaluation`` shall be used.
+        workdir: the run's folder.
+        command: as the user typed it; kept in the record of a file.
+        say: prints one line for the user.
+        checkpoint: ``latest``, ``best`` or an iteration.
+        images: an ``.npz`` with an array ``images``, uint8 or in [-1, 1], as
+            ``--mode=sample`` writes it; None for the run.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: a mistake in the config, the data or the file, in a sentence.
+        WorkdirError: the folder belongs to something else.
+        CheckpointError: there is no checkpoint of use.
+    """
+    check_config(config)
+    if images is not None:
+        return _evaluate_file(config, Path(images), command=command, say=say)
+    workdir.check(config)
+    experiment = prepare(config, say=say)
+    evaluator = build_evaluator(config, experiment.source, cache=reference_cache())
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
+    stages, found = Stages(), []
+    try:
+        for examined in examine(experiment, evaluator, state, stages=stages):
+            found.append(examined)
+            name = " ".join([examined.run, examined.weights]).strip()
+            say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
+            say(_table(examined))
+    finally:
+        stages.close()
+    _say_what_lacks(evaluator, found[0].comparison, say)
+    lines = JsonLines(workdir.evaluations)
+    for examined in found:
+        lines.write(step, record(examined))
+    lines.close()
+    if found[0].comparison is not None:
+        draw_pictures(experiment, state, found[0].comparison, workdir.samples)
+    say(f"Kept in {workdir.evaluations}")
+    return 0
+
+
+def _evaluate_file(
+    config: ml_collections.ConfigDict, path: Path, *, command: str, say: Say
+) -> int:
+    examples = _read(path)
+    say(f"Loading the data set {config.dataset.name}.")
+    source = build_source(config)
+    evaluator = build_evaluator(config, source, cache=reference_cache())
+    stages = Stages()
+    try:
+        results, comparison = refine(
+            evaluator.evaluate, examples, advance=stages.update
+        )
+    finally:
+        stages.close()
+    examined = Examined("", path.name, results, comparison, 0.0)
+    say(_table(examined))
+    _say_what_lacks(evaluator, comparison, say)
+    kept = path.with_name(f"{path.stem}.evaluation.json")
+    about = {"file": path.name, "command": command}
+    about["results"] = record(examined)["results"]
+    kept.write_text(json.dumps(about, indent=2) + "\n")
+    say(f"Kept in {kept}")
+    return 0
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        # Opened here, because numpy leaves a file open that is no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            examples = file["images"]
+    except FileNotFoundError as error:
+        raise ConfigError(f"--images={path} does not exist.") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(
+            f"--images={path} cannot be read ({type(error).__name__}); it must be an "
+            ".npz with an array named images."
+        ) from error
+    if examples.ndim == 4 and np.issubdtype(examples.dtype, np.floating):
+        if examples.size and np.abs(examples).max() > 1:
+            raise ConfigError(
+                f"--images={path} holds floating images beyond [-1, 1]; save them as "
+                "uint8, or in that range."
+            )
+        return refine(to_uint8, examples)
+    return examples
+
+
+def _table(examined: Examined) -> str:
+    rows = []
+    for result in examined.results:
+        spread = "" if result.deviation is None else f" +- {result.deviation:.3g}"
+        p = result.protocol
+        rows.append(
+            f"  {p.metric:34s} {result.value:.6g}{spread}  ({p.features}; "
+            f"{p.fake_count} against {p.real_count} of {p.split})"
+        )
+    return "\n".join(rows)
+
+
+def _say_what_lacks(
+    evaluator: Evaluator, comparison: Comparison | None, say: Say
+) -> None:
+    if comparison is None:
+        return
+    for name, needed in evaluator.lacking(comparison).items():
+        say(f"Not measured: {name}, which needs {needed}.")

@@ -1,0 +1,227 @@
+"""Evaluations while a run trains: their records, and the best checkpoint."""
+
+import json
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.evaluation import Evaluator
+from wgan_jax.gan import GanState
+from wgan_jax.metrics import Result, to_json
+from wgan_jax.program.examine import Examined, draw_pictures, examine
+from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.setup import Experiment, Say
+from wgan_jax.program.workdir import Workdir
+from wgan_jax.writers import JsonLines, Stages
+
+
+class _Interrupted(Exception):
+    """Somebody asked the run to stop in the middle of an evaluation."""
+
+
+class _Watched(Stages):
+    """Stages that end where a signal has come."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        super().__init__()
+        self._interruption = interruption
+
+    def update(self, part: str, done: int, total: int) -> None:
+        if self._interruption.signal is not None:
+            raise _Interrupted
+        super().update(part, done, total)
+
+
+class Evaluations:
+    """Measures a run at intervals and keeps the state that it found best.
+
+    The best checkpoint has a folder of its own beside the latest ones: kept
+    among them, it would make a resumed run forget the iterations after it.
+    """
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        experiment: Experiment,
+        evaluator: Evaluator,
+        *,
+        start: int,
+        interruption: Interruption,
+        say: Say,
+    ) -> None:
+        """Opens the records, without what a run beyond ``start`` left in them.
+
+        Args:
+            workdir: where.
+            experiment: whose run.
+            evaluator: of its config.
+            start: iterations already done.
+            interruption: an evaluation ends early if it has a signal.
+            say: prints one line for the user.
+        """
+        self._workdir, self._experiment = workdir, experiment
+        self._evaluator, self._say = evaluator, say
+        self._interruption = interruption
+        self._fields = experiment.config.evaluation
+        self._best_by = self._fields.get("best_by")
+        self._writes = jax.process_index() == 0
+        self._steps: set[int] = set()
+        if self._writes:
+            self._lines = JsonLines(workdir.evaluations)
+            self._lines.truncate_after(start)
+            self._steps = set(_steps_in(workdir))
+        self._best = None
+        if self._best_by is not None:
+            self._best = Checkpoints(workdir.best, keep=1, warn=say)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writes:
+            self._lines.close()
+        if self._best is not None:
+            self._best.close()
+
+    def due(self, step: int) -> bool:
+        """Whether an iteration is one to be evaluated, and is not yet."""
+        last = step == self._experiment.config.training.iterations
+        if step == 0 or (step % self._fields.every and not last):
+            return False
+        return not _agreed(float(step in self._steps))
+
+    def run(self, step: int, state: GanState) -> None:
+        """Measures a state, writes what comes out, and keeps it if it is the best.
+
+        An evaluation that fails, or that a signal ends, leaves a sentence and no
+        record; the run goes on.
+
+        Args:
+            step: iterations done.
+            state: a run's arrays, or those of replicas.
+        """
+        stages = _Watched(self._interruption) if self._writes else None
+        try:
+            found = list(
+                examine(self._experiment, self._evaluator, state, stages=stages)
+            )
+        except _Interrupted:
+            self._say(f"Iteration {step}: evaluation left, to be made up for later.")
+            return
+        except ValueError as error:
+            self._say(f"Iteration {step}: no evaluation, because {error}")
+            return
+        finally:
+            if stages is not None:
+                stages.close()
+        if self._writes:
+            for examined in found:
+                self._lines.write(step, record(examined))
+            self._steps.add(step)
+            if found[0].comparison is not None:
+                draw_pictures(
+                    self._experiment, state, found[0].comparison, self._workdir.samples
+                )
+            self._say(f"Iteration {step}: {summary(found[0], self._best_by)}")
+        self._keep_if_best(step, state, found)
+
+    def _keep_if_best(self, step: int, state: GanState, found: list[Examined]) -> None:
+        if self._best is None:
+            return
+        score, protocol = self._score(found)
+        newest = max(self._best.steps(), default=None)
+        meta = None if newest is None else self._best.meta(newest)
+        better = True
+        # A number of another protocol says nothing about this one.
+        if meta is not None and meta.get("protocol") == protocol:
+            sign = 1 if self._evaluator.reports[self._best_by or ""] == "lower" else -1
+            better = sign * score < sign * meta["score"]
+        if not _agreed(float(better)):
+            return
+        if newest is not None and newest >= step:
+            self._best.discard(newest)  # of a run that went further and was cut off
+        self._best.save(
+            step, state, {"iteration": step, "score": score, "protocol": protocol}
+        )
+        if self._writes:
+            self._say(
+                f"Iteration {step}: the best so far, kept in {self._workdir.best}"
+            )
+
+    def _score(self, found: list[Examined]) -> tuple[float, Any]:
+        """The mean over replicas of the leading weights' number, and its protocol."""
+        leading = [e for e in found if e.weights == found[0].weights]
+        results = [_named(e, self._best_by or "") for e in leading]
+        chosen = [r for r in results if r is not None]
+        if not chosen:
+            return _agreed(0.0), None
+        score = _agreed(float(np.mean([r.value for r in chosen])))
+        return score, _plain(chosen[0])["protocol"]
+
+
+def record(examined: Examined) -> dict[str, Any]:
+    """What ``evaluations.jsonl`` says of one set of weights.
+
+    Args:
+        examined: measured weights.
+
+    Returns:
+        JSON values: ``run``, ``weights``, ``seconds`` and ``results``, each with
+        its protocol.
+    """
+    return {
+        "run": examined.run,
+        "weights": examined.weights,
+        "seconds": round(examined.seconds, 1),
+        "results": [_plain(result) for result in examined.results],
+    }
+
+
+def summary(examined: Examined, leading: str | None) -> str:
+    """The most telling number in a sentence.
+
+    Args:
+        examined: measured weights.
+        leading: the number's name; the first one by default.
+
+    Returns:
+        Such as ``frechet_distance 12.3 (pixels, 1500 examples), ema, in 4 s``.
+    """
+    result = _named(examined, leading or "") or examined.results[0]
+    return (
+        f"{result.protocol.metric} {result.value:.4g} ({result.protocol.features}, "
+        f"{result.protocol.fake_count} examples), {examined.weights} weights, in "
+        f"{examined.seconds:.0f} s."
+    )
+
+
+def _named(examined: Examined, metric: str) -> Result | None:
+    for result in examined.results:
+        if result.protocol.metric == metric:
+            return result
+    return None
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    return json.loads(to_json(result))
+
+
+def _steps_in(workdir: Workdir) -> list[int]:
+    lines = workdir.evaluations.read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def _agreed(value: float) -> float:
+    """Process 0's value on all of them."""
+    if jax.process_count() == 1:
+        return value
+    return float(multihost_utils.broadcast_one_to_all(np.float64(value)))

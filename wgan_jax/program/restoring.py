@@ -1,0 +1,48 @@
+"""A run's checkpoint to look at: the latest, the best, or one by its iteration."""
+
+from wgan_jax.binding import ConfigError
+from wgan_jax.checkpoint import CheckpointError, Checkpoints
+from wgan_jax.gan import GanState
+from wgan_jax.program.setup import Experiment, Say
+from wgan_jax.program.workdir import Workdir
+
+
+def restore_checkpoint(
+    workdir: Workdir, experiment: Experiment, which: str, *, say: Say
+) -> tuple[GanState, int]:
+    """Reads a checkpoint of a run, which may be training beside.
+
+    Args:
+        workdir: the run's folder.
+        experiment: whose state it is.
+        which: ``latest``, ``best`` (by ``config.evaluation.best_by``), or an
+            iteration.
+        say: prints one line for the user.
+
+    Returns:
+        The state and its iteration.
+
+    Raises:
+        ConfigError: if ``which`` is none of these.
+        CheckpointError: if there is no such checkpoint, or none of use.
+    """
+    if which not in ("latest", "best") and not which.isdecimal():
+        raise ConfigError(
+            f"--checkpoint={which} is no choice; give latest, best or an iteration."
+        )
+    folder = workdir.best if which == "best" else workdir.checkpoints
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{workdir.path} has no best checkpoint; train with "
+            "config.evaluation.every above 0 and config.evaluation.best_by set."
+            if which == "best"
+            else f"{workdir.path} has no checkpoint to read; train first."
+        )
+    keep = experiment.config.checkpoint.keep
+    with Checkpoints(folder, keep=keep, read_only=True, warn=say) as checkpoints:
+        step = int(which) if which.isdecimal() else None
+        restored = checkpoints.restore(experiment.target, step=step)
+    if restored is None:
+        raise CheckpointError(f"{folder} has no checkpoint to read; train first.")
+    state, _, found = restored
+    return state, found

@@ -1,0 +1,215 @@
+"""Charts as the browser draws them: Bokeh figures, and the keys that name curves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.document import Document
+from bokeh.embed import components
+from bokeh.models import (
+    BasicTicker,
+    BasicTickFormatter,
+    BoxZoomTool,
+    ColumnDataSource,
+    DataRange1d,
+    HoverTool,
+    Line,
+    NumeralTickFormatter,
+    PanTool,
+    Range1d,
+    ResetTool,
+    Scatter,
+    Segment,
+    VArea,
+    WheelZoomTool,
+)
+from bokeh.models.glyph import Glyph
+from bokeh.models.renderers import GlyphRenderer
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+from markupsafe import Markup
+
+from wgan_jax.report.curves import Chart, Curve
+
+# Told apart by all eyes; the first two are those of the pictures.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#a6761d", "#7f7f7f")
+_DASHES: tuple[list[int], ...] = ([], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4])
+_HEIGHT = 280  # pixels
+_MARGIN = 0.02  # of the iterations, on each side
+_DOTS = 3  # points at most that are also drawn as dots: of one there is no line
+_FAINT = 0.4  # opacity of the raw curve behind the smoothed one
+_BAND = 0.15  # opacity of a deviation
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a chart's legend; a button that hides the curve.
+
+    Attributes:
+        tag: that the curve's renderers carry.
+        label: with the run's name if there are several.
+        colour: as in CSS.
+        dash: of the line, as in SVG.
+    """
+
+    tag: str
+    label: str
+    colour: str
+    dash: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart with all that the page writes around it.
+
+    Attributes:
+        title: plain text.
+        note: plain text, may be empty.
+        keys: the legend.
+        plot: where the browser puts the drawing.
+        sparse: it shows evaluations.
+    """
+
+    title: str
+    note: str
+    keys: list[Key]
+    plot: Markup
+    sparse: bool
+
+
+def draw_charts(
+    charts: Sequence[Chart], names: Sequence[str]
+) -> tuple[list[Panel], Markup]:
+    """Makes the figures, all on one axis of iterations.
+
+    Args:
+        charts: at least one.
+        names: of the runs.
+
+    Returns:
+        The panels in the charts' order, and the script that draws them.
+    """
+    last = max(int(c.steps[-1]) for chart in charts for c in chart.curves)
+    first = min(0, *(int(c.steps[0]) for chart in charts for c in chart.curves))
+    margin = max((last - first) * _MARGIN, 0.5)
+    low, high = first - margin, last + margin
+    x_range = Range1d(
+        start=low, end=high, bounds=(low, high), min_interval=min(1, margin)
+    )
+    figures, keys = [], []
+    for number, chart in enumerate(charts):
+        plot, entries = _draw(chart, names, x_range, f"chart{number}")
+        figures.append(plot)
+        keys.append(entries)
+    document = Document()
+    # Frozen, because otherwise each figure has all before it collected anew.
+    with document.models.freeze():
+        for plot in figures:
+            document.add_root(plot)
+    script, plots = components(figures, wrap_script=False)
+    panels = [
+        Panel(chart.title, chart.note, entries, Markup(plot), chart.sparse)
+        for chart, entries, plot in zip(charts, keys, plots, strict=True)
+    ]
+    return panels, Markup(script)
+
+
+def library() -> Markup:
+    """BokehJS itself, only the part that draws figures."""
+    return Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))
+
+
+def _draw(
+    chart: Chart, names: Sequence[str], x_range: Range1d, tag: str
+) -> tuple[figure, list[Key]]:
+    box, wheel = BoxZoomTool(), WheelZoomTool(modifiers="ctrl")
+    plot = figure(
+        height=_HEIGHT,
+        sizing_mode="stretch_width",
+        x_range=x_range,
+        y_range=DataRange1d(only_visible=True),
+        tools=[PanTool(), box, wheel, ResetTool()],
+        active_drag=box,
+        # With Ctrl, so that the page scrolls past a chart; a pinch zooms without.
+        active_scroll=wheel,
+        toolbar_location="above",
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        x_axis_label="iterations",
+    )
+    plot.toolbar.logo = None
+    plot.xaxis.formatter = NumeralTickFormatter(format="0.[00]a")
+    plot.xaxis.ticker = BasicTicker(desired_num_ticks=5)
+    plot.yaxis.formatter = BasicTickFormatter(precision=3)
+    labels = list(dict.fromkeys(curve.label for curve in chart.curves))
+    keys: list[Key] = []
+    hovered: list[GlyphRenderer[Any]] = []
+    for number, curve in enumerate(chart.curves):
+        key = _key(curve, names, labels, f"{tag}-{number}")
+        hovered.extend(_add(plot, curve, key, sparse=chart.sparse))
+        keys.append(key)
+    plot.add_tools(_hover(hovered, chart.sparse))
+    return plot, keys
+
+
+def _key(curve: Curve, names: Sequence[str], labels: list[str], tag: str) -> Key:
+    """Several runs have a colour each; of a single one, its curves do."""
+    place = labels.index(curve.label)
+    label, colour, dash = curve.label, place, place // len(PALETTE)
+    if len(names) > 1:
+        label, colour = f"{names[curve.run]}: {curve.label}", curve.run
+        dash = place
+    if curve.dashed:
+        dash = 1
+    dashes = _DASHES[dash % len(_DASHES)]
+    return Key(tag, label, PALETTE[colour % len(PALETTE)], " ".join(map(str, dashes)))
+
+
+def _add(
+    plot: figure, curve: Curve, key: Key, *, sparse: bool
+) -> "list[GlyphRenderer[Any]]":
+    """Draws one curve; returns the renderers to hover over."""
+    values = curve.values.astype(np.float32)
+    data = {"x": curve.steps.astype(np.int32), "raw": values}
+    if curve.deviation is not None:
+        spread = np.nan_to_num(curve.deviation).astype(np.float32)
+        data |= {"raw_low": values - spread, "raw_high": values + spread}
+    source = ColumnDataSource(data, tags=[] if sparse else ["smoothed"])
+    line = Line(x="x", y="raw", line_width=2, line_color=key.colour)
+    line.line_dash = [int(part) for part in key.dash.split()]
+    dots = Scatter(x="x", y="raw", size=6, fill_color=key.colour, line_color=None)
+    behind: list[Glyph] = []
+    if sparse:
+        if curve.deviation is not None:
+            whisker = Segment(x0="x", x1="x", y0="raw_low", y1="raw_high")
+            behind.append(whisker.clone(line_color=key.colour, line_width=1.5))
+        front: list[Glyph] = [line, dots]
+    else:
+        if curve.deviation is not None:
+            low = VArea(x="x", y1="raw_low", y2="raw_high", fill_color=key.colour)
+            behind.append(low.clone(fill_alpha=_BAND))
+        behind.append(line.clone(line_width=1, line_alpha=_FAINT))
+        front = [line, dots] if len(values) <= _DOTS else [line]
+
+    def add(glyph: Glyph, *, follows: bool) -> "GlyphRenderer[Any]":
+        # The page's script lets what follows show smoothed columns.
+        tags = [key.tag, "follows"] if follows else [key.tag]
+        return plot.add_glyph(source, glyph, name=key.label, tags=tags)
+
+    for glyph in behind:
+        add(glyph, follows=isinstance(glyph, VArea))
+    return [add(glyph, follows=not sparse) for glyph in front]
+
+
+def _hover(renderers: "list[GlyphRenderer[Any]]", sparse: bool) -> HoverTool:
+    rows = [("", "$name"), ("iteration", "@x"), ("value", "@raw{0.[0000]}")]
+    if not sparse:
+        rows.append(("smoothed", "@smooth{0.[0000]}"))
+    return HoverTool(
+        renderers=list(renderers),
+        tooltips=rows,
+        line_policy="nearest",
+        visible=False,  # in the toolbar, where nobody would turn it off
+    )

@@ -1,0 +1,159 @@
+"""Evaluations: numbers of samples over a run, each with the protocol it was made by."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wgan_jax.report.curves import Chart, Curve
+from wgan_jax.report.run import Run
+
+_LESS_IS_BETTER = ("distance", "wasserstein", "path_length", "gap")
+_MORE_IS_BETTER = (
+    "inception_score",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "modes_covered",
+    "high_quality",
+)
+_WEIGHTS = {"ema": "average", "live": "live"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: the last and the best of one curve.
+
+    Attributes:
+        metric: its name.
+        run: index of the run.
+        whose: replica and weights.
+        last: value, deviation and step, as text.
+        best: the same, with the direction; empty where none is known.
+        protocol: in short, what a number cannot be read without.
+        details: fields of the protocol and their values, all of them.
+    """
+
+    metric: str
+    run: int
+    whose: str
+    last: str
+    best: str
+    protocol: str
+    details: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Point:
+    step: int
+    value: float
+    deviation: float
+
+
+def evaluation_charts(runs: Sequence[Run]) -> tuple[list[Chart], list[Row]]:
+    """What evaluations found, as charts and as a table.
+
+    Args:
+        runs: overlaid where metric and protocol are the same.
+
+    Returns:
+        A chart for each metric and protocol, as numbers of two protocols do not
+        compare; and a row for each curve.
+    """
+    found: dict[tuple[str, str], dict[tuple[int, str, str], list[_Point]]] = {}
+    for index, run in enumerate(runs):
+        for line in run.evaluations:
+            owner = (index, str(line.get("run") or ""), str(line.get("weights") or ""))
+            for protocol, point in _points(line):
+                # Sorted keys, so that equal protocols are equal texts.
+                key = (_metric(protocol), json.dumps(protocol, sort_keys=True))
+                found.setdefault(key, {}).setdefault(owner, []).append(point)
+    charts, rows = [], []
+    for (metric, text), curves in sorted(found.items()):
+        protocol = json.loads(text)
+        chart = Chart(metric, f"{_in_short(protocol)}.", sparse=True)
+        for (index, replica, weights), points in sorted(curves.items()):
+            points.sort(key=lambda point: point.step)
+            whose = " ".join(filter(None, (replica, _WEIGHTS.get(weights, weights))))
+            chart.curves.append(_curve(whose, index, weights == "live", points))
+            rows.append(_row(metric, index, whose, points, protocol))
+        charts.append(chart)
+    return charts, rows
+
+
+def _points(line: Mapping[str, Any]) -> list[tuple[dict[str, Any], _Point]]:
+    points = []
+    results = line.get("results")
+    for result in results if isinstance(results, list) else ():
+        if not isinstance(result, dict) or not isinstance(result.get("protocol"), dict):
+            continue
+        value, deviation = (_number(result.get(k)) for k in ("value", "deviation"))
+        points.append((result["protocol"], _Point(line["step"], value, deviation)))
+    return points
+
+
+def _curve(whose: str, run: int, dashed: bool, points: Sequence[_Point]) -> Curve:
+    steps, values, spread = (
+        np.array([getattr(point, name) for point in points])
+        for name in ("step", "value", "deviation")
+    )
+    known = np.isfinite(spread).any()
+    return Curve(whose, run, steps, values, spread if known else None, dashed=dashed)
+
+
+def _row(
+    metric: str,
+    run: int,
+    whose: str,
+    points: Sequence[_Point],
+    protocol: Mapping[str, Any],
+) -> Row:
+    known = [point for point in points if math.isfinite(point.value)]
+    last = _text(points[-1])
+    best = ""
+    if known and (less := _less_is_better(metric)) is not None:
+        choose = min if less else max
+        chosen = choose(known, key=lambda point: point.value)
+        best = f"{_text(chosen)}, the {'least' if less else 'greatest'} of {len(known)}"
+    options = protocol.get("options")
+    fields = {k: v for k, v in protocol.items() if k not in ("metric", "options")}
+    fields |= options if isinstance(options, dict) else {}
+    details = [
+        (str(name), "none" if v is None else str(v)) for name, v in fields.items()
+    ]
+    return Row(metric, run, whose, last, best, _in_short(protocol), details)
+
+
+def _text(point: _Point) -> str:
+    if not math.isfinite(point.value):
+        return f"not finite at {point.step:,}"
+    spread = f" ± {point.deviation:.2g}" if math.isfinite(point.deviation) else ""
+    return f"{point.value:.4g}{spread} at {point.step:,}"
+
+
+def _in_short(protocol: Mapping[str, Any]) -> str:
+    real, fake = (protocol.get(f"{kind}_count", "?") for kind in ("real", "fake"))
+    return (
+        f"features {protocol.get('features', '?')}, {real} real and {fake} generated "
+        f"examples, {protocol.get('split', '?')}"
+    )
+
+
+def _less_is_better(metric: str) -> bool | None:
+    """The direction of a metric, None if its name does not tell."""
+    if any(word in metric for word in _LESS_IS_BETTER):
+        return True
+    return False if any(word in metric for word in _MORE_IS_BETTER) else None
+
+
+def _metric(protocol: Mapping[str, Any]) -> str:
+    return str(protocol.get("metric", "unnamed metric"))
+
+
+def _number(value: Any) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if usable else math.nan

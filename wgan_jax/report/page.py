@@ -1,0 +1,167 @@
+"""The page: one file of HTML with charts, pictures and all that they need."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from wgan_jax.report.charts import PALETTE, draw_charts, library
+from wgan_jax.report.curves import metric_charts, thin
+from wgan_jax.report.evaluations import evaluation_charts
+from wgan_jax.report.pictures import STILLS, Album, read_album
+from wgan_jax.report.run import GAPS, SLOPES, Run, read_runs
+
+_NOTHING, _ABSENT = "not known", "absent"
+
+
+def write_report(workdirs: Sequence[Path], path: Path) -> Path:
+    """Writes what runs did as one HTML page that needs no network.
+
+    Of several runs the curves lie over each other and the pictures side by side.
+    The page is below 5 MB: long curves and long series of pictures are thinned.
+    Whoever looks sees the old file or the whole new one.
+
+    Args:
+        workdirs: the runs' folders, at least one. More than seven share colours.
+        path: of the page; folders on the way are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        ReportError: if a folder is no run's, or holds no metrics yet.
+    """
+    runs = read_runs(workdirs)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(_render(runs), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _render(runs: Sequence[Run]) -> str:
+    evaluated, rows = evaluation_charts(runs)
+    charts = thin([*metric_charts(runs), *evaluated])
+    panels, script = draw_charts(charts, [run.name for run in runs])
+    albums = [read_album(run, runs=len(runs)) for run in runs]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pairs = enumerate(zip(runs, albums, strict=True))
+    return environment.get_template("page.html.j2").render(
+        title=_title(runs),
+        runs=[_about(i, run, album) for i, (run, album) in pairs],
+        steps=_slider_steps(albums),
+        weights=_weights(albums),
+        kinds={k: v for k, v in STILLS.items() if any(k in a.stills for a in albums)},
+        panels=[panel for panel in panels if not panel.sparse],
+        evaluations=[panel for panel in panels if panel.sparse],
+        rows=rows,
+        differing=_differing(runs),
+        library=library(),
+        script=script,
+    )
+
+
+def _title(runs: Sequence[Run]) -> str:
+    names = ", ".join(run.name for run in runs)
+    return f"Run {names}" if len(runs) == 1 else f"{len(runs)} runs: {names}"
+
+
+def _about(index: int, run: Run, album: Album) -> dict[str, Any]:
+    """What the page says of one run in words."""
+    record, parent = run.record, run.record.get("parent")
+    parent = parent if isinstance(parent, Mapping) else {}
+    overrides = record.get("overrides")
+    return {
+        "name": run.name,
+        "colour": PALETTE[index % len(PALETTE)],
+        "facts": _facts(run),
+        "command": record.get("command"),
+        "parent": parent.get("name"),
+        "differences": parent.get("differences") or [],
+        "overrides": overrides if isinstance(overrides, list) else [],
+        "config": [(name, _text(value)) for name, value in run.config.items()],
+        "packages": _mapping(record, "packages"),
+        "album": album,
+    }
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """The lines of a run's card."""
+    data, devices = _mapping(run.record, "data"), _mapping(run.record, "devices")
+    count = data.get("count")
+    examples = f"{count:,} examples" if isinstance(count, int) else ""
+    parts = [data.get("name"), data.get("split"), examples]
+    total = run.config.get("training.iterations")
+    of_total = f" of {total:,}" if isinstance(total, int) else ""
+    facts = [
+        ("Data", ", ".join(str(part) for part in parts if part) or _NOTHING),
+        ("Device", _device(devices)),
+        ("Iterations", f"{run.step:,}{of_total}"),
+    ]
+    facts += [
+        (f"Last {label}", _last(run, name))
+        for name, label in GAPS.items()
+        if name in run.series
+    ]
+    slope = next((name for name in SLOPES if name in run.series), None)
+    if slope:
+        where = "" if slope == SLOPES[0] else " at fakes"
+        facts.append((f"Last gradient norm{where}", _last(run, slope)))
+    facts.append(("Commit", str(run.record.get("git_commit") or _NOTHING)))
+    return facts
+
+
+def _device(devices: Mapping[str, Any]) -> str:
+    kind = devices.get("kind") or devices.get("platform")
+    if not kind:
+        return _NOTHING
+    count, processes = devices.get("count", 1), devices.get("processes", 1)
+    text = str(kind) if count == 1 else f"{count} of {kind}"
+    return text if processes == 1 else f"{text}, {processes} processes"
+
+
+def _last(run: Run, name: str) -> str:
+    value = run.series[name].last()
+    return _NOTHING if value is None else f"{value:.4g}"
+
+
+def _mapping(record: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """A part of the record that older runs, or other programs, may lack."""
+    found = record.get(part)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """The config's fields in which runs differ, with the value in each."""
+    configs = [run.config for run in runs]
+    names = dict.fromkeys(name for config in configs for name in config)
+    rows = [
+        (name, [_text(c[name]) if name in c else _ABSENT for c in configs])
+        for name in names
+    ]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _text(value: Any) -> str:
+    """A value of the config as it would be typed."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _slider_steps(albums: Sequence[Album]) -> list[int]:
+    """Every step at which some run has a picture."""
+    series = [frames for album in albums for frames in album.frames.values()]
+    return sorted({picture.step for frames in series for picture in frames})
+
+
+def _weights(albums: Sequence[Album]) -> list[str]:
+    """The kinds of weights that drew samples, the generator's average first."""
+    return list(dict.fromkeys(w for album in albums for w in album.frames))

@@ -1,0 +1,164 @@
+"""Pictures of runs, small enough that a page can hold them."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from wgan_jax.report.run import Run
+
+_CHARACTERS = 1_900_000  # of all pictures as base64
+_SIDES = (720, 512, 360, 240)  # pixels; the largest that leaves enough pictures
+_FRAMES_ENOUGH, _FRAMES_MOST = 8, 40  # of a series over time
+_STILL_SHARE = 0.12  # of a run's characters, for each picture that stands alone
+_WAYS: tuple[Mapping[str, Any], ...] = ({"quality": 72}, {"lossless": True})
+_STEP = re.compile(r"step_(\d+)(_live)?\.png")
+STILLS = {
+    "interpolation": (
+        "Interpolation",
+        "Each row walks from one latent to another: a good generator changes the "
+        "picture gradually and shows no ghosts of two pictures at once.",
+    ),
+    "neighbours": (
+        "Nearest neighbours",
+        "Each row starts with a generated example, and the real ones nearest to it "
+        "follow: a twin among them means that the generator copies what it was shown.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture inside the page.
+
+    Attributes:
+        step: iterations done when it was drawn.
+        uri: the picture itself, as a data URI.
+        width: in pixels.
+        height: in pixels.
+        weights: what drew it, such as ``average of the weights``; may be empty.
+    """
+
+    step: int
+    uri: str
+    width: int
+    height: int
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Album:
+    """One run's pictures.
+
+    Attributes:
+        frames: of the samples over time, by the weights that drew them.
+        stills: the last picture of each kind in ``STILLS`` that there is.
+    """
+
+    frames: Mapping[str, Sequence[Picture]]
+    stills: Mapping[str, Picture]
+
+
+def read_album(run: Run, *, runs: int) -> Album:
+    """A run's pictures, within its share of the page.
+
+    Args:
+        run: whose.
+        runs: how many share the page.
+
+    Returns:
+        The album. A file that is no picture is left out, and a long series is
+        thinned evenly between its first and its last.
+    """
+    budget = _CHARACTERS / runs
+    folder = run.path / "samples"
+    stills = {}
+    for kind in STILLS:
+        pattern = re.compile(rf"{kind}_(\d+)\.png")
+        names = ((pattern.fullmatch(p.name), p) for p in folder.glob(f"{kind}_*.png"))
+        files = {int(match[1]): path for match, path in names if match}
+        found = _series(files, _STILL_SHARE * budget, most=1)
+        if found:
+            stills[kind] = found[0]
+            budget -= len(found[0].uri)
+    averaged = "average of the weights" if _averages(run) else "live weights"
+    series: dict[str, dict[int, Path]] = {averaged: {}, "live weights": {}}
+    for path in folder.glob("step_*.png"):
+        if match := _STEP.fullmatch(path.name):
+            weights = "live weights" if match[2] else averaged
+            series[weights][int(match[1])] = path
+    kept = {weights: files for weights, files in series.items() if files}
+    frames = {
+        weights: _series(files, budget / len(kept), most=_FRAMES_MOST, weights=weights)
+        for weights, files in kept.items()
+    }
+    return Album({w: pictures for w, pictures in frames.items() if pictures}, stills)
+
+
+def _series(
+    files: Mapping[int, Path], budget: float, *, most: int, weights: str = ""
+) -> list[Picture]:
+    """Encodes a series, evenly thinned and small enough for the characters given.
+
+    Of ``most=1`` the last is kept.
+    """
+    steps = sorted(files)
+    # The last one that can be read is taken for what all will need.
+    last = next(((s, i) for s in reversed(steps) if (i := _open(files[s]))), None)
+    if last is None:
+        return []
+    for side in _SIDES:
+        # Magnified pixels are shorter without loss, photographs with it.
+        tried = [(_encode(last[1], last[0], side, weights, way), way) for way in _WAYS]
+        probe, way = min(tried, key=lambda pair: len(pair[0].uri))
+        room = int(budget // len(probe.uri))
+        if room >= min(_FRAMES_ENOUGH, most, len(steps)):
+            break
+    count = max(1, min(room, most, len(steps)))
+    if count == 1:
+        return [probe]
+    opened = ((step, _open(files[step])) for step in _evenly(steps, count))
+    pictures = read = [_encode(i, s, side, weights, way) for s, i in opened if i]
+    # The first ones may need more room than the probe: noise is hard to compress.
+    while len(pictures) > 1 and sum(len(p.uri) for p in pictures) > budget:
+        pictures = _evenly(read, len(pictures) - 1)
+    return pictures
+
+
+def _evenly(items: list, count: int) -> list:
+    """``count`` of the items, the last and, if there are two, the first among them."""
+    if count == 1:
+        return items[-1:]
+    places = np.rint(np.linspace(0, len(items) - 1, count)).astype(int)
+    return [items[place] for place in places]
+
+
+def _open(path: Path) -> Image.Image | None:
+    """The picture of a file, None if it is no picture."""
+    try:
+        with Image.open(path) as opened:
+            return opened.convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _encode(
+    image: Image.Image, step: int, side: int, weights: str, way: Mapping[str, Any]
+) -> Picture:
+    image = image.copy()
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    image.save(encoded, "WEBP", **way)
+    text = base64.b64encode(encoded.getvalue()).decode()
+    return Picture(step, f"data:image/webp;base64,{text}", *image.size, weights)
+
+
+def _averages(run: Run) -> bool:
+    """Whether the plain sample pictures are of a generator's average."""
+    return run.config.get("training.ema_decay") is not None
