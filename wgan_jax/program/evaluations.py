@@ -99,7 +99,7 @@ class Evaluations:
             return False
         return not _agreed(float(step in self._steps))
 
-    def run(self, step: int, state: GanState) -> None:
+    def run(self, step: int, state: GanState) -> dict[str, float]:
         """Measures a state, writes what comes out, and keeps it if it is the best.
 
         An evaluation that fails, or that a signal ends, leaves a sentence and no
@@ -108,6 +108,10 @@ class Evaluations:
         Args:
             step: iterations done.
             state: a run's arrays, or those of replicas.
+
+        Returns:
+            The numbers by path, such as ``evaluation/ema/recall``; none on
+            processes other than 0.
         """
         stages = _Watched(self._interruption) if self._writes else None
         try:
@@ -116,10 +120,10 @@ class Evaluations:
             )
         except _Interrupted:
             self._say(f"Iteration {step}: evaluation left, to be made up for later.")
-            return
+            return {}
         except ValueError as error:
             self._say(f"Iteration {step}: no evaluation, because {error}")
-            return
+            return {}
         finally:
             if stages is not None:
                 stages.close()
@@ -133,6 +137,11 @@ class Evaluations:
                 )
             self._say(f"Iteration {step}: {summary(found[0], self._best_by)}")
         self._keep_if_best(step, state, found)
+        return {
+            "/".join(filter(None, ("evaluation", e.run, e.weights, name))): value
+            for e in found
+            for name, value in ((r.protocol.metric, r.value) for r in e.results)
+        }
 
     def _keep_if_best(self, step: int, state: GanState, found: list[Examined]) -> None:
         if self._best is None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -109,15 +110,18 @@ class Recorder:
             self._lines.write(step, values)
             self._board.scalars(step, values)
 
-    def idle(self, seconds: float) -> None:
-        """Leaves time in which nothing was trained out of all rates.
+    def evaluation(self, step: int, values: Mapping[str, float], seconds: float) -> None:
+        """Takes in what an evaluation found, and leaves its time out of all rates.
 
         Args:
-            seconds: since the last iteration that was taken in.
+            step: iterations done.
+            values: numbers by path.
+            seconds: that it took, since the last iteration that was taken in.
         """
         self._started += seconds
         if self._writes:
             self._progress.idle(seconds)
+            self._board.scalars(step, values)
 
     @property
     def gap_name(self) -> str:

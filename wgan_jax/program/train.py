@@ -194,8 +194,8 @@ def _loop(
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
             began = time.monotonic()
-            evaluations.run(done, state)
-            recorder.idle(time.monotonic() - began)
+            values = evaluations.run(done, state)
+            recorder.evaluation(done, values, time.monotonic() - began)
             # It takes long, and whoever asks to stop meanwhile need not wait again.
             ends = ends or interruption.signal is not None
         if ends:

@@ -8,19 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.evaluation import MEASURES
 from wgan_jax.report.curves import Chart, Curve
 from wgan_jax.report.run import Run
 
-_LESS_IS_BETTER = ("distance", "wasserstein", "path_length", "gap")
-_MORE_IS_BETTER = (
-    "inception_score",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "modes_covered",
-    "high_quality",
-)
 _WEIGHTS = {"ema": "average", "live": "live"}
 
 
@@ -144,10 +135,12 @@ def _in_short(protocol: Mapping[str, Any]) -> str:
 
 
 def _less_is_better(metric: str) -> bool | None:
-    """The direction of a metric, None if its name does not tell."""
-    if any(word in metric for word in _LESS_IS_BETTER):
-        return True
-    return False if any(word in metric for word in _MORE_IS_BETTER) else None
+    """The direction of a metric, None if it has none or nobody knows it."""
+    for measure in MEASURES.values():
+        better = measure.reports.get(metric)
+        if better:
+            return better == "lower"
+    return None
 
 
 def _metric(protocol: Mapping[str, Any]) -> str:

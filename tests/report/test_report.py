@@ -1,0 +1,270 @@
+import html
+import json
+import os
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from run_folders import CONFIG, NAMES, evaluation_line, make_run, metric_lines
+
+from wgan_jax.report import ReportError, write_report
+
+PICTURES = ("step_00000100.png", "step_00000100_live.png", "step_00000200.png")
+
+
+class Page(HTMLParser):
+    """Headings, links and words of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.levels, self.links, self.images, self.words = [], [], [], []
+        self.tags, self._open = [], None
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs, self._open = dict(attrs), tag
+        self.tags.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        self.links += [attrs[k] for k in ("src", "href", "srcset") if k in attrs]
+        if tag == "img":
+            self.images.append(attrs)
+
+    def handle_data(self, data):
+        if self._open not in ("script", "style"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def report(tmp_path):
+    def report(*folders):
+        return Page(write_report(folders, tmp_path / "out" / "report.html"))
+
+    return report
+
+
+def test_one_run_shows_its_facts_curves_and_pictures(tmp_path, report):
+    folder = make_run(
+        tmp_path / "gentle", metric_lines(30, names=NAMES), pictures=PICTURES
+    )
+    page = report(folder)
+    for words in (
+        "Run gentle",
+        "digits, train, 1,500 examples",
+        "300 of 1,000",
+        "Last Wasserstein estimate",
+        "f1fd09c92923fb63544c41165de253eba6c8a6f8",
+        "python launch.py --config=configs/digits_wgan_gp.py",
+        "penalty.weight",
+        "Below zero the critic is not trained yet",
+    ):
+        assert words in page.text
+    for name in NAMES:
+        assert name in page.text, "nothing logged is lost"
+    assert [image["data-step"] for image in page.images] == ["100", "200", "100"]
+    assert all("gentle at iteration" in image["alt"] for image in page.images)
+
+
+def test_page_needs_nothing_from_outside(tmp_path, report):
+    page = report(make_run(tmp_path / "a", pictures=PICTURES))
+    assert page.links
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert "iframe" not in page.tags
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert 'name="viewport" content="width=device-width' in text
+    assert "@import" not in text
+
+
+def test_headings_are_in_order(tmp_path, report):
+    a = make_run(
+        tmp_path / "a",
+        pictures=(*PICTURES, "interpolation_00000200.png"),
+        evaluations=[evaluation_line(100, 12.5)],
+        overrides=["seed: 0 -> 1"],
+    )
+    page = report(a, make_run(tmp_path / "b"))
+    assert page.levels[0] == 1
+    assert page.levels.count(1) == 1
+    assert np.diff(page.levels).max() == 1
+
+
+def test_several_runs_are_named_and_their_configs_compared(tmp_path, report):
+    other = CONFIG | {"penalty": {"name": "gradient_penalty", "weight": 0.125}}
+    a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", config=other)
+    page = report(a, b)
+    assert "2 runs: a, b" in page.text
+    assert "a: critic/loss" in page.text
+    assert "b: critic/loss" in page.text
+    table = page.text.split("Where the configs differ")[1].split("Curves")[0]
+    assert "penalty.weight 10.0 0.125" in table
+    assert "generator.width" not in table
+
+
+def test_runs_of_one_folder_name_are_told_apart(tmp_path, report):
+    page = report(make_run(tmp_path / "x" / "gp"), make_run(tmp_path / "y" / "gp"))
+    assert "x/gp: critic/loss" in page.text
+    assert "y/gp: critic/loss" in page.text
+
+
+def test_runs_of_different_metrics_share_a_page(tmp_path, report):
+    gan = [{"step": 10, "critic/score_gap": 0.5, "critic/odd": 2.0}]
+    page = report(make_run(tmp_path / "w"), make_run(tmp_path / "gan", gan))
+    assert "Last score gap 0.5" in page.text
+    assert "gan: critic/odd" in page.text
+    assert "gan: critic/score_gap" in page.text
+    assert "w: critic/wasserstein_estimate" in page.text
+
+
+def test_overrides_and_parents_differences_come_before_the_fields(tmp_path, report):
+    parent = {"name": "cifar10_wgan_gp", "differences": ["generator.width: 128 -> 64"]}
+    page = report(make_run(tmp_path / "a", overrides=["seed: 0 -> 3"], parent=parent))
+    config = page.text.rpartition("Config")[2]
+    parts = ("cifar10_wgan_gp", "generator.width: 128 -> 64", "seed: 0 -> 3", "All ")
+    places = [config.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_keys_that_older_runs_lack_are_not_missed(tmp_path, report):
+    folder = make_run(tmp_path / "a", parent=None)
+    record = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({"config": record["config"]}))
+    assert "not known" in report(folder).text
+
+
+def test_words_of_a_run_are_no_html(tmp_path, report):
+    evil = '<img src="http://x.y" onerror="boom()"></script><script>boom()</script>'
+    folder = make_run(
+        tmp_path / "a<b>",
+        [{"step": 1, "critic/loss": 1.0, f"odd/{evil}": 2.0}],
+        config={"note": evil},
+        command=evil,
+        overrides=[evil],
+        git_commit=evil,
+        evaluations=[evaluation_line(1, 2.0, run=evil, split=evil)],
+    )
+    page = report(folder)
+    assert "img" not in page.tags
+    assert page.tags.count("script") == 3
+    assert page.text.count(html.unescape(evil)) >= 5
+
+
+def test_torn_lines_and_nulls_are_passed_over(tmp_path, report):
+    lines = [{"step": 10, "critic/loss": 1.0}, {"step": 20, "critic/loss": None}]
+    folder = make_run(tmp_path / "a", lines, evaluations=[evaluation_line(10, None)])
+    for name in ("metrics", "evaluations"):
+        with (folder / f"{name}.jsonl").open("a") as file:
+            file.write(
+                '[1]\n{"step": "x", "critic/loss": 5.0}\n{"step": 30, "critic/lo'
+            )
+    page = report(folder)
+    assert "20 of 1,000" in page.text
+    assert "not finite at 10" in page.text
+
+
+def test_one_line_is_enough(tmp_path, report):
+    folder = make_run(tmp_path / "a", [{"step": 1, "critic/loss": 1.0}])
+    assert "1 of 1,000" in report(folder).text
+
+
+def test_a_file_that_is_no_picture_is_left_out(tmp_path, report):
+    folder = make_run(tmp_path / "a", pictures=PICTURES)
+    for name in ("step_00000300.png", "interpolation_00000300.png"):
+        (folder / "samples" / name).write_bytes(b"\x89PNG torn")
+    assert [i["data-step"] for i in report(folder).images] == ["100", "200", "100"]
+
+
+def test_without_an_average_the_samples_are_of_live_weights(tmp_path, report):
+    training = {"training": {"iterations": 1000, "ema_decay": None}}
+    folder = make_run(tmp_path / "a", config=training, pictures=PICTURES[::2])
+    assert {i["data-weights"] for i in report(folder).images} == {"live weights"}
+
+
+def test_other_pictures_are_the_last_of_their_kind_with_a_caption(tmp_path, report):
+    kinds = ("interpolation", "neighbours")
+    names = [f"{kind}_{step:08d}.png" for kind in kinds for step in (100, 200)]
+    page = report(make_run(tmp_path / "a", pictures=names))
+    assert [image["alt"] for image in page.images] == [
+        "Interpolation of a at iteration 200",
+        "Nearest neighbours of a at iteration 200",
+    ]
+    assert "walks from one latent to another" in page.text
+
+
+def refused(*folders):
+    with pytest.raises(ReportError) as caught:
+        write_report(folders, folders[0].parent / "report.html" if folders else None)
+    return str(caught.value)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    assert "no config.json" in refused(tmp_path / "nowhere")
+    assert "none was given" in refused()
+
+
+@pytest.mark.parametrize("text", ['{"config": {', "[]", "{}", '{"config": 1}'])
+def test_a_config_that_cannot_be_read_is_refused(tmp_path, text):
+    folder = make_run(tmp_path / "a")
+    (folder / "config.json").write_text(text)
+    assert "cannot be read" in refused(folder)
+
+
+@pytest.mark.parametrize("lines", [[], [{"step": 1, "critic/loss": None}]])
+def test_a_run_without_metrics_yet_is_refused(tmp_path, lines):
+    a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", lines)
+    assert "no metrics yet" in refused(a, b)
+    assert str(b) in refused(a, b)
+
+
+def test_the_page_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder, path = make_run(tmp_path / "a"), tmp_path / "report.html"
+    path.write_text("old")
+
+    def cut_off(self, target):
+        assert path.read_text() == "old", "written over while it was made"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_report([folder], path)
+    monkeypatch.undo()
+    assert write_report([folder], path) == path
+    assert path.read_text().startswith("<!doctype html>")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "report.html"]
+
+
+def write_noise(folder, count, grid):
+    """As many lines, and 1,000 grids: noise is what compresses least."""
+    make_run(folder, [])
+    rng = np.random.default_rng(0)
+    form = "".join(f', "{name}": %.6f' for name in NAMES)
+    rows = [form % tuple(values) for values in rng.normal(size=(1000, len(NAMES)))]
+    with (folder / "metrics.jsonl").open("w") as file:
+        for i in range(count):
+            file.write(f'{{"step": {i + 1}{rows[i % 1000]}}}\n')
+    for i in range(1000):
+        os.link(grid, folder / "samples" / f"step_{100 * i:08d}.png")
+    for kind in ("interpolation", "neighbours"):
+        os.link(grid, folder / "samples" / f"{kind}_00000100.png")
+
+
+def test_long_runs_with_many_pictures_stay_below_5_megabytes(tmp_path):
+    grid = tmp_path / "noise.png"
+    noise = np.random.default_rng(0).integers(0, 255, (684, 684, 3), np.uint8)
+    Image.fromarray(noise).save(grid)
+    folders = [tmp_path / f"run{i}" for i in range(4)]
+    for folder in folders:
+        # Of any more lines than 1,000, as many points stay.
+        write_noise(folder, 100_000 if folder == folders[0] else 3_000, grid)
+    path = write_report(folders, tmp_path / "report.html")
+    assert path.stat().st_size < 5e6
+    frames = [i for i in Page(path).images if "data-step" in i]
+    steps = [int(i["data-step"]) for i in frames if "run0 at" in i["alt"]]
+    assert len(steps) >= 4
+    assert (steps[0], steps[-1]) == (0, 99_900)
+    assert np.ptp(np.diff(steps)) <= 100, "evenly thinned"
