@@ -110,7 +110,9 @@ class Recorder:
             self._lines.write(step, values)
             self._board.scalars(step, values)
 
-    def evaluation(self, step: int, values: Mapping[str, float], seconds: float) -> None:
+    def evaluation(
+        self, step: int, values: Mapping[str, float], seconds: float
+    ) -> None:
         """Takes in what an evaluation found, and leaves its time out of all rates.
 
         Args:
