@@ -17,7 +17,8 @@ which says that :math:`2 w d (s - 1) \nabla f / s` is a flow from fake to real:
 The raw estimate is thus at least :math:`W + W^2 / (2 w)`. Each reading below
 undoes that in its own way, from what a training step has at hand. All of them
 speak of a *converged* critic: one that is undertrained reads too low, and the
-more so the larger w is.
+more so the larger w is. Slopes below 3e-16 count as 0 (``example_norms``): of a
+critic that has died, such as a deep one clipped at 0.01, no reading means anything.
 
 ``estimate`` is ``critic/wasserstein_estimate``. The functions are pure, take
 scalars or arrays of equal shapes, and return a finite number for a finite one.

@@ -87,8 +87,8 @@ class Recorder:
         if broken:
             raise Diverged(
                 f"iteration {step}: {', '.join(sorted(broken))} not finite"
-                f"{self._whose(fetched)}; the run stops here, and its last checkpoint "
-                "is from before."
+                f"{self._whose(fetched)}; the run stops here; what checkpoints it has "
+                "are from before."
             )
         if not self._writes:
             return

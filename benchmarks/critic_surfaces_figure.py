@@ -1,0 +1,212 @@
+"""The tables and the figure of ``critic_surfaces.py``, from the numbers that it wrote.
+
+python benchmarks/critic_surfaces_figure.py docs/critic_surfaces.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from critic_surfaces_layers import EDGES
+from PIL import Image
+
+from wgan_jax.data import load_source
+
+TITLES = {
+    "gaussians8": "8 Gaussians",
+    "gaussians25": "25 Gaussians",
+    "swiss_roll": "Swiss roll",
+}
+# Okabe and Ito's colours, told apart by colour-blind readers.
+COLOURS = {
+    ("GP", 10.0): "#000000",
+    ("clipping", 0.1): "#D55E00",
+    ("clipping", 0.01): "#0072B2",
+    ("clipping", 0.001): "#009E73",
+}
+POINTS = "#D55E00"
+EXTENT, SHOWN = 2.0, 600  # of the plane that is drawn, and data points on it
+
+
+def rows(content, part, **wanted):
+    """The rows of one part that have these values."""
+    found = [row for row in content["rows"] if row["part"] == part]
+    return [r for r in found if all(r[k] == v for k, v in wanted.items())]
+
+
+def name(row):
+    """Of the method, as the tables have it."""
+    return f"{row['kind']} {row['value']:g}"
+
+
+def tables(content):
+    """All of them, one below the other."""
+    for part in (toys, lines, deep):
+        yield from part(content)
+        yield ""
+
+
+def toys(content):
+    """Readings between toys and their noisy points as parts of exact W1."""
+    kinds = ("raw", "closed form", "slope", "maximum")
+    yield "| pair (W1) | method | mean slope | " + " | ".join(kinds) + " |"
+    yield "|---" * (3 + len(kinds)) + "|"
+    for row in rows(content, "toys"):
+        exact, found = content["exact"][row["pair"]]["w1"], row["readings"]
+        cells = [f"{TITLES[row['pair']]} ({exact:.3f})", name(row)]
+        cells.append(f"{found['mean_norm']:.3f}")
+        cells += [f"{found[k] / exact:.3f}" if k in found else "" for k in kinds]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def lines(content):
+    """Readings between two lines against their distance."""
+    thetas = sorted({row["theta"] for row in rows(content, "lines")})
+    yield "| reading | " + " | ".join(f"{theta:g}" for theta in thetas) + " |"
+    yield "|---" * (1 + len(thetas)) + "|"
+    for kind, reading in LINES:
+        found = _line(content, kind, reading)
+        kind = "original GAN" if kind == "minimax" else kind
+        yield f"| {kind}, {reading} | " + " | ".join(f"{x:.3f}" for x in found) + " |"
+
+
+LINES = (
+    ("GP", "raw"),
+    ("GP", "closed form"),
+    ("clipping", "raw"),
+    ("clipping", "slope"),
+    ("minimax", "divergence"),
+)
+
+
+def _line(content, kind, reading):
+    found = sorted(rows(content, "lines", kind=kind), key=lambda row: row["theta"])
+    return [row["readings"][reading] for row in found]
+
+
+def deep(content):
+    """Slopes of the deep critics, where their weights are, and what they read."""
+    yield (
+        "| method | weights at first | slope at the points, first | last | "
+        "within 5 % of the bound, first | last | maximum |"
+    )
+    yield "|---" * 7 + "|"
+    exact = content["exact"]["swiss_roll"]["w1"]
+    for row in rows(content, "deep"):
+        cells = [name(row), "scaled into the box" if row["inside"] else "as drawn"]
+        cells += [f"{row[key][0]:.2g}" for key in ("slopes_first", "slopes_last")]
+        ends = [row[key].get("at_ends") for key in ("weights_first", "weights_last")]
+        cells += ["" if part is None else f"{100 * part:.1f} %" for part in ends]
+        known = "readings" in row
+        cells.append(f"{row['readings']['maximum'] / exact:.3f}" if known else "")
+        yield "| " + " | ".join(cells) + " |"
+
+
+def figure(content, path):
+    """Level sets above, what is inside the deep critics and the lines below."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    drawing, axes = plt.subplots(3, 3, figsize=(12, 11.4), layout="constrained")
+    for line, kind in zip(axes, ("clipping", "GP"), strict=False):
+        for axis, toy in zip(line, TITLES, strict=True):
+            _surface(content, toy, kind, axis)
+    _slopes(content, axes[2, 0])
+    _weights(content, axes[2, 1])
+    _lines(content, axes[2, 2])
+    drawing.savefig(path, dpi=90)
+    # Smoothed level sets have thousands of colours; 256 look the same and weigh less.
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+
+
+def _surface(content, toy, kind, axis):
+    row = rows(content, "toys", pair=toy, kind=kind)[0]
+    levels = np.array(row["surface"]["levels"])
+    grid = np.linspace(-EXTENT, EXTENT, len(levels))
+    # Equal steps of the score, within what the drawn square has of it.
+    axis.contourf(
+        grid, grid, levels, np.linspace(0, 999, 19), cmap="Blues_r", alpha=0.6
+    )
+    axis.contour(
+        grid, grid, levels, np.linspace(0, 999, 19), colors="#08306b", linewidths=0.7
+    )
+    points = load_source(toy, split="test", size=SHOWN).images
+    axis.plot(*points.T, ".", color=POINTS, markersize=2.5)
+    exact = content["exact"][toy]["w1"]
+    part = row["readings"]["maximum"] / exact
+    axis.set_title(f"{TITLES[toy]}, {name(row)}: bound {part:.2f} W1", fontsize=11)
+    axis.set_aspect("equal")
+    axis.set(xlim=(-EXTENT, EXTENT), ylim=(-EXTENT, EXTENT), xticks=[], yticks=[])
+
+
+def _slopes(content, axis):
+    for row in rows(content, "deep", inside=False):
+        colour, slopes = COLOURS[row["kind"], row["value"]], row["slopes_last"]
+        numbers = np.arange(len(slopes))
+        axis.plot(numbers, slopes, ".-", color=colour, label=name(row))
+        axis.plot(numbers, row["slopes_first"], ":", color=colour, linewidth=1)
+    axis.plot([], [], ":", color="k", label="before training")
+    axis.set(yscale="log", xlabel="hidden layers below")
+    axis.set_title("slope of the score in each layer's input")
+    axis.set_xticks(range(0, 13, 2))
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3)
+
+
+def _weights(content, axis):
+    kinds = (
+        ("GP", 10.0, False, "GP 10", "-"),
+        ("clipping", 0.1, False, "clipping 0.1, weights as drawn", "-"),
+        ("clipping", 0.1, True, "clipping 0.1, scaled into the box", "--"),
+    )
+    for kind, value, inside, label, style in kinds:
+        row = rows(content, "deep", kind=kind, value=value, inside=inside)[0]
+        for key, width in (("weights_last", 1.5), ("weights_first", 0.7)):
+            density = np.array(row[key]["parts"]) / np.diff(EDGES)
+            axis.stairs(
+                density,
+                EDGES,
+                color=COLOURS[kind, value],
+                linestyle=style if key == "weights_last" else ":",
+                linewidth=width,
+                label=label if key == "weights_last" else None,
+            )
+    axis.set(yscale="log", title="density of the weights", xlabel="weight")
+    axis.set_ylim(0.1, 400)
+    axis.legend(fontsize=8, loc="upper center")
+    axis.grid(alpha=0.3)
+
+
+def _lines(content, axis):
+    thetas = sorted({row["theta"] for row in rows(content, "lines")})
+    axis.plot(thetas, np.abs(thetas), color="0.7", linewidth=5, label="W1")
+    axis.axhline(np.log(2), color="#56B4E9", linewidth=1, linestyle="--")
+    shown = (
+        ("GP", "raw", "x", "GP 10, raw", "#000000"),
+        ("GP", "closed form", ".-", "GP 10, closed form", "#000000"),
+        ("clipping", "slope", "+", "clipping, by slope", "#D55E00"),
+        ("minimax", "divergence", "s", "original GAN: JS divergence", "#56B4E9"),
+    )
+    for kind, reading, style, label, colour in shown:
+        values = _line(content, kind, reading)
+        axis.plot(thetas, values, style, color=colour, markersize=6, label=label)
+    axis.set(title="two parallel lines", xlabel="theta", ylim=(-0.05, 1.6))
+    axis.legend(fontsize=8, loc="upper center")
+    axis.grid(alpha=0.3)
+
+
+def main(path):
+    """Prints the tables, draws the figure beside the file."""
+    content = json.loads(Path(path).read_text())
+    print("\n".join(tables(content)))
+    figure(content, Path(path).with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
