@@ -16,8 +16,8 @@ from wgan_jax.metrics import (
     FunctionFeatures,
     InceptionFeatures,
     Lite0Features,
+    inception_weights,
 )
-from wgan_jax.metrics.download import inception_weights
 
 
 def lite0(

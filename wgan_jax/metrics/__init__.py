@@ -14,6 +14,7 @@ from wgan_jax.metrics.diversity import (
     perceptual_path_length,
     structural_similarity,
 )
+from wgan_jax.metrics.download import inception_weights
 from wgan_jax.metrics.features import (
     FeatureExtractor,
     Features,
@@ -66,6 +67,7 @@ __all__ = [
     "from_json",
     "hash_state_dict",
     "inception_score",
+    "inception_weights",
     "kernel_distance",
     "manifold_scores",
     "mean_and_covariance",

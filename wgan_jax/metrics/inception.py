@@ -45,8 +45,9 @@ class InceptionFeatures:
         """Reads the weights.
 
         Args:
-            path: of ``pt_inception-2015-12-05-6726825d.pth`` of pytorch-fid, read
-                without PyTorch, or of an ``.npz`` with the same names.
+            path: of ``pt_inception-2015-12-05-6726825d.pth`` of pytorch-fid, which
+                ``inception_weights()`` fetches, read without PyTorch; or of an
+                ``.npz`` with the same names.
             tap: layer: 64, 192, 768 or 2048 numbers, means over places.
             resize: a row of ``RESIZES``; with ``none`` images must have sides of at
                 least 75.

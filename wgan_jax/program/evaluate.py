@@ -68,7 +68,7 @@ def evaluate(
             say(_table(examined))
     finally:
         stages.close()
-    _say_what_lacks(evaluator, found[0].comparison, say)
+    _say_limits(evaluator, found[0].comparison, say)
     lines = JsonLines(workdir.evaluations)
     for examined in found:
         lines.write(step, record(examined))
@@ -95,7 +95,7 @@ def _evaluate_file(
         stages.close()
     examined = Examined("", path.name, results, comparison, 0.0)
     say(_table(examined))
-    _say_what_lacks(evaluator, comparison, say)
+    _say_limits(evaluator, comparison, say)
     kept = path.with_name(f"{path.stem}.evaluation.json")
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
@@ -138,10 +138,14 @@ def _table(examined: Examined) -> str:
     return "\n".join(rows)
 
 
-def _say_what_lacks(
-    evaluator: Evaluator, comparison: Comparison | None, say: Say
-) -> None:
+def _say_limits(evaluator: Evaluator, comparison: Comparison | None, say: Say) -> None:
     if comparison is None:
         return
+    count, size = len(comparison.fake.values), comparison.fake.values.shape[1]
+    if "frechet" in evaluator.measures and count < size:
+        say(
+            f"The Frechet distance of {count} examples on {size} features is far too "
+            "high; it compares with that of as many examples only."
+        )
     for name, needed in evaluator.lacking(comparison).items():
         say(f"Not measured: {name}, which needs {needed}.")
