@@ -60,10 +60,7 @@ def critic_step(
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 3 to 7.
     """
     images, labels = examples(gan, batch)
-    update_key = _update_key(key, _CRITIC, state.critic_updates)
-    latent_key, noise_key, _ = jax.random.split(update_key, 3)
-    passes = _update_key(key, _CRITIC_PASSES, state.critic_updates)
-    _, flip_key, label_key = jax.random.split(passes, 3)
+    (latent_key, noise_key, _), (_, flip_key, label_key) = _critic_keys(key, state)
     real = _prepare(gan, images, noise_key, flip_key)
     latent = _latents(gan, latent_key, real.shape[0])
     fake_labels = labels
@@ -106,9 +103,8 @@ def critic_update(
         ValueError: if the examples are of two shapes, not floating, or without
             the labels that a conditional GAN needs.
     """
-    update_key = _update_key(key, _CRITIC, state.critic_updates)
-    passes = _update_key(key, _CRITIC_PASSES, state.critic_updates)
-    keys = Keys(jax.random.split(update_key, 3)[2], jax.random.split(passes, 3)[0])
+    (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
+    keys = Keys(term_key, pass_key)
     _check_pairs(gan, pairs)
     pairs = pairs._replace(fake=jax.lax.stop_gradient(pairs.fake))
     critic = state.critic
@@ -278,6 +274,16 @@ def _check_pairs(gan: Gan, pairs: Pairs) -> None:
         raise ValueError(
             "Pairs: the GAN is conditional, so labels and fake_labels are needed."
         )
+
+
+def _critic_keys(key: PRNGKey, state: GanState) -> tuple[PRNGKey, PRNGKey]:
+    """Latents, noise and terms of the coming update; passes, flips and labels."""
+    branches = _CRITIC, _CRITIC_PASSES
+    first, second = (
+        jax.random.split(_update_key(key, branch, state.critic_updates), 3)
+        for branch in branches
+    )
+    return first, second
 
 
 def _update_key(key: PRNGKey, player: int, count: Array) -> PRNGKey:

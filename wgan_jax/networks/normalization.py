@@ -110,5 +110,28 @@ class BatchNorm(nn.Module):
         return scale.reshape(row), bias.reshape(row)
 
 
+def normalize_maps(
+    generator: Any, x: Array, labels: Array | None, *, name: str, train: bool
+) -> Array:
+    """Batch norm as a generator's fields ask for it, inside its ``__call__``.
+
+    Args:
+        generator: with the fields ``batch_norm``, ``classes``, ``dtype`` and
+            ``param_dtype``.
+        x: ``[B, ..., features]``.
+        labels: int32 ``[B]`` of a generator with classes, else None.
+        name: of the layer.
+        train: whether to norm by the batch and move the averages.
+
+    Returns:
+        The same shape; ``x`` itself without ``batch_norm``.
+    """
+    if not generator.batch_norm:
+        return x
+    dtypes = {"dtype": generator.dtype, "param_dtype": generator.param_dtype}
+    norm = BatchNorm(generator.classes, **dtypes, name=name)
+    return norm(x, labels, train=train)
+
+
 def _average(old: Array, new: Array, keep: float) -> Array:
     return (keep * old + (1 - keep) * new).astype(old.dtype)

@@ -1,21 +1,25 @@
 """Residual blocks of the gradient-penalty paper: 3x3 convolutions and a shortcut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks import parametrization
+from wgan_jax.networks.labels import Initializer
 from wgan_jax.networks.layers import (
     Conv,
     ConvMeanPool,
+    Dense,
     UpsampleConv,
     conv_glorot,
     conv_he,
 )
-from wgan_jax.networks.normalization import BatchNorm, LayerNorm
+from wgan_jax.networks.normalization import BatchNorm, LayerNorm, normalize_maps
 from wgan_jax.types import Array
+
+_LINEAR = nn.initializers.glorot_uniform()
 
 
 class _Residual(nn.Module):
@@ -90,17 +94,10 @@ class UpBlock(_Residual):
         # A 1x1 convolution commutes with the repetition of pixels: done before
         # it, it costs a quarter.
         shortcut = repeat(self._shortcut(x))
-        x = nn.relu(self._norm(x, labels, "norm_0", train))
+        x = nn.relu(normalize_maps(self, x, labels, name="norm_0", train=train))
         x = self._conv_0(x, self.upsample_conv)
-        x = nn.relu(self._norm(x, labels, "norm_1", train))
+        x = nn.relu(normalize_maps(self, x, labels, name="norm_1", train=train))
         return shortcut + self._conv_1(x, self.conv)
-
-    def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
-        if not self.batch_norm:
-            return x
-        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        norm = BatchNorm(self.classes, **dtypes, name=name)
-        return norm(x, labels, train=train)
 
 
 class DownBlock(_Residual):
@@ -144,6 +141,56 @@ class Block(_Residual):
         """``[B, H, W, features]`` to the same shape."""
         y = self._conv_0(nn.relu(x), self.conv)
         return x + self._conv_1(nn.relu(y), self.conv)
+
+
+def grow(
+    generator: Any,
+    latent: Array,
+    labels: Array | None,
+    *,
+    widths: Sequence[int],
+    inner_bias: bool,
+    output_init: Initializer,
+    train: bool,
+) -> Array:
+    """A residual generator's whole way, inside its ``__call__``.
+
+    Args:
+        generator: with the fields of the residual generators.
+        latent: ``[B, Z]``.
+        labels: int32 ``[B]``, or None.
+        widths: channels of each block; the first map has those of the first.
+        inner_bias: whether a block's first convolution has a bias.
+        output_init: of the last convolution.
+        train: for the batch norms.
+
+    Returns:
+        ``[B, S, S, C]`` in (-1, 1), S four times doubled for each block.
+    """
+    dtypes = {"dtype": generator.dtype, "param_dtype": generator.param_dtype}
+    project = Dense(16 * widths[0], kernel_init=_LINEAR, **dtypes, name="project")
+    x = project(latent).reshape(-1, 4, 4, widths[0])
+    for index, width in enumerate(widths):
+        x = UpBlock(
+            width,
+            inner_bias=inner_bias,
+            batch_norm=generator.batch_norm,
+            classes=generator.classes,
+            conv=generator.conv,
+            upsample_conv=generator.upsample_conv,
+            **dtypes,
+            name=f"block_{index}",
+        )(x, labels, train=train)
+    if generator.batch_norm:  # without classes, as in the authors' code
+        x = BatchNorm(**dtypes, name="norm_output")(x, train=train)
+    x = generator.conv(
+        generator.image_shape[-1],
+        kernel_size=(3, 3),
+        kernel_init=output_init,
+        **dtypes,
+        name="output",
+    )(nn.relu(x))
+    return jnp.tanh(x)
 
 
 def mean_pool(x: Array) -> Array:

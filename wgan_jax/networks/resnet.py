@@ -11,12 +11,10 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import (
     Conv,
     ConvMeanPool,
-    Dense,
     UpsampleConv,
     conv_glorot,
 )
-from wgan_jax.networks.normalization import BatchNorm
-from wgan_jax.networks.residual import Block, DownBlock, UpBlock, doublings
+from wgan_jax.networks.residual import Block, DownBlock, doublings, grow
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -60,29 +58,15 @@ class Generator(nn.Module):
         owner = "ResNet generator"
         blocks = doublings(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
-        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        project = Dense(16 * self.width, kernel_init=_LINEAR, **dtypes, name="project")
-        x = project(latent).reshape(-1, 4, 4, self.width)
-        for index in range(blocks):
-            x = UpBlock(
-                self.width,
-                batch_norm=self.batch_norm,
-                classes=self.classes,
-                conv=self.conv,
-                upsample_conv=self.upsample_conv,
-                **dtypes,
-                name=f"block_{index}",
-            )(x, labels, train=train)
-        if self.batch_norm:
-            x = BatchNorm(**dtypes, name="norm_output")(x, train=train)
-        x = self.conv(
-            self.image_shape[-1],
-            kernel_size=(3, 3),
-            kernel_init=conv_glorot(),
-            **dtypes,
-            name="output",
-        )(nn.relu(x))
-        return jnp.tanh(x)
+        return grow(
+            self,
+            latent,
+            labels,
+            widths=[self.width] * blocks,
+            inner_bias=True,
+            output_init=conv_glorot(),
+            train=train,
+        )
 
 
 class Critic(nn.Module):

@@ -11,13 +11,11 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import (
     Conv,
     ConvMeanPool,
-    Dense,
     UpsampleConv,
     conv_glorot,
     conv_he,
 )
-from wgan_jax.networks.normalization import BatchNorm
-from wgan_jax.networks.residual import DownBlock, UpBlock, doublings
+from wgan_jax.networks.residual import DownBlock, doublings, grow
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -62,31 +60,15 @@ class Generator(nn.Module):
         owner = "ResNet-64 generator"
         blocks = doublings(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
-        dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        features = self.width * 2 ** (blocks - 1)
-        project = Dense(16 * features, kernel_init=_LINEAR, **dtypes, name="project")
-        x = project(latent).reshape(-1, 4, 4, features)
-        for index in range(blocks):
-            x = UpBlock(
-                self.width * 2 ** (blocks - 1 - index),
-                inner_bias=False,
-                batch_norm=self.batch_norm,
-                classes=self.classes,
-                conv=self.conv,
-                upsample_conv=self.upsample_conv,
-                **dtypes,
-                name=f"block_{index}",
-            )(x, labels, train=train)
-        if self.batch_norm:
-            x = BatchNorm(**dtypes, name="norm_output")(x, train=train)
-        x = self.conv(
-            self.image_shape[-1],
-            kernel_size=(3, 3),
-            kernel_init=conv_he(),
-            **dtypes,
-            name="output",
-        )(nn.relu(x))
-        return jnp.tanh(x)
+        return grow(
+            self,
+            latent,
+            labels,
+            widths=[self.width * 2**k for k in reversed(range(blocks))],
+            inner_bias=False,
+            output_init=conv_he(),
+            train=train,
+        )
 
 
 class Critic(nn.Module):

@@ -10,7 +10,7 @@ from flax import linen as nn
 from wgan_jax.networks import heads, parametrization
 from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, normal_init
-from wgan_jax.networks.normalization import BatchNorm
+from wgan_jax.networks.normalization import normalize_maps
 from wgan_jax.types import Array
 
 
@@ -81,11 +81,7 @@ class Generator(nn.Module):
         return jnp.tanh(x)
 
     def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
-        if self.batch_norm:
-            dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-            norm = BatchNorm(self.classes, **dtypes, name=name)
-            x = norm(x, labels, train=train)
-        return nn.relu(x)
+        return nn.relu(normalize_maps(self, x, labels, name=name, train=train))
 
 
 class Critic(nn.Module):
