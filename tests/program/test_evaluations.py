@@ -185,6 +185,7 @@ class Trained:
             }
         )
         self.experiment = SimpleNamespace(config=config)
+        monkeypatch.setattr(module, "draw_pictures", lambda *of: None)
         monkeypatch.setattr(module, "examine", self._examine)
 
     def _examine(self, experiment, evaluator, state, *, stages):

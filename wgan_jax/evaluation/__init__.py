@@ -1,6 +1,6 @@
 """Samples against a data set: features, measures, and the records of both."""
 
-from wgan_jax.evaluation.evaluator import Evaluator, make_evaluator
+from wgan_jax.evaluation.evaluator import Advance, Evaluator, make_evaluator
 from wgan_jax.evaluation.extractors import EXTRACTORS
 from wgan_jax.evaluation.measures import MEASURES, Measure
 from wgan_jax.evaluation.sample import Comparison, Model, Sample
@@ -8,6 +8,7 @@ from wgan_jax.evaluation.sample import Comparison, Model, Sample
 __all__ = [
     "EXTRACTORS",
     "MEASURES",
+    "Advance",
     "Comparison",
     "Evaluator",
     "Measure",

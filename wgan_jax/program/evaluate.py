@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import jax
 import ml_collections
 import numpy as np
 
@@ -59,23 +60,23 @@ def evaluate(
     experiment = prepare(config, say=say)
     evaluator = build_evaluator(config, experiment.source, cache=reference_cache())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
-    stages, found = Stages(), []
+    stages = Stages()
     try:
-        for examined in examine(experiment, evaluator, state, stages=stages):
-            found.append(examined)
-            name = " ".join([examined.run, examined.weights]).strip()
-            say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
-            say(_table(examined))
+        found = refine(list, examine(experiment, evaluator, state, stages=stages))
     finally:
         stages.close()
-    _say_limits(evaluator, found[0].comparison, say)
+    draw_pictures(experiment, state, found[0].comparison, workdir.samples)
+    if jax.process_index() != 0:
+        return 0
     lines = JsonLines(workdir.evaluations)
     for examined in found:
+        name = " ".join([examined.run, examined.weights]).strip()
+        say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
+        say(_table(examined))
         lines.write(step, record(examined))
     lines.close()
-    if found[0].comparison is not None:
-        draw_pictures(experiment, state, found[0].comparison, workdir.samples)
-    say(f"Kept in {workdir.evaluations}")
+    _say_limits(evaluator, found[0].comparison, say)
+    say(f"Kept in {workdir.evaluations}; pictures in {workdir.samples}")
     return 0
 
 

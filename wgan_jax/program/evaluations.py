@@ -114,28 +114,27 @@ class Evaluations:
             processes other than 0.
         """
         stages = _Watched(self._interruption) if self._writes else None
+        found: list[Examined] = []
         try:
             found = list(
                 examine(self._experiment, self._evaluator, state, stages=stages)
             )
         except _Interrupted:
             self._say(f"Iteration {step}: evaluation left, to be made up for later.")
-            return {}
         except ValueError as error:
             self._say(f"Iteration {step}: no evaluation, because {error}")
-            return {}
         finally:
             if stages is not None:
                 stages.close()
+        if not _agreed(float(bool(found))):
+            return {}
         if self._writes:
             for examined in found:
                 self._lines.write(step, record(examined))
             self._steps.add(step)
-            if found[0].comparison is not None:
-                draw_pictures(
-                    self._experiment, state, found[0].comparison, self._workdir.samples
-                )
             self._say(f"Iteration {step}: {summary(found[0], self._best_by)}")
+        pictures = self._workdir.samples
+        draw_pictures(self._experiment, state, found[0].comparison, pictures)
         self._keep_if_best(step, state, found)
         return {
             "/".join(filter(None, ("evaluation", e.run, e.weights, name))): value

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax.evaluation import Comparison, Evaluator, Model
+from wgan_jax.evaluation import Advance, Comparison, Evaluator, Model
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.images import image_grid, save_png, to_uint8
 from wgan_jax.metrics import Result, nearest_neighbours
@@ -67,46 +67,61 @@ def examine(
     Yields:
         The measured weights of one run after the other, the average first.
     """
+    alone, failure = jax.process_count() == 1, None
     for run, gan, arrays in experiment.runs(state):
         for weights in ("live",) if gan.ema_decay is None else ("ema", "live"):
             began = time.perf_counter()
-            named = f"{run} {weights}".strip()
+            use_ema = weights == "ema"
             fakes, labels = _draw(
-                experiment, gan, arrays, use_ema=weights == "ema", stages=stages
+                experiment,
+                gan,
+                arrays,
+                use_ema=use_ema,
+                stages=stages if alone else None,
             )
             if jax.process_index() != 0:
                 yield Examined(run, weights, [], None, 0.0)
                 continue
-
-            def tell(what: str, done: int, total: int, named: str = named) -> None:
-                if stages is not None:
-                    stages.update(f"{named}: {what}", done, total)
-
-            results, comparison = evaluator.evaluate(
-                fakes,
-                labels=labels,
-                model=_model(gan, arrays, use_ema=weights == "ema"),
-                advance=tell,
-            )
+            if failure is not None:
+                continue
+            try:
+                results, comparison = evaluator.evaluate(
+                    fakes,
+                    labels=labels,
+                    model=_model(gan, arrays, use_ema=use_ema),
+                    advance=_named(stages, f"{run} {weights}".strip()),
+                )
+            except Exception as error:
+                if alone:
+                    raise
+                failure = error  # the others still draw, which takes all of them
+                continue
             seconds = time.perf_counter() - began
             yield Examined(run, weights, results, comparison, seconds)
+    if failure is not None:
+        raise failure
 
 
 def draw_pictures(
-    experiment: Experiment, state: GanState, comparison: Comparison, folder: Path
+    experiment: Experiment,
+    state: GanState,
+    comparison: Comparison | None,
+    folder: Path,
 ) -> None:
     """Interpolations between latents, and fakes beside their nearest examples.
+
+    All processes call it together; the one that has measured writes.
 
     Args:
         experiment: of images; of the points of a plane there is nothing to draw.
         state: a run's arrays; of replicas the first is drawn.
-        comparison: of its average, or of its live weights without one.
+        comparison: of its average, or of its live weights without one; None on
+            the processes that have not measured.
         folder: of the samples; the names end in the iteration.
     """
     _, gan, arrays = next(experiment.runs(state))
-    if comparison.fake.examples.ndim != 4:
+    if len(experiment.source.example_shape) != 3:
         return
-    step = int(arrays.step)
     images = interpolations(
         gan,
         arrays,
@@ -115,6 +130,9 @@ def draw_pictures(
         columns=_ARC_COLUMNS,
         use_ema=gan.ema_decay is not None,
     )
+    if comparison is None:
+        return
+    step = int(arrays.step)
     arcs = image_grid(to_uint8(np.asarray(images)), columns=_ARC_COLUMNS, padding=2)
     save_png(folder / f"interpolation_{step:08d}.png", arcs)
     fakes, real = comparison.fake, comparison.real
@@ -127,6 +145,12 @@ def draw_pictures(
     ]
     grid = image_grid(np.concatenate(beside), columns=1 + count, padding=4)
     save_png(folder / f"neighbours_{step:08d}.png", grid)
+
+
+def _named(stages: Stages | None, name: str) -> Advance | None:
+    if stages is None:
+        return None
+    return lambda what, done, total: stages.update(f"{name}: {what}", done, total)
 
 
 def _key(experiment: Experiment) -> Array:
