@@ -14,7 +14,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from wgan_jax import writers
 from wgan_jax.images import image_grid, save_png, scatter_image, to_uint8
-from wgan_jax.writers import JsonLines, Progress, TensorBoard
+from wgan_jax.writers import JsonLines, Progress, Stages, TensorBoard
 
 # --- grey levels
 
@@ -353,3 +353,37 @@ def test_standard_error_is_the_default(capsys, clock):
     run(progress, clock, until=1)
     progress.close()
     assert capsys.readouterr().err.startswith("Iteration 1 of 1, ")
+
+
+def test_stages_on_a_terminal_are_one_bar_each(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    stages = Stages(stream=terminal)
+    for part, total in (("features", 200), ("measures", 3)):
+        for done in range(1, total + 1):
+            monkeypatch.setattr(stages._bar or stages, "last_print_t", 0.0, False)
+            stages.update(part, done, total)
+    stages.close()
+    text = terminal.getvalue()
+    drawn = re.findall(r"(\w+): +(\d+)%\|[^|]*\| (\d+)/(\d+)", text)
+    assert [m for m in drawn if m[2] == "0"] == [
+        ("features", "0", "0", "200"),
+        ("measures", "0", "0", "3"),
+    ]
+    assert ("features", "100", "200", "200") in drawn
+    assert ("measures", "100", "3", "3") in drawn
+    assert "it/s" not in text
+
+
+def test_stages_off_a_terminal_are_a_line_now_and_then(clock):
+    stream = io.StringIO()
+    stages = Stages(stream=stream)
+    for done in range(1, 31):
+        clock.now += 1.0
+        stages.update("features", done, 30)
+    stages.close()
+    assert stream.getvalue().splitlines() == [
+        "features: 10 of 30",
+        "features: 20 of 30",
+        "features: 30 of 30",
+    ]

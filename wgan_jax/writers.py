@@ -232,6 +232,7 @@ class Stages:
         """
         self._stream = stream or sys.stderr
         self._clock = time.monotonic()
+        self._part = ""
         self._bar: tqdm | None = None
 
     def update(self, part: str, done: int, total: int) -> None:
@@ -243,12 +244,14 @@ class Stages:
             total: all of its pieces.
         """
         if self._stream.isatty():
-            if self._bar is None or self._bar.desc != f"{part}: ":
+            if self._bar is None or self._part != part:
                 self.close()
+                self._part = part
                 self._bar = tqdm(
                     desc=part,
                     total=total,
                     file=self._stream,
+                    unit="",
                     dynamic_ncols=True,
                     leave=False,
                 )

@@ -146,7 +146,7 @@ def _path_length(c: Comparison) -> Iterator[Measured]:
         batch_size=50,
     )
     yield Measured(
-        "perceptual_path_length", found, {"paths": _PATHS, "trim": 0.01}, counts=(0, 0)
+        "perceptual_path_length", found, {"paths": _PATHS, "trim": 0.01}, counts=(0, _PATHS)
     )
 
 
