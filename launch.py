@@ -17,6 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from wgan_jax.binding import ConfigError, choices
+from wgan_jax.caches import cache_folder
 from wgan_jax.checkpoint import CheckpointError
 from wgan_jax.data import DataError
 from wgan_jax.program.command_line import lineage, parse_flags, parsed_config
@@ -58,14 +59,17 @@ def main(argv: list[str]) -> int:
         return 0
     try:
         return _run(argv)
-    except (
-        ConfigError,
-        DataError,
-        WorkdirError,
-        CheckpointError,
-        ReportError,
-    ) as error:
+    except (ConfigError, DataError, WorkdirError, ReportError) as error:
         print(f"launch.py: {error}", file=sys.stderr)
+        return 2
+    except CheckpointError as error:
+        print(f"launch.py: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)  # Orbax's threads wait for ever after a failed write
+    except OSError as error:  # a folder of the user's: full, read-only, a file
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"launch.py: {where}{error.strerror or error}.", file=sys.stderr)
         return 2
     except Diverged as error:
         print(f"launch.py: {error}", file=sys.stderr)
@@ -121,8 +125,7 @@ def _say(line: str) -> None:
 def _use_compilation_cache() -> None:
     """Lets a second start of the same experiment find its programs compiled."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "wgan_jax"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 

@@ -13,6 +13,7 @@ FLOORS = [
     ["types", "terms"],
     [
         "compilation",
+        "caches",
         "sharding",
         "images",
         "writers",

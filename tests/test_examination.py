@@ -71,6 +71,10 @@ MISTAKES = [
     ("held_out", "dev", "config.evaluation.held_out: the split 'dev'"),
     ("best_by", "fid", "best_by is 'fid'"),
     ("best_by", "inception_score", "best_by is 'inception_score'"),
+    ("best_by", "coverage", "it must be a number that will be measured"),
+    ("held_out", "train", "which the critic trains on"),
+    ("seed", -1, "seed is -1"),
+    ("measures", ("inception_score",), "needs features that come with classes"),
     ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),
     ("features", {}, "features.name None is not known; choices"),
     ("features", {"name": "pixels", "tap": 64}, "features.tap is not read by"),
@@ -85,6 +89,8 @@ def test_mistakes_are_sentences(config, field, value, sentence):
     with config.unlocked():
         if field == "features":
             value = ml_collections.ConfigDict(value)
+        if value == "coverage":
+            config.evaluation.measures = ("frechet", "inception_score")
         config.evaluation[field] = value
     with pytest.raises(ConfigError) as caught:
         check_config(config)

@@ -18,8 +18,9 @@ _SLOPE_AT_FAKES = "critic/gradient_norm_at_fakes"
 def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
     """The readings of a critic whose only bound is the gradient penalty to slope 1.
 
-    They are derived for that penalty alone: beside another term or a constraint,
-    or with another target, there are none.
+    They are derived for that penalty alone: beside another term, a constraint or
+    rescaled kernels, or with another target, there are none. Of a lazy penalty the
+    value and the slope are those last measured.
 
     Args:
         gan: the static parts.
@@ -68,11 +69,12 @@ def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
 
 def _unit_penalty(gan: Gan) -> Term | None:
     """The gradient penalty to slope 1, if nothing else bounds the critic."""
-    if len(gan.penalties) != 1 or gan.constraint is not None:
+    rescaled = getattr(gan.critic, "parametrization", "plain") != "plain"
+    if len(gan.penalties) != 1 or gan.constraint is not None or rescaled:
         return None
     term = gan.penalties[0]
     function, target = term.function, 1.0
-    while isinstance(function, partial):
+    if isinstance(function, partial):
         target = function.keywords.get("target", target)
         function = function.func
     if function not in (gradient_penalty, gradient_penalty_and_norms):

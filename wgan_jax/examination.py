@@ -40,7 +40,12 @@ def build_evaluator(
     extractor = refine(
         bind(EXTRACTORS, features, "evaluation.features"), source.example_shape
     )
-    measures = fields.get("measures")
+    measures, held_out = fields.get("measures"), fields.get("held_out")
+    if held_out is not None and held_out == source.split:
+        raise ConfigError(
+            f"config.evaluation.held_out is {held_out!r}, which the critic trains on; "
+            "name another split, or None."
+        )
     evaluator = refine(
         make_evaluator,
         _with_split(config, source, fields.get("split"), "split"),
@@ -51,18 +56,33 @@ def build_evaluator(
         batch_size=fields["batch_size"],
         train=source,
         held_out=None
-        if fields.get("held_out") is None
-        else _with_split(config, source, fields["held_out"], "held_out"),
+        if held_out is None
+        else _with_split(config, source, held_out, "held_out"),
         cache=cache,
     )
-    best_by = fields.get("best_by")
-    able = [name for name, better in evaluator.reports.items() if better]
+    _check_measures(evaluator, fields.get("best_by"))
+    return evaluator
+
+
+def _check_measures(evaluator: Evaluator, best_by: str | None) -> None:
+    lacking = evaluator.lacking(has_model=True)
+    if len(lacking) == len(evaluator.measures):
+        needs = "; ".join(f"{name} needs {what}" for name, what in lacking.items())
+        raise ConfigError(
+            f"config.evaluation.measures are {list(lacking)}, none of which can be "
+            f"had here: {needs}."
+        )
+    able = [
+        name
+        for key, measure in evaluator.measures.items()
+        for name, better in measure.reports.items()
+        if better and key not in lacking
+    ]
     if best_by is not None and best_by not in able:
         raise ConfigError(
-            f"config.evaluation.best_by is {best_by!r}; it must be a number of the "
-            f"measures for which less or more is better: {', '.join(able)}."
+            f"config.evaluation.best_by is {best_by!r}; it must be a number that will "
+            f"be measured and of which less or more is better: {', '.join(able)}."
         )
-    return evaluator
 
 
 def _with_split(

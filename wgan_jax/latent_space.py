@@ -40,14 +40,16 @@ def great_arc(first: Array, last: Array, t: Array) -> Array:
         t: ``[B, 1]`` in [0, 1].
 
     Returns:
-        ``[B, Z]``: ``first`` at 0 and ``last`` at 1, up to the angle's limit: ends
-        that lie on one line through the origin are taken for 1e-3 apart.
+        ``[B, Z]``: ``first`` at 0 and ``last`` at 1. Ends on one line through the
+        origin, as all latents of one number are, have no arc: the way is straight.
 
     Reference:
         Shoemake 1985, "Animating rotation with quaternion curves".
     """
     lengths = [jnp.linalg.norm(z, axis=1, keepdims=True) for z in (first, last)]
     cosine = jnp.sum(first * last, axis=1, keepdims=True) / (lengths[0] * lengths[1])
-    angle = jnp.clip(jnp.arccos(jnp.clip(cosine, -1, 1)), 1e-3, jnp.pi - 1e-3)
+    cosine = jnp.clip(cosine, -1, 1)
+    straight = jnp.abs(cosine) > 1 - 1e-6
+    angle = jnp.arccos(jnp.where(straight, 0.0, cosine))
     parts = jnp.sin((1 - t) * angle) * first + jnp.sin(t * angle) * last
-    return parts / jnp.sin(angle)
+    return jnp.where(straight, (1 - t) * first + t * last, parts / jnp.sin(angle))

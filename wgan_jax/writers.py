@@ -27,29 +27,33 @@ class JsonLines:
     that is not finite is written as null, because JSON has no word for it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, mend: bool = True) -> None:
         """Opens a file to append to, without the torn end of a killed run.
 
         Args:
             path: of the file; folders on the way are made.
+            mend: drop the torn end; not while another process may be writing it.
         """
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a+b")
         self._file.seek(0)
-        whole = self._file.read().rfind(b"\n") + 1
-        self._file.truncate(whole)
+        if mend:
+            self._file.truncate(self._file.read().rfind(b"\n") + 1)
 
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Appends a line.
+    def write(self, step: int, *rows: Mapping[str, Any]) -> None:
+        """Appends a line for each row, all of them at once.
 
         Args:
             step: iterations done.
-            values: numbers (NumPy's and JAX's scalars too), strings, booleans,
-                None, and lists and dicts of them.
+            *rows: numbers (NumPy's and JAX's scalars too), strings, booleans,
+                None, and lists and dicts of them, by name.
         """
-        line = json.dumps({"step": int(step), **_plain(values)}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
+        lines = [
+            json.dumps({"step": int(step), **_plain(row)}, allow_nan=False)
+            for row in rows
+        ]
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
         self._file.flush()
 
     def truncate_after(self, step: int) -> int:

@@ -46,7 +46,7 @@ def test_distances_are_those_of_the_functions_on_the_features():
     )
     order = np.random.RandomState(5).permutation(120)
     features = [a.astype(np.float32) for a in (x[order], y)]
-    by_hand = kernel_distance(*features, subset_size=90, seed=5)
+    by_hand = kernel_distance(*features, subset_size=45, seed=5)
     assert found["kernel_distance"].value == pytest.approx(by_hand.mean, rel=1e-4)
     assert found["kernel_distance"].deviation == pytest.approx(
         by_hand.deviation, rel=1e-4
@@ -61,7 +61,7 @@ def test_a_number_names_all_that_moves_it():
     assert protocol.split == "noise/train"
     assert protocol.quantisation == "uint8"
     assert protocol.seed == 5
-    assert dict(protocol.options) == {"subsets": 100, "subset_size": 90}
+    assert dict(protocol.options) == {"subsets": 100, "subset_size": 45}
     other, _ = evaluator_of("kernel", count=99, seed=5).evaluate(FAKES)
     with pytest.raises(ValueError, match="real_count is 100 in one and 99"):
         compare(results[0], other[0])
@@ -98,7 +98,7 @@ def test_devices_say_nothing():
 
 def test_what_cannot_be_measured_is_left_out_and_named():
     everything = evaluator_of(*MEASURES)
-    results, comparison = everything.evaluate(FAKES)
+    results, _ = everything.evaluate(FAKES)
     assert set(by_name(results)) == {
         "frechet_distance",
         "kernel_distance",
@@ -108,7 +108,7 @@ def test_what_cannot_be_measured_is_left_out_and_named():
         "coverage",
         "sliced_wasserstein",
     }
-    lacking = everything.lacking(comparison)
+    lacking = everything.lacking(has_model=False)
     assert set(lacking) == {
         "inception_score",
         "similarity",
@@ -119,6 +119,9 @@ def test_what_cannot_be_measured_is_left_out_and_named():
     }
     assert lacking["similarity"] == "images with sides of at least 16"
     assert lacking["held_out"] == "a run's critic, not a file of examples"
+    lacking = everything.lacking(has_model=True)
+    assert lacking["held_out"] == "config.evaluation.held_out, a split"
+    assert "differentiated" in lacking["path_length"]
 
 
 def test_the_held_out_gap_is_that_of_the_scores():
@@ -144,8 +147,13 @@ def test_the_held_out_gap_is_that_of_the_scores():
     assert set(seen) == {32}  # one size to compile
     protocol = found["critic_held_out_gap"].protocol
     assert (protocol.real_count, protocol.fake_count) == (50, 50)
-    assert dict(protocol.options) == {"held_out": "test"}
+    assert dict(protocol.options) == {"held_out": "noise/test"}
     assert protocol.features == "the critic"
+    assert protocol.split == "noise/train"
+    other = Source(name="noise", split="other", images=REALS[:60])
+    evaluator = evaluator_of("held_out", source=other, train=SOURCE, held_out=darker)
+    found = by_name(evaluator.evaluate(FAKES, model=model)[0])
+    assert found["critic_held_out_gap"].protocol.split == "noise/train"
     evaluator.evaluate(FAKES)  # and without a model nothing is called
 
 
@@ -214,6 +222,7 @@ def test_examples_of_another_kind_are_refused():
         ((), {}, "each must be one of"),
         (("frechet",), {"count": 9}, "at least 10"),
         (("frechet",), {"batch_size": 0}, "at least 10 and 1"),
+        (("frechet",), {"seed": -1}, "seed is -1"),
     ],
 )
 def test_mistakes_are_sentences(measures, changes, sentence):

@@ -70,14 +70,32 @@ def test_a_damaged_or_foreign_file_is_made_anew(extractor, tmp_path):
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     np.savez(tmp_path / "foreign.npz", protocol=np.array("{}"), values=expected * 0)
-    foreign = (tmp_path / "foreign.npz").read_bytes()
-    for broken in (b"", b"nonsense", whole[: len(whole) // 2], foreign):
+    np.save(tmp_path / "array.npy", expected)
+    with np.load(path) as file:
+        named = {"protocol": file["protocol"]}
+    np.savez(tmp_path / "empty.npz", **named)
+    np.savez(tmp_path / "short.npz", **named, values=expected[:9])
+    others = ("foreign.npz", "array.npy", "empty.npz", "short.npz")
+    flags = bytearray(whole)
+    flags[whole.index(b"PK\x01\x02") + 8] ^= 1  # "encrypted", says the directory
+    cut = whole[: len(whole) // 2]
+    broken_ones = [b"", b"nonsense", cut, bytes(flags)]
+    for broken in broken_ones + [(tmp_path / name).read_bytes() for name in others]:
         path.write_bytes(broken)
         Counting.calls = 0
         np.testing.assert_array_equal(read(extractor, tmp_path).values, expected)
         assert Counting.calls == 3
         np.testing.assert_array_equal(read(extractor, tmp_path).values, expected)
         assert Counting.calls == 3
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(extractor, tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    expected = read(extractor, None).values
+    np.testing.assert_array_equal(read(extractor, blocked / "in").values, expected)
+    assert "each evaluation computes them again" in caplog.text
+    assert list(tmp_path.iterdir()) == [blocked]
 
 
 def test_without_a_cache_nothing_is_kept(extractor, tmp_path, monkeypatch):

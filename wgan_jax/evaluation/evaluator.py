@@ -1,7 +1,7 @@
 """A data set, an extractor and measures: from examples to numbers with protocols."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -12,7 +12,7 @@ from wgan_jax.data import Source
 from wgan_jax.data.toys import TOYS
 from wgan_jax.evaluation.measures import MEASURES, Measure, Measured
 from wgan_jax.evaluation.reference import reference_sample
-from wgan_jax.evaluation.sample import Comparison, Model, Sample
+from wgan_jax.evaluation.sample import Circumstances, Comparison, Model, Sample
 from wgan_jax.metrics import (
     Estimate,
     FeatureExtractor,
@@ -38,6 +38,7 @@ class Evaluator:
         train: the data set that the critic was trained on, or None.
         held_out: one that it was not, or None.
         cache: folder of reference features, or None to keep none.
+        memory: what is computed once for all evaluations.
     """
 
     source: Source
@@ -49,6 +50,7 @@ class Evaluator:
     train: Source | None = None
     held_out: Source | None = None
     cache: Path | None = None
+    memory: dict[str, Sample] = field(default_factory=dict, repr=False)
 
     @property
     def reports(self) -> dict[str, str]:
@@ -86,7 +88,7 @@ class Evaluator:
             real=self._reference(tell),
             fake=self._sample(fakes, tell),
             extractor=self.extractor,
-            split=f"{self.source.name}/{self.source.split}",
+            split=_split(self.source),
             seed=self.seed,
             batch_size=self.batch_size,
             modes=_modes(self.source),
@@ -94,10 +96,12 @@ class Evaluator:
             model=model,
             train=None if self.train is None else self._examples(self.train),
             held_out=None if self.held_out is None else self._examples(self.held_out),
-            held_out_split=self.held_out.split if self.held_out else "",
+            train_split=_split(self.train),
+            held_out_split=_split(self.held_out),
         )
         results = []
-        able = {k: m for k, m in self.measures.items() if not m.lacks(comparison)}
+        lacking = self.lacking(has_model=model is not None)
+        able = {k: m for k, m in self.measures.items() if k not in lacking}
         for i, (name, measure) in enumerate(able.items()):
             tell(f"measure {name}", i, len(able))
             results += [
@@ -107,9 +111,20 @@ class Evaluator:
         tell("measures", len(able), len(able))
         return results, comparison
 
-    def lacking(self, comparison: Comparison) -> dict[str, str]:
-        """What the measures that reported nothing would have needed, by name."""
-        found = {k: m.lacks(comparison) for k, m in self.measures.items()}
+    def lacking(self, *, has_model: bool) -> dict[str, str]:
+        """What each measure that will report nothing would need, by name.
+
+        Args:
+            has_model: whether the players are at hand.
+        """
+        circumstances = Circumstances(
+            example_shape=self.source.example_shape,
+            extractor=self.extractor,
+            has_model=has_model,
+            has_held_out=self.held_out is not None and self.train is not None,
+            has_modes=_modes(self.source) is not None,
+        )
+        found = {k: m.lacks(circumstances) for k, m in self.measures.items()}
         return {name: needed for name, needed in found.items() if needed}
 
     def _check(self, fakes: np.ndarray) -> None:
@@ -130,15 +145,17 @@ class Evaluator:
         return source.images[rows], labels
 
     def _reference(self, tell: Advance) -> Sample:
-        examples, _ = self._examples(self.source)
-        return reference_sample(
-            examples,
-            self.extractor,
-            batch_size=self.batch_size,
-            sharding=_among_local_devices(),
-            cache=self.cache,
-            advance=_counter(tell, "reference features", len(examples)),
-        )
+        if "reference" not in self.memory:
+            examples, _ = self._examples(self.source)
+            self.memory["reference"] = reference_sample(
+                examples,
+                self.extractor,
+                batch_size=self.batch_size,
+                sharding=_among_local_devices(),
+                cache=self.cache,
+                advance=_counter(tell, "reference features", len(examples)),
+            )
+        return self.memory["reference"]
 
     def _sample(self, fakes: np.ndarray, tell: Advance) -> Sample:
         features = extract_features(
@@ -166,7 +183,7 @@ class Evaluator:
             metric=measured.metric,
             real_count=counts[0],
             fake_count=counts[1],
-            split=comparison.split,
+            split=measured.split or comparison.split,
             seed=self.seed,
             **measured.options,
         )
@@ -224,6 +241,8 @@ def make_evaluator(
             f"count is {count} and batch_size {batch_size}; they must be at least 10 "
             "and 1."
         )
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}; it must be in 0 .. 2^32 - 1.")
     devices = jax.local_device_count()
     return Evaluator(
         source=source,
@@ -236,6 +255,10 @@ def make_evaluator(
         held_out=held_out,
         cache=cache,
     )
+
+
+def _split(source: Source | None) -> str:
+    return "" if source is None else f"{source.name}/{source.split}"
 
 
 def _modes(source: Source) -> tuple[np.ndarray, float] | None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax.evaluation.sample import Comparison
+from wgan_jax.evaluation.sample import Circumstances, Comparison
 from wgan_jax.metrics import (
     Estimate,
     frechet_distance,
@@ -31,7 +31,7 @@ from wgan_jax.optimal_transport import exact_wasserstein
 from wgan_jax.types import Array
 
 _ROWS = 1_000  # of features at a time in float64
-_KERNEL_SUBSET = 1_000  # the papers' size, or all examples if there are fewer
+_KERNEL_SUBSET = 1_000  # the papers' size
 _TRANSPORT_LIMIT = 2_000  # points; the assignment takes time of their cube
 _PATHS = 1_000
 _PROJECTIONS = 1_000
@@ -49,6 +49,7 @@ class Measured(NamedTuple):
         options: what else its protocol must name.
         features: what it was computed from instead of the extractor's features.
         counts: real and generated examples, where not all were taken.
+        split: of the real ones, where it is another than the reference's.
     """
 
     metric: str
@@ -56,6 +57,7 @@ class Measured(NamedTuple):
     options: Mapping[str, Option] = {}
     features: str = ""
     counts: tuple[int, int] | None = None
+    split: str = ""
 
 
 class Measure(NamedTuple):
@@ -65,12 +67,12 @@ class Measure(NamedTuple):
         function: from a comparison to numbers.
         reports: the names of the numbers, and of each whether ``"lower"`` or
             ``"higher"`` is better, or ``""`` if neither is.
-        lacks: says of a comparison what it would need, or nothing.
+        lacks: says what it would need, or nothing.
     """
 
     function: Callable[[Comparison], Iterable[Measured]]
     reports: Mapping[str, str]
-    lacks: Callable[[Comparison], str] = lambda c: ""
+    lacks: Callable[[Circumstances], str] = lambda c: ""
 
 
 def _frechet(c: Comparison) -> Iterator[Measured]:
@@ -87,7 +89,9 @@ def _frechet(c: Comparison) -> Iterator[Measured]:
 
 
 def _kernel(c: Comparison) -> Iterator[Measured]:
-    size = min(_KERNEL_SUBSET, len(c.real.values), len(c.fake.values))
+    # At most half, or all subsets would be the same and their spread a lie.
+    half = min(len(c.real.values), len(c.fake.values)) // 2
+    size = min(_KERNEL_SUBSET, max(half, 2))
     options = {"subsets": 100, "subset_size": size}
     found = kernel_distance(c.real.values, c.fake.values, seed=c.seed, **options)
     yield Measured("kernel_distance", found, options)
@@ -146,7 +150,10 @@ def _path_length(c: Comparison) -> Iterator[Measured]:
         batch_size=50,
     )
     yield Measured(
-        "perceptual_path_length", found, {"paths": _PATHS, "trim": 0.01}, counts=(0, _PATHS)
+        "perceptual_path_length",
+        found,
+        {"paths": _PATHS, "trim": 0.01},
+        counts=(0, _PATHS),
     )
 
 
@@ -171,7 +178,7 @@ def _held_out(c: Comparison) -> Iterator[Measured]:
     }
     for name, value in values.items():
         options = {"held_out": c.held_out_split}
-        yield Measured(name, value, options, features="the critic", counts=counts)
+        yield Measured(name, value, options, "the critic", counts, c.train_split)
 
 
 def _mean_score(
@@ -204,35 +211,34 @@ def _modes(c: Comparison) -> Iterator[Measured]:
     yield Measured("high_quality_share", found.high_quality, options)
 
 
-def _lacks_logits(c: Comparison) -> str:
-    return "" if c.fake.logits is not None else "features that come with classes"
+def _lacks_logits(c: Circumstances) -> str:
+    return "" if c.extractor.classes else "features that come with classes"
 
 
-def _lacks_images(c: Comparison) -> str:
-    shape = c.fake.examples.shape[1:]
-    fits = len(shape) == 3 and min(shape[:2]) >= _SMALLEST_SIDE
+def _lacks_images(c: Circumstances) -> str:
+    fits = len(c.example_shape) == 3 and min(c.example_shape[:2]) >= _SMALLEST_SIDE
     return "" if fits else f"images with sides of at least {_SMALLEST_SIDE}"
 
 
-def _lacks_path(c: Comparison) -> str:
-    if c.model is None:
+def _lacks_path(c: Circumstances) -> str:
+    if not c.has_model:
         return "a run's generator, not a file of examples"
     able = hasattr(c.extractor, "from_levels")
     return "" if able else "features that can be differentiated (lite0, inception)"
 
 
-def _lacks_held_out(c: Comparison) -> str:
-    if c.model is None:
+def _lacks_held_out(c: Circumstances) -> str:
+    if not c.has_model:
         return "a run's critic, not a file of examples"
-    return "" if c.held_out is not None else "config.evaluation.held_out, a split"
+    return "" if c.has_held_out else "config.evaluation.held_out, a split"
 
 
-def _lacks_points(c: Comparison) -> str:
-    return "" if c.fake.examples.ndim == 2 else "points of a plane"
+def _lacks_points(c: Circumstances) -> str:
+    return "" if len(c.example_shape) == 1 else "points of a plane"
 
 
-def _lacks_modes(c: Comparison) -> str:
-    return "" if c.modes is not None else "a mixture with known modes"
+def _lacks_modes(c: Circumstances) -> str:
+    return "" if c.has_modes else "a mixture with known modes"
 
 
 MEASURES: dict[str, Measure] = {

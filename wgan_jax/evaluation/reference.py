@@ -1,8 +1,10 @@
 """Features of reference examples, kept on disk with all that made them."""
 
+import contextlib
 import hashlib
 import json
-import zipfile
+import logging
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import numpy as np
 from jax.sharding import Sharding
 
+from wgan_jax.caches import ArchiveError, read_arrays
 from wgan_jax.evaluation.sample import Sample
 from wgan_jax.metrics import FeatureExtractor, extract_features
 
+_LOGGER = logging.getLogger(__name__)
 _FORMAT = 1  # of the file; another one is made anew
 
 
@@ -29,7 +33,7 @@ def reference_sample(
 
     A file is used only if it names the same examples (by SHA-256), extractor,
     weights, resize and quantisation; one that is damaged or of something else is
-    written anew.
+    written anew. Where none can be written, a warning says so.
 
     Args:
         examples: uint8 ``[n, H, W, C]`` or points ``[n, D]``.
@@ -47,7 +51,7 @@ def reference_sample(
     if cache is not None:
         digest = hashlib.sha256(protocol.encode()).hexdigest()[:16]
         path = cache / f"{extractor.name.replace('/', '-')}-{digest}.npz"
-        found = _read(path, protocol)
+        found = _read(path, protocol, len(examples))
         if found is not None:
             if advance is not None:
                 advance(len(examples))
@@ -82,21 +86,29 @@ def _protocol(examples: np.ndarray, extractor: FeatureExtractor) -> str:
     return json.dumps(record, sort_keys=True)
 
 
-def _read(path: Path, protocol: str) -> dict[str, np.ndarray] | None:
+def _read(path: Path, protocol: str, count: int) -> dict[str, np.ndarray] | None:
     try:
-        # Opened here, because numpy leaves a file open that is no archive.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if str(file["protocol"]) != protocol:
-                return None
-            return {name: file[name] for name in file.files if name != "protocol"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent, torn or damaged: it costs a minute to make anew
+        arrays = read_arrays(path)
+    except (OSError, ArchiveError):
+        return None  # absent or damaged: it costs a minute to make anew
+    fits = str(arrays.pop("protocol", "")) == protocol and "values" in arrays
+    return arrays if fits and len(arrays["values"]) == count else None
 
 
 def _write(path: Path, protocol: str, arrays: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Two runs may write at once; each has a name of its own until it is whole.
-    partial = path.with_name(f"{path.name}.{np.random.SeedSequence().entropy}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, protocol=np.array(protocol), **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, protocol=np.array(protocol), **arrays)  # type: ignore[arg-type]
+        partial.replace(path)
+    except OSError as error:
+        _LOGGER.warning(
+            "The features of the reference examples cannot be kept in %s (%s), so "
+            "each evaluation computes them again.",
+            path.parent,
+            error.strerror,
+        )
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -40,6 +40,24 @@ class Model:
     latent_size: int
 
 
+class Circumstances(NamedTuple):
+    """What a measure can know before anything is computed.
+
+    Attributes:
+        example_shape: of the data.
+        extractor: of the features.
+        has_model: whether the players are at hand.
+        has_held_out: whether there is a split that the critic does not see.
+        has_modes: whether the data is a mixture with known modes.
+    """
+
+    example_shape: tuple[int, ...]
+    extractor: FeatureExtractor
+    has_model: bool
+    has_held_out: bool
+    has_modes: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """All that a measure may look at.
@@ -55,6 +73,7 @@ class Comparison:
         fake_labels: int32 ``[n]`` that the fakes were made by, or None.
         model: of the fakes, or None for a file of examples.
         train: examples and labels that the critic was trained on, or None.
+        train_split: their split, such as ``cifar10/train``.
         held_out: as many that it was not, or None.
         held_out_split: their split, such as ``cifar10/test``.
     """
@@ -70,4 +89,5 @@ class Comparison:
     model: Model | None = None
     train: tuple[np.ndarray, np.ndarray | None] | None = None
     held_out: tuple[np.ndarray, np.ndarray | None] | None = None
+    train_split: str = ""
     held_out_split: str = ""

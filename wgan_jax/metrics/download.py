@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from wgan_jax.caches import cache_folder
+
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = (
     "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
@@ -46,7 +48,7 @@ def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
         ValueError: if what was fetched is another file.
     """
     if path is None:
-        folder = _cache_folder() / "wgan_jax" / "weights"
+        folder = cache_folder() / "weights"
         return fetch(
             _INCEPTION_URL,
             folder / INCEPTION_FILE,
@@ -106,12 +108,6 @@ def fetch(
             f"and put it at {destination}."
         ) from error
     return destination
-
-
-def _cache_folder() -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # A relative one is void by XDG's own rules, and so is an empty one.
-    return folder if folder.is_absolute() else Path.home() / ".cache"
 
 
 def _digest(path: Path) -> str:

@@ -49,6 +49,10 @@ class FeatureExtractor(Protocol):
         """D, numbers of one feature vector."""
 
     @property
+    def classes(self) -> int:
+        """Classes of its logits; 0 if it has none."""
+
+    @property
     def input_size(self) -> int | None:
         """Side that images are resized to; None if they are not."""
 
@@ -75,12 +79,14 @@ class FunctionFeatures:
         name: for the record.
         weights: version or hash, for the record.
         size: D.
+        classes: 0: it has no logits.
     """
 
     function: Callable[[ArrayLike], Array]
     name: str
     weights: str
     size: int
+    classes: int = 0
     input_size: int | None = None
     resize: str = "none"
     quantisation: str = "none"

@@ -27,6 +27,7 @@ class InceptionFeatures:
         name: of the network and the layer.
         weights: hash of the parameters.
         size: 64, 192, 768 or 2048.
+        classes: 1008 of the last layer, 0 of the others.
         input_size: 299; None if images are taken as they are.
         resize: bilinear as in ``pytorch-fid`` (centres of pixels, no smoothing), or
             none.
@@ -62,6 +63,7 @@ class InceptionFeatures:
             )
         state = read_state_dict(path)
         self.name, self.size = f"inception-v3-fid/{tap}", tap
+        self.classes = 1008 if tap == TAPS[-1] else 0
         self.weights = hash_state_dict(state)
         self.resize = resize
         self.input_size = _SIDE if resize == "bilinear" else None

@@ -42,6 +42,7 @@ class Lite0Features:
         name: of the network and the layer.
         weights: hash of the parameters.
         size: 1280.
+        classes: 1000, of ImageNet.
         input_size: side that images are resized to.
         resize: bilinear; smoothed first where images shrink.
         quantisation: floating images become grey levels first.
@@ -49,6 +50,7 @@ class Lite0Features:
 
     name = "efficientnet-lite0/pool"
     size = 1280
+    classes = 1000
     resize = "bilinear, antialiased"
     quantisation = QUANTISATION
 

@@ -1,7 +1,6 @@
 """``--mode=evaluate``: numbers for a checkpoint, or for a file of examples."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import jax
@@ -9,6 +8,7 @@ import ml_collections
 import numpy as np
 
 from wgan_jax.binding import ConfigError, refine
+from wgan_jax.caches import ArchiveError, read_arrays
 from wgan_jax.evaluation import Comparison, Evaluator
 from wgan_jax.examination import build_evaluator
 from wgan_jax.experiment import build_source
@@ -34,7 +34,7 @@ def evaluate(
     """Measures what a run's generator draws, or the examples of a file.
 
     Of a run it appends to ``evaluations.jsonl`` and draws interpolations and near
-    neighbours; of a file it writes ``<file>.evaluation.json`` beside it.
+    neighbours; of a file it writes ``<its stem>.evaluation.json`` beside it.
 
     Args:
         config: the run's, or any whose data set and ``evaluation`` shall be used.
@@ -55,27 +55,32 @@ def evaluate(
     """
     check_config(config)
     if images is not None:
+        if checkpoint != "latest":
+            raise ConfigError("--images and --checkpoint are two things to evaluate.")
         return _evaluate_file(config, Path(images), command=command, say=say)
     workdir.check(config)
     experiment = prepare(config, say=say)
     evaluator = build_evaluator(config, experiment.source, cache=reference_cache())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
-    stages = Stages()
+    stages, found = Stages(), []
+    walk = examine(experiment, evaluator, state, stages=stages)
     try:
-        found = refine(list, examine(experiment, evaluator, state, stages=stages))
+        while (examined := refine(next, walk, None)) is not None:
+            found.append(examined)
+            name = " ".join([examined.run, examined.weights]).strip()
+            stages.close()
+            say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
+            say(_table(examined))
     finally:
         stages.close()
     draw_pictures(experiment, state, found[0].comparison, workdir.samples)
     if jax.process_index() != 0:
         return 0
-    lines = JsonLines(workdir.evaluations)
-    for examined in found:
-        name = " ".join([examined.run, examined.weights]).strip()
-        say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
-        say(_table(examined))
-        lines.write(step, record(examined))
+    # The run may be training beside: its last line may be one in the making.
+    lines = JsonLines(workdir.evaluations, mend=False)
+    lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
-    _say_limits(evaluator, found[0].comparison, say)
+    _say_limits(evaluator, found[0].comparison, has_model=True, say=say)
     say(f"Kept in {workdir.evaluations}; pictures in {workdir.samples}")
     return 0
 
@@ -96,7 +101,7 @@ def _evaluate_file(
         stages.close()
     examined = Examined("", path.name, results, comparison, 0.0)
     say(_table(examined))
-    _say_limits(evaluator, comparison, say)
+    _say_limits(evaluator, comparison, has_model=False, say=say)
     kept = path.with_name(f"{path.stem}.evaluation.json")
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
@@ -107,15 +112,13 @@ def _evaluate_file(
 
 def _read(path: Path) -> np.ndarray:
     try:
-        # Opened here, because numpy leaves a file open that is no archive.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            examples = file["images"]
+        examples = read_arrays(path)["images"]
     except FileNotFoundError as error:
         raise ConfigError(f"--images={path} does not exist.") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ArchiveError, KeyError) as error:
         raise ConfigError(
-            f"--images={path} cannot be read ({type(error).__name__}); it must be an "
-            ".npz with an array named images."
+            f"--images={path} cannot be used; it must be an .npz with an array named "
+            "images, as --mode=sample writes it."
         ) from error
     if examples.ndim == 4 and np.issubdtype(examples.dtype, np.floating):
         if examples.size and np.abs(examples).max() > 1:
@@ -139,7 +142,9 @@ def _table(examined: Examined) -> str:
     return "\n".join(rows)
 
 
-def _say_limits(evaluator: Evaluator, comparison: Comparison | None, say: Say) -> None:
+def _say_limits(
+    evaluator: Evaluator, comparison: Comparison | None, *, has_model: bool, say: Say
+) -> None:
     if comparison is None:
         return
     count, size = len(comparison.fake.values), comparison.fake.values.shape[1]
@@ -148,5 +153,5 @@ def _say_limits(evaluator: Evaluator, comparison: Comparison | None, say: Say) -
             f"The Frechet distance of {count} examples on {size} features is far too "
             "high; it compares with that of as many examples only."
         )
-    for name, needed in evaluator.lacking(comparison).items():
+    for name, needed in evaluator.lacking(has_model=has_model).items():
         say(f"Not measured: {name}, which needs {needed}.")

@@ -128,14 +128,15 @@ class Evaluations:
                 stages.close()
         if not _agreed(float(bool(found))):
             return {}
-        if self._writes:
-            for examined in found:
-                self._lines.write(step, record(examined))
-            self._steps.add(step)
-            self._say(f"Iteration {step}: {summary(found[0], self._best_by)}")
         pictures = self._workdir.samples
         draw_pictures(self._experiment, state, found[0].comparison, pictures)
+        if self._writes:
+            self._say(f"Iteration {step}: {summary(found, self._best_by)}")
         self._keep_if_best(step, state, found)
+        # Last: without its record an evaluation that was cut off is made up for.
+        if self._writes:
+            self._lines.write(step, *map(record, found))
+            self._steps.add(step)
         return {
             "/".join(filter(None, ("evaluation", e.run, e.weights, name))): value
             for e in found
@@ -148,6 +149,8 @@ class Evaluations:
         score, protocol = self._score(found)
         newest = max(self._best.steps(), default=None)
         meta = None if newest is None else self._best.meta(newest)
+        if newest is not None and meta is None:
+            self._say(f"Iteration {step}: the best checkpoint, {newest}, is broken.")
         better = True
         # A number of another protocol says nothing about this one.
         if meta is not None and meta.get("protocol") == protocol:
@@ -157,22 +160,18 @@ class Evaluations:
             return
         if newest is not None and newest >= step:
             self._best.discard(newest)  # of a run that went further and was cut off
-        self._best.save(
-            step, state, {"iteration": step, "score": score, "protocol": protocol}
-        )
+        kept = {"iteration": step, "score": score, "protocol": protocol}
+        self._best.save(step, state, kept)
+        self._best.wait()  # before there is a record
         if self._writes:
-            self._say(
-                f"Iteration {step}: the best so far, kept in {self._workdir.best}"
-            )
+            self._say(f"Iteration {step}: the best so far, in {self._workdir.best}")
 
     def _score(self, found: list[Examined]) -> tuple[float, Any]:
         """The mean over replicas of the leading weights' number, and its protocol."""
-        leading = [e for e in found if e.weights == found[0].weights]
-        results = [_named(e, self._best_by or "") for e in leading]
-        chosen = [r for r in results if r is not None]
-        if not chosen:
+        chosen = _leading(found, self._best_by or "")
+        if not chosen:  # on processes that have not measured
             return _agreed(0.0), None
-        score = _agreed(float(np.mean([r.value for r in chosen])))
+        score = _agreed(float(np.mean([result.value for result in chosen])))
         return score, _plain(chosen[0])["protocol"]
 
 
@@ -194,29 +193,37 @@ def record(examined: Examined) -> dict[str, Any]:
     }
 
 
-def summary(examined: Examined, leading: str | None) -> str:
+def summary(found: list[Examined], leading: str | None) -> str:
     """The most telling number in a sentence.
 
     Args:
-        examined: measured weights.
+        found: measured weights of all runs.
         leading: the number's name; the first one by default.
 
     Returns:
-        Such as ``frechet_distance 12.3 (pixels, 1500 examples), ema, in 4 s``.
+        Such as ``frechet_distance 12.3 (pixels, 1500 examples), ema weights, in 4
+        s``; of replicas the mean.
     """
-    result = _named(examined, leading or "") or examined.results[0]
+    first = found[0]
+    results = _leading(found, leading or first.results[0].protocol.metric)
+    protocol = results[0].protocol
+    mean = np.mean([result.value for result in results])
+    over = f", mean of {len(results)} runs" if len(results) > 1 else ""
     return (
-        f"{result.protocol.metric} {result.value:.4g} ({result.protocol.features}, "
-        f"{result.protocol.fake_count} examples), {examined.weights} weights, in "
-        f"{examined.seconds:.0f} s."
+        f"{protocol.metric} {mean:.4g} ({protocol.features}, {protocol.fake_count} "
+        f"examples{over}), {first.weights} weights, in "
+        f"{sum(examined.seconds for examined in found):.0f} s."
     )
 
 
-def _named(examined: Examined, metric: str) -> Result | None:
-    for result in examined.results:
-        if result.protocol.metric == metric:
-            return result
-    return None
+def _leading(found: list[Examined], metric: str) -> list[Result]:
+    """A number of each run's first weights."""
+    return [
+        result
+        for examined in found
+        for result in examined.results
+        if examined.weights == found[0].weights and result.protocol.metric == metric
+    ]
 
 
 def _plain(result: Result) -> dict[str, Any]:
@@ -224,8 +231,9 @@ def _plain(result: Result) -> dict[str, Any]:
 
 
 def _steps_in(workdir: Workdir) -> list[int]:
-    lines = workdir.evaluations.read_text().splitlines()
-    return [json.loads(line)["step"] for line in lines]
+    """Iterations that the run itself has evaluated."""
+    lines = map(json.loads, workdir.evaluations.read_text().splitlines())
+    return [line["step"] for line in lines if line.get("by") != "evaluate"]
 
 
 def _agreed(value: float) -> float:

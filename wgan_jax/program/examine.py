@@ -36,7 +36,8 @@ class Examined(NamedTuple):
         run: the replica's name; empty for a run alone.
         weights: ``ema`` or ``live``.
         results: numbers with their protocols; none on processes other than 0.
-        comparison: what they were computed from, or None likewise.
+        comparison: what the first one was computed from; None of the others, since
+            each holds all examples and features, and likewise.
         seconds: that it took.
     """
 
@@ -67,7 +68,7 @@ def examine(
     Yields:
         The measured weights of one run after the other, the average first.
     """
-    alone, failure = jax.process_count() == 1, None
+    alone, failure, some = jax.process_count() == 1, None, False
     for run, gan, arrays in experiment.runs(state):
         for weights in ("live",) if gan.ema_decay is None else ("ema", "live"):
             began = time.perf_counter()
@@ -97,7 +98,8 @@ def examine(
                 failure = error  # the others still draw, which takes all of them
                 continue
             seconds = time.perf_counter() - began
-            yield Examined(run, weights, results, comparison, seconds)
+            yield Examined(run, weights, results, None if some else comparison, seconds)
+            some = True
     if failure is not None:
         raise failure
 

@@ -14,14 +14,10 @@ from wgan_jax.images import save_png
 from wgan_jax.program.pictures import draw, tile
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
+from wgan_jax.report import GAPS
 from wgan_jax.sampling import sample
 from wgan_jax.types import Metrics
 from wgan_jax.writers import JsonLines, Progress, TensorBoard
-
-_GAPS = {
-    "critic/wasserstein_estimate": "Wasserstein estimate",
-    "critic/score_gap": "score gap",
-}
 
 
 class Diverged(Exception):
@@ -129,7 +125,7 @@ class Recorder:
     def gap_name(self) -> str:
         """What the mean difference of scores is to this objective."""
         name = self._experiment.gan.objective.gap_name
-        return _GAPS.get(name, name)
+        return GAPS.get(name, name)
 
     @property
     def gap(self) -> float:

@@ -25,11 +25,13 @@ def restore_checkpoint(
     Raises:
         ConfigError: if ``which`` is none of these.
         CheckpointError: if there is no such checkpoint, or none of use.
+        WorkdirError: if the data is not that of the run.
     """
     if which not in ("latest", "best") and not which.isdecimal():
         raise ConfigError(
             f"--checkpoint={which} is no choice; give latest, best or an iteration."
         )
+    workdir.check_data(experiment.source.record())
     folder = workdir.best if which == "best" else workdir.checkpoints
     if not folder.is_dir():
         raise CheckpointError(
@@ -43,6 +45,6 @@ def restore_checkpoint(
         step = int(which) if which.isdecimal() else None
         restored = checkpoints.restore(experiment.target, step=step)
     if restored is None:
-        raise CheckpointError(f"{folder} has no checkpoint to read; train first.")
+        raise CheckpointError(f"{folder} has no checkpoint to read yet; train first.")
     state, _, found = restored
     return state, found

@@ -63,11 +63,7 @@ def train(
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
         if start >= config.training.iterations:
-            say(
-                f"Iteration {start} is reached already; to go further, raise "
-                f"--config.training.iterations. Samples: {workdir.samples}"
-            )
-            return 0
+            return _already_there(experiment, evaluator, workdir, state, start, say=say)
         whence = "Going on from iteration {}" if start else "Starting afresh"
         say(f"{whence.format(start)} in {workdir.path}.")
         steps = experiment.compile(start, say=say)
@@ -104,6 +100,41 @@ def train(
         f"tensorboard --logdir {workdir.tensorboard}"
     )
     return 0
+
+
+def _already_there(
+    experiment: Experiment,
+    evaluator: Evaluator | None,
+    workdir: Workdir,
+    state: GanState,
+    step: int,
+    *,
+    say: Say,
+) -> int:
+    """Does what a run that was stopped in its last evaluation still owes."""
+    with (
+        Interruption() as interruption,
+        _evaluations(
+            evaluator, workdir, experiment, step, interruption, say
+        ) as evaluations,
+    ):
+        if evaluations is not None and evaluations.due(step):
+            evaluations.run(step, state)
+    if jax.process_index() == 0 and not workdir.report.exists():
+        _report(workdir, say=say)
+    say(
+        f"Iteration {step} is reached already; to go further, raise "
+        f"--config.training.iterations. Samples: {workdir.samples}"
+    )
+    return interruption.exit_code
+
+
+def _evaluate(
+    evaluations: Evaluations, recorder: Recorder, step: int, state: GanState
+) -> None:
+    began = time.monotonic()
+    values = evaluations.run(step, state)
+    recorder.evaluation(step, values, time.monotonic() - began)
 
 
 def _restore_or_start(
@@ -168,7 +199,8 @@ def _loop(
     waiting: tuple[int, Any, int] | None = None
     done = start
     if evaluations is not None and evaluations.due(start):
-        evaluations.run(start, state)  # cut off when the run was, after its checkpoint
+        # Cut off when the run was, after its checkpoint.
+        _evaluate(evaluations, recorder, start, state)
     batches = prefetch(experiment.pipeline, start, last)
     for done, batch in enumerate(batches, start + 1):
         n = experiment.updates_in(batch)
@@ -193,9 +225,7 @@ def _loop(
         if draws:
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
-            began = time.monotonic()
-            values = evaluations.run(done, state)
-            recorder.evaluation(done, values, time.monotonic() - began)
+            _evaluate(evaluations, recorder, done, state)
             # It takes long, and whoever asks to stop meanwhile need not wait again.
             ends = ends or interruption.signal is not None
         if ends:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import ml_collections
 
+from wgan_jax.caches import cache_folder
 from wgan_jax.schema import differences
 
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -160,8 +161,7 @@ class Workdir:
 
 def reference_cache() -> Path:
     """Where features of reference examples are kept for all runs of a user."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "wgan_jax" / "references"
+    return cache_folder() / "references"
 
 
 def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -68,12 +68,17 @@ def evaluation_charts(runs: Sequence[Run]) -> tuple[list[Chart], list[Row]]:
         protocol = json.loads(text)
         chart = Chart(metric, f"{_in_short(protocol)}.", sparse=True)
         for (index, replica, weights), points in sorted(curves.items()):
-            points.sort(key=lambda point: point.step)
+            # Evaluated again, the same thing has the same number.
+            points = sorted({p.step: p for p in points}.values(), key=_step)
             whose = " ".join(filter(None, (replica, _WEIGHTS.get(weights, weights))))
             chart.curves.append(_curve(whose, index, weights == "live", points))
             rows.append(_row(metric, index, whose, points, protocol))
         charts.append(chart)
     return charts, rows
+
+
+def _step(point: _Point) -> int:
+    return point.step
 
 
 def _points(line: Mapping[str, Any]) -> list[tuple[dict[str, Any], _Point]]:
