@@ -125,8 +125,9 @@ def interpolations(
             f"interpolations: {rows} rows of {columns}; at least 1 of 2 is needed."
         )
     params, model_state = generator_weights(state, use_ema=use_ema)
-    first = latents(key, jnp.arange(rows), size=gan.latent_size)
-    last = latents(key, rows + jnp.arange(rows), size=gan.latent_size)
+    ends = 2 * jnp.arange(rows)
+    first = latents(key, ends, size=gan.latent_size)
+    last = latents(key, ends + 1, size=gan.latent_size)
     t = jnp.tile(jnp.linspace(0.0, 1.0, columns), rows)[:, None]
     z = great_arc(
         jnp.repeat(first, columns, axis=0), jnp.repeat(last, columns, axis=0), t

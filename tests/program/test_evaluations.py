@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import subprocess
 from types import SimpleNamespace
 
 import jax
@@ -9,7 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from test_program import iterations, launch
+from test_program import ROOT, command, iterations, launch, wait_for
 
 from configs import digits_wgan_gp
 from wgan_jax.binding import ConfigError
@@ -164,6 +166,61 @@ def test_a_file_of_no_use_is_a_sentence(tmp_path, content, sentence):
     assert not list(tmp_path.glob("*.json"))
 
 
+def test_a_signal_in_the_last_evaluation_is_made_up_for(run, tmp_path):
+    workdir = tmp_path / "stopped"
+    shutil.copytree(run.path, workdir)
+    # As it is when a signal came in the evaluation after the last iteration.
+    records = (workdir / "evaluations.jsonl").read_text().splitlines(keepends=True)
+    (workdir / "evaluations.jsonl").write_text("".join(records[:4]))
+    (workdir / "report.html").unlink()
+    found = launch(workdir, *SMALL, *iterations(5, every=100))
+    assert found.returncode == 0, found.stderr
+    assert "Iteration 5 is reached already" in found.stdout
+    assert lines(workdir) == lines(run.path)
+    assert (workdir / "report.html").exists()
+
+
+def test_a_signal_ends_an_evaluation_and_the_run(tmp_path):
+    workdir = tmp_path / "stopped"
+    flags = [*SMALL, *iterations(50, every=100), "--config.evaluation.every=10"]
+    flags += ["--config.evaluation.count=200000"]  # minutes
+    process = subprocess.Popen(
+        command(workdir, *flags),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(workdir / "checkpoints" / "10", process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Iteration 10: evaluation left" in out
+    assert "Stopped by SIGTERM at iteration 10" in out
+    assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--mode=report", "--output={tmp}"], "{tmp}"),
+        (["--mode=evaluate"], "evaluations.jsonl"),
+    ],
+)
+def test_a_folder_in_the_way_is_a_sentence(run, tmp_path, flags, named):
+    workdir = tmp_path / "run"
+    shutil.copytree(run.path, workdir)
+    (workdir / "evaluations.jsonl").unlink()
+    (workdir / "evaluations.jsonl").mkdir()
+    if "--mode=report" in flags:
+        (workdir / "evaluations.jsonl").rmdir()
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
+    found = launch(workdir, *SMALL, *iterations(5, every=100), *flags)
+    assert found.returncode == 2, found.stderr
+    assert named.format(tmp=tmp_path) in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 # --- the best checkpoint, with scores at will
 
 
@@ -177,7 +234,7 @@ class Trained:
         self.workdir = Workdir(folder)
         self.workdir.samples.mkdir(parents=True)
         self.said, self.count = [], 10
-        self.scores = {}
+        self.scores, self.replicas = {}, ("",)
         config = ml_collections.ConfigDict(
             {
                 "training": {"iterations": 1000},
@@ -201,18 +258,29 @@ class Trained:
         score = self.scores[int(state["step"])]
         if isinstance(score, Exception):
             raise score
-        yield Examined("", "ema", [Result(score, protocol)], None, 1.0)
+        for k, run in enumerate(self.replicas):
+            for weights, more in (("ema", 0.0), ("live", 10.0)):
+                result = Result(score + k + more, protocol)
+                yield Examined(run, weights, [result], None, 1.0)
 
-    def train(self, scores, *, start=0, better="lower", signal=None):
-        self.scores |= scores
-        with Evaluations(
+    def open(self, *, start, better="lower", signal=None):
+        return Evaluations(
             self.workdir,
             self.experiment,
             SimpleNamespace(reports={"frechet_distance": better}),
             start=start,
             interruption=SimpleNamespace(signal=signal),
             say=self.said.append,
-        ) as evaluations:
+        )
+
+    def meta(self):
+        with Checkpoints(self.workdir.best, keep=1, read_only=True) as checkpoints:
+            (step,) = checkpoints.steps()
+            return checkpoints.meta(step)
+
+    def train(self, scores, *, start=0, better="lower", signal=None):
+        self.scores |= scores
+        with self.open(start=start, better=better, signal=signal) as evaluations:
             for step in scores:
                 state = {"step": jnp.asarray(step), "x": jnp.full(3, 1.0 * step)}
                 assert evaluations.due(step)
@@ -285,7 +353,48 @@ def test_a_signal_ends_an_evaluation_which_is_due_again(trained):
     assert lines(trained.workdir.path)[0]["step"] == 3
 
 
+def test_a_best_of_another_protocol_at_the_same_iteration_is_replaced(trained):
+    trained.train({1: 1.0, 2: 0.5})
+    trained.count = 20
+    trained.train({2: 7.0}, start=1)
+    assert trained.best() == 2  # its score is that of the new protocol
+
+
+def test_numbers_by_path_tell_weights_and_replicas_apart(trained):
+    trained.replicas = ("seed=0", "seed=1")
+    trained.scores[1] = 2.0
+    with trained.open(start=0) as evaluations:
+        values = evaluations.run(1, {"step": jnp.asarray(1), "x": jnp.full(3, 1.0)})
+    assert values == {
+        f"evaluation/seed={k}/{weights}/frechet_distance": 2.0
+        + k
+        + 10 * (weights != "ema")
+        for k in (0, 1)
+        for weights in ("ema", "live")
+    }
+    assert (
+        "2.5 (f, 10 examples, mean of 2 runs), ema weights, in 4 s" in trained.said[0]
+    )
+    meta_score = trained.meta()["score"]
+    assert meta_score == 2.5  # of the averages' mean, not of the first replica
+
+
+def test_a_broken_best_is_a_sentence(trained):
+    trained.train({1: 1.0})
+    (trained.workdir.best / "1" / "inventory" / "metadata").write_text("{")
+    trained.train({2: 7.0}, start=1)
+    assert any("the best checkpoint, 1, is broken" in line for line in trained.said)
+    assert trained.best() == 2
+
+
+def test_what_evaluate_measured_does_not_count_as_the_runs_own(trained):
+    trained.train({1: 3.0})
+    with trained.workdir.evaluations.open("a") as file:
+        file.write(json.dumps({"step": 2, "by": "evaluate", "results": []}) + "\n")
+    trained.train({2: 2.0}, start=2)  # asserts that it is due
+
+
 def test_records_after_the_start_are_dropped(trained):
     trained.train({1: 3.0, 2: 2.0, 3: 1.0})
     trained.train({2: 2.0}, start=1)
-    assert [line["step"] for line in lines(trained.workdir.path)] == [1, 2]
+    assert [line["step"] for line in lines(trained.workdir.path)] == [1, 1, 2, 2]
