@@ -1,0 +1,96 @@
+"""Whether both sides of ``pytorch.py`` compute the same: numbers against numbers."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+# Relative. In float64 the functions are the same or not. In float32 an argument of a
+# rectifier can round to the other side of zero, of one of the 10^5 behind a batch
+# norm now and then, and the gradient of the generator moves by that one.
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float32 gradients": 1e-2}
+# A gradient below this part of its network's is the rounding of a zero: of a bias
+# that the batch norm after it takes away again.
+VANISHES = 1e-5
+
+
+def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Norm of the difference over the norm of ours, in float64."""
+    a, b = (np.asarray(x, np.float64).ravel() for x in (ours, theirs))
+    if a.shape != b.shape:
+        raise ValueError(f"{a.size} numbers here and {b.size} there")
+    scale = np.linalg.norm(a)
+    return float(np.linalg.norm(a - b) / (scale if scale > 0 else 1.0))
+
+
+def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
+    """The relative difference of each value, and the largest of each gradient.
+
+    Args:
+        ours: arrays named ``values/<name>`` and ``gradients/<of what>/<parameter>``.
+        theirs: the same names and layout.
+
+    Returns:
+        By ``<name>`` and ``gradients of <what>``.
+
+    Raises:
+        ValueError: if a name is missing on a side or a size differs.
+    """
+    wanted = {n for n in ours if n.startswith(("values/", "gradients/"))}
+    if wanted != set(theirs):
+        raise ValueError(f"only on one side: {sorted(wanted ^ set(theirs))}")
+    found: dict[str, float] = {}
+    groups: dict[str, list[str]] = {}
+    for name in sorted(wanted):
+        kind, rest = name.split("/", 1)
+        if kind == "values":
+            found[rest] = distance(ours[name], theirs[name])
+        else:
+            groups.setdefault(rest.split("/", 1)[0], []).append(name)
+    for group, names in groups.items():
+        whole = np.linalg.norm([np.linalg.norm(ours[n]) for n in names])
+        worst = 0.0
+        for name in names:
+            norms = [np.linalg.norm(side[name]) for side in (ours, theirs)]
+            if max(norms) >= VANISHES * whole:
+                worst = max(worst, distance(ours[name], theirs[name]))
+        found[f"gradients of {group}"] = worst
+    return found
+
+
+def beyond(found: Mapping[str, float], dtype: str) -> dict[str, float]:
+    """Those of the ``differences`` that are larger than rounding explains."""
+
+    def limit(name: str) -> float:
+        gradients = name.startswith("gradients") and dtype == "float32"
+        return TOLERANCE["float32 gradients" if gradients else dtype]
+
+    # Not a number is beyond any limit.
+    return {name: value for name, value in found.items() if not value <= limit(name)}
+
+
+def in_their_layout(ours: Arrays) -> dict[str, np.ndarray]:
+    """Values as they are; gradients with the names and layout of PyTorch."""
+    moved = {}
+    for name, value in ours.items():
+        if name.startswith("gradients/"):
+            _, group, parameter = name.split("/", 2)
+            name = f"gradients/{group}/{their_name(parameter)}"
+            value = theirs(value)
+        moved[name] = value
+    return moved
+
+
+def their_name(name: str) -> str:
+    """``block_0/norm_1/scale`` as ``block_0.norm_1.weight``."""
+    *path, leaf = name.split("/")
+    return ".".join([*path, "bias" if leaf == "bias" else "weight"])
+
+
+def theirs(value: np.ndarray) -> np.ndarray:
+    """A parameter in PyTorch's layout.
+
+    ``[I, O]`` becomes ``[O, I]``; ``[K, K, I, O]`` becomes ``[O, I, K, K]`` and the
+    ``[K, K, O, I]`` of a transposed convolution ``[I, O, K, K]``, by the same move.
+    """
+    return value.transpose({1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[value.ndim])

@@ -1,0 +1,290 @@
+"""PyTorch's side of ``pytorch.py``: the same steps in PyTorch's own idiom.
+
+Forms: ``contiguous`` and ``channels_last`` are eager; ``compiled`` is
+``torch.compile`` in its default mode. The latter cannot differentiate what it has
+differentiated, so there the penalised critic's gradient is one compiled function
+made of ``torch.func.grad``. Real and fake images go through the critic in one call,
+which is faster than two; Adam is the fused one; the generator's step asks for no
+gradients of the critic's parameters.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_cases import FORMS, OPTIMIZER, UPDATES, Case
+from pytorch_networks import build, load
+from pytorch_workers import Side, least, serve
+from torch.func import functional_call, grad
+
+Critic = Callable[[torch.Tensor], torch.Tensor]
+
+
+def critic_loss(
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    points: torch.Tensor | None,
+    *,
+    critic: Critic,
+    slopes: Callable[[Critic, torch.Tensor], torch.Tensor],
+    weight: float,
+) -> torch.Tensor:
+    """What the critic minimises; without a penalty if there are no points."""
+    real_scores, fake_scores = critic(torch.cat([real, fake])).chunk(2)
+    loss = fake_scores.mean() - real_scores.mean()
+    if points is None:
+        return loss
+    return loss + weight * penalty(slopes(critic, points))
+
+
+def penalty(gradients: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of the gradients' norms from 1."""
+    return (gradients.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def eager_slopes(critic: Critic, points: torch.Tensor) -> torch.Tensor:
+    """The gradient at each point, itself to be differentiated by ``backward``."""
+    points.requires_grad_()
+    return torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0]
+
+
+def functional_slopes(critic: Critic, points: torch.Tensor) -> torch.Tensor:
+    """The same inside a function that ``torch.func.grad`` differentiates."""
+    return grad(lambda x: critic(x).sum())(points)
+
+
+class Theirs(Side):
+    """One case in one form."""
+
+    def __init__(
+        self,
+        case: list[Any] | None = None,
+        form: str = FORMS[0],
+        double: bool = False,
+    ):
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self._device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # as XLA's default there
+            torch.backends.cudnn.allow_tf32 = True
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        # Threads and the context belong to the baseline, as on our side.
+        x = torch.ones(8, 8, device=self._device, requires_grad=True)
+        (x @ x).sum().backward()
+        super().__init__()
+        torch.manual_seed(0)
+        torch.set_default_dtype(torch.float64 if double else torch.float32)
+        if case is None:
+            return
+        self._case = case_ = Case(*case)
+        self._compiled = form == "compiled"
+        self._format = (
+            torch.channels_last if form == "channels_last" else torch.contiguous_format
+        )
+        players = build(
+            case_.pair,
+            width=case_.width,
+            latent_size=case_.latent_size,
+            size=case_.shape[-1],
+        )
+        self._generator, self._critic = (self._place(p) for p in players)
+        adam = partial(
+            torch.optim.Adam,
+            lr=OPTIMIZER["learning_rate"],
+            betas=(OPTIMIZER["b1"], OPTIMIZER["b2"]),
+            fused=True,
+        )
+        self._optimizers = [
+            adam(p.parameters()) for p in (self._generator, self._critic)
+        ]
+        shape = (case_.batch, *self._channels_first(case_.shape))
+        self._batches = [self._place(2 * torch.rand(shape) - 1) for _ in range(UPDATES)]
+
+    def _channels_first(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[-1], *shape[:-1])
+
+    def _place(self, x: Any) -> Any:
+        """A module or a batch, on the device and in this side's memory format."""
+        if self._case.pair == "mlp":
+            return x.to(self._device)
+        return x.to(self._device, memory_format=self._format)
+
+    def make(self, step: str) -> Callable[[], None]:
+        """As ``Side``."""
+        if step == "generator":
+            return self._generator_step()
+        if step == "plain":
+            return partial(self._critic_step(penalised=False), self._batches[0])
+        critic = self._critic_step(penalised=True)
+        if step == "penalty":
+            return partial(critic, self._batches[0])
+        generator = self._generator_step()
+
+        def iteration() -> None:
+            for real in self._batches:
+                critic(real)
+            generator()
+
+        return iteration
+
+    def _latent(self) -> torch.Tensor:
+        size = (self._case.batch, self._case.latent_size)
+        return torch.randn(size, device=self._device)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return torch.compile(function) if self._compiled else function
+
+    def _critic_step(self, *, penalised: bool) -> Callable[[torch.Tensor], None]:
+        generate = self._compile(self._generator)
+        gradients = self._critic_gradients(penalised=penalised)
+        _, optimizer = self._optimizers
+
+        def take(real: torch.Tensor) -> None:
+            with torch.no_grad():
+                fake = generate(self._latent())
+            points = None
+            if penalised:
+                one_each = (real.shape[0], *[1] * (real.ndim - 1))
+                epsilon = torch.rand(one_each, device=real.device)
+                points = torch.lerp(real, fake, epsilon)
+            gradients(real, fake, points)
+            optimizer.step()
+
+        return take
+
+    def _critic_gradients(self, *, penalised: bool) -> Callable[..., None]:
+        """A function of real, fake and points that leaves gradients behind."""
+        critic, weight = self._critic, self._case.weight
+        if not (penalised and self._compiled):
+            loss = self._compile(
+                partial(critic_loss, critic=critic, slopes=eager_slopes, weight=weight)
+            )
+
+            def backward(*inputs: torch.Tensor | None) -> None:
+                critic.zero_grad(set_to_none=True)
+                loss(*inputs).backward()
+
+            return backward
+
+        def loss_of(parameters: Any, *inputs: torch.Tensor) -> torch.Tensor:
+            return critic_loss(
+                *inputs,
+                critic=lambda x: functional_call(critic, parameters, (x,)),
+                slopes=functional_slopes,
+                weight=weight,
+            )
+
+        whole = torch.compile(grad(loss_of))
+
+        def assign(*inputs: torch.Tensor) -> None:
+            parameters = dict(critic.named_parameters())
+            detached = {name: p.detach() for name, p in parameters.items()}
+            for name, gradient in whole(detached, *inputs).items():
+                parameters[name].grad = gradient
+
+        return assign
+
+    def _generator_step(self) -> Callable[[], None]:
+        generator, critic = self._generator, self._critic
+        optimizer, _ = self._optimizers
+        loss = self._compile(lambda latent: -critic(generator(latent)).mean())
+
+        def take() -> None:
+            critic.requires_grad_(False)
+            generator.zero_grad(set_to_none=True)
+            loss(self._latent()).backward()
+            critic.requires_grad_(True)
+            optimizer.step()
+
+        return take
+
+    def wait(self) -> None:
+        """As ``Side``."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def device_peak(self) -> int | None:
+        """As ``Side``."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated()
+        return None
+
+    def parameters(self) -> list[int]:
+        """Of the generator and the critic."""
+        players = self._generator, self._critic
+        return [sum(p.numel() for p in player.parameters()) for player in players]
+
+    def check(self, path: str, answer: str) -> None:
+        """Values and gradients of what ``Ours.check`` wrote, in PyTorch's names.
+
+        Args:
+            path: of its file.
+            answer: of the file to write, with its ``values`` and ``gradients``.
+        """
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        told = np.load(path)
+        given: dict[str, dict[str, np.ndarray]] = {}
+        for name in told.files:
+            group, rest = name.split("/", 1)
+            given.setdefault(group, {})[rest] = told[name]
+        critic, generator = self._critic, self._generator
+        load(generator, given["generator"])
+        load(critic, given["critic"])
+        real, points = (self._images(given["inputs"][k]) for k in ("real", "points"))
+        latent = torch.from_numpy(given["inputs"]["latent"]).to(self._device)
+        with torch.no_grad():
+            fake = generator(latent)
+            values = {"real_scores": critic(real), "fake_scores": critic(fake)}
+        values["fake"] = fake if fake.ndim == 2 else fake.permute(0, 2, 3, 1)
+        values["penalty"] = self._case.weight * penalty(eager_slopes(critic, points))
+        written = {f"values/{k}": v.detach().cpu() for k, v in values.items()}
+        for name, at in (("penalty", points), ("plain", None)):
+            self._critic_gradients(penalised=at is not None)(real, fake, at)
+            written |= gradients_of(critic, name)
+        generator.zero_grad()
+        critic.requires_grad_(False)
+        (-critic(generator(latent)).mean()).backward()
+        written |= gradients_of(generator, "generator")
+        np.savez(answer, **{k: np.asarray(v) for k, v in written.items()})
+
+    def _images(self, array: np.ndarray) -> torch.Tensor:
+        x = torch.from_numpy(array)
+        return self._place(x if x.ndim == 2 else x.permute(0, 3, 1, 2))
+
+    def peak(self, size: int) -> dict[str, float]:
+        """Operations a second of a square float32 product."""
+        x = torch.randn(size, size, device=self._device)
+
+        def product() -> None:
+            torch.mm(x, x)
+            self.wait()
+
+        return {"torch": 2 * size**3 / least(product)}
+
+    def about(self) -> dict[str, Any]:
+        """Versions and the device."""
+        cuda = self._device.type == "cuda"
+        return {
+            "python": platform.python_version(),
+            "versions": {"torch": torch.__version__, "numpy": np.__version__},
+            "platform": self._device.type,
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "threads": torch.get_num_threads(),
+        }
+
+
+def gradients_of(module: torch.nn.Module, label: str) -> dict[str, torch.Tensor]:
+    """Gradients as ``gradients/<label>/<name>``, names and layout PyTorch's own."""
+    return {
+        f"gradients/{label}/{name}": p.grad.detach().cpu().clone()
+        for name, p in module.named_parameters()
+        if p.grad is not None
+    }
+
+
+if __name__ == "__main__":
+    serve(Theirs)

@@ -1,0 +1,148 @@
+"""The parts of the benchmark against PyTorch that need no PyTorch."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import pytorch_workers
+from pytorch_cases import PARAMETERS, STEPS, Case, cases, images_of
+from pytorch_check import beyond, differences, in_their_layout, their_name
+from pytorch_operations import operations, taps
+from pytorch_ours import Ours, build
+from pytorch_summary import penalty_cost, summarize
+
+from wgan_jax import init_state
+from wgan_jax.networks.conv import conv
+from wgan_jax.networks.forms import Geometry
+
+TINY = Case("mlp", 8, 4, (2,), 2, 0.1)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_our_pairs_have_the_parameters_of_the_table(name):
+    gan = build(cases(4, gpu=False)[name])
+    state = jax.eval_shape(lambda: init_state(gan, jax.random.key(0)))
+    players = state.generator.params, state.critic.params
+    counts = [sum(x.size for x in jax.tree.leaves(p)) for p in players]
+    assert tuple(counts) == PARAMETERS[name]
+
+
+def test_ratios_are_medians_of_pairs_in_the_best_form():
+    ours = [(1.0, 2.0), (2.0, 2.0), (4.0, 2.0)]
+    theirs = {
+        "contiguous": [(9.0, 9.0)] * 3,
+        "channels_last": [(3.0, 4.0), (2.0, 4.0), (4.0, 4.0)],
+    }
+    found = summarize(
+        ours, theirs, images=10, operations=8.0, peaks=[{"a": 8.0, "b": 1.0}] * 3
+    )
+    assert found["form"] == "channels_last"
+    assert found["ratio"] == 1.0  # of 3, 1, 1: not the 3/2 of the medians
+    assert found["ratio_range"] == [1.0, 3.0]
+    assert found["cpu_ratio"] == 2.0
+    assert found["images_per_second"] == 5.0
+    assert found["share_of_peak"] == 0.5
+    assert json.dumps(found)
+
+
+def test_the_cost_of_the_penalty_is_of_each_side_that_has_both():
+    one, two = [(1.0, 1.0)] * 3, [(2.0, 1.0)] * 3
+    times = {
+        "plain": {"ours": one, "compiled": one},
+        "penalty": {"ours": two, "contiguous": one},
+    }
+    assert penalty_cost(times) == {"ours": 2.0}
+
+
+def test_a_wrong_gradient_is_found_and_the_rounding_of_a_zero_is_not():
+    kernel = np.arange(6.0).reshape(2, 3)
+    ours = {
+        "gradients/plain/a/kernel": kernel,
+        "gradients/plain/a/bias": np.full(3, 1e-7),
+        "values/penalty": np.float64(2),
+        "inputs/real": kernel,
+    }
+    moved = in_their_layout(ours)
+    theirs = {k: v for k, v in moved.items() if not k.startswith("inputs")}
+    assert theirs["gradients/plain/a.weight"].shape == (3, 2)
+    theirs["gradients/plain/a.bias"] = np.zeros(3)
+    found = differences(moved, theirs)
+    assert found == {"penalty": 0, "gradients of plain": 0}
+    assert beyond(found, "float64") == {}
+    theirs["gradients/plain/a.weight"] = theirs["gradients/plain/a.weight"] * 1.02
+    found = differences(moved, theirs)
+    assert found["gradients of plain"] == pytest.approx(0.02)
+    assert set(beyond(found, "float32")) == {"gradients of plain"}
+    assert set(beyond({"penalty": np.nan}, "float32")) == {"penalty"}
+    del theirs["values/penalty"]
+    with pytest.raises(ValueError, match="values/penalty"):
+        differences(moved, theirs)
+
+
+def test_kernels_become_those_of_pytorch():
+    value = np.zeros((5, 4, 3, 2))
+    moved = in_their_layout({"gradients/g/block_0/conv_1/kernel": value})
+    assert moved["gradients/g/block_0.conv_1.weight"].shape == (2, 3, 5, 4)
+    assert their_name("block_0/norm_1/scale") == "block_0.norm_1.weight"
+    assert their_name("output/bias") == "output.bias"
+
+
+def test_operations_are_those_of_products_without_padding():
+    x, w = jnp.ones((2, 4, 4, 3)), jnp.ones((3, 3, 3, 5))
+    pads = ((1, 1), (1, 1))
+    # On each axis 2 results miss one tap of 3 and 2 none.
+    assert taps(Geometry(1, pads, (4, 4), (3, 3)), 0) == 10
+    once = 2 * 2 * 10 * 10 * 3 * 5
+
+    def score(w):
+        return jnp.sum(conv(x, w, stride=1, padding=pads) ** 2)
+
+    assert operations(lambda w: conv(x, w, stride=1, padding=pads), w) == once
+    assert operations(jax.grad(score), w) == 2 * once
+    assert operations(lambda a, b: (a @ b, a + 1)[1], x, x.mT) == 0
+    looped = jax.lax.scan
+    matrix = jnp.ones((3, 3))
+    run = lambda a: looped(lambda c, _: (c @ c, None), a, length=7)[0]
+    assert operations(run, matrix) == 7 * 2 * 27
+
+
+def test_our_side_takes_every_step():
+    side = Ours(list(TINY))
+    for step in STEPS:
+        side.open(step)
+        wall, cpu = side.time(step, 2)
+        assert wall > 0
+        assert cpu >= 0
+        assert side.operations(step) > 0
+    whole = 5 * side.operations("penalty") + side.operations("generator")
+    assert side.operations("iteration") == whole
+    assert int(side._state.step) == 2 * 4  # two steps had it: opened and timed
+    assert images_of("iteration", 4) == 20
+
+
+def test_a_worker_answers_and_says_what_it_cannot_do(monkeypatch):
+    class Echo:
+        def call(self, value):
+            print("a library's word")
+            return value
+
+    asked = [
+        {"call": "call", "arguments": {"value": [1]}},
+        {"call": "missing", "arguments": {}},
+    ]
+    lines = "".join(json.dumps(a) + "\n" for a in asked)
+    answers = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    monkeypatch.setattr(sys, "argv", ["worker", "{}"])
+    pytorch_workers.answer_all(Echo(), answers)
+    first, second = map(json.loads, answers.getvalue().splitlines())
+    assert first == {"result": [1]}
+    assert "AttributeError" in second["error"]
