@@ -74,6 +74,7 @@ GAUSSIANS = [
     "--config.training.batch_size=16",
     "--config.samples.count=4",
     "--config.log.every=1",
+    "--config.evaluation.every=0",
     *iterations(5),
 ]
 

@@ -32,7 +32,7 @@ from wgan_jax.types import Array
 
 _ROWS = 1_000  # of features at a time in float64
 _KERNEL_SUBSET = 1_000  # the papers' size
-_TRANSPORT_LIMIT = 2_000  # points; the assignment takes time of their cube
+_TRANSPORT_LIMIT = 1_000  # points; the assignment takes time of their cube
 _PATHS = 1_000
 _PROJECTIONS = 1_000
 _PAIRS = 1_000
