@@ -7,6 +7,7 @@ from its standard input, one a line, and answers ``{"result": ...}`` or
 environment it prints where the error came from. While it waits it uses no processor.
 """
 
+import abc
 import contextlib
 import ctypes
 import json
@@ -89,7 +90,7 @@ class Worker:
             self._process.wait()
 
 
-class Side:
+class Side(abc.ABC):
     """The far end: what both sides do alike.
 
     A side says how to make a step, how to wait for it and what its memory is.
@@ -99,17 +100,17 @@ class Side:
         self._steps: dict[str, Callable[[], None]] = {}
         self._baseline = resident()
 
+    @abc.abstractmethod
     def make(self, step: str) -> Callable[[], None]:
         """A function without arguments that takes the step once."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def wait(self) -> None:
         """Until everything begun has ended."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def device_peak(self) -> int | None:
         """Most bytes that were in use on an accelerator; None if there is none."""
-        raise NotImplementedError
 
     def open(self, step: str) -> float:
         """Compiles a step and takes it twice; the seconds of all that."""

@@ -392,6 +392,7 @@ def test_what_evaluate_measured_does_not_count_as_the_runs_own(trained):
     with trained.workdir.evaluations.open("a") as file:
         file.write(json.dumps({"step": 2, "by": "evaluate", "results": []}) + "\n")
     trained.train({2: 2.0}, start=2)  # asserts that it is due
+    assert trained.best() == 2
 
 
 def test_records_after_the_start_are_dropped(trained):
