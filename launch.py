@@ -20,6 +20,7 @@ from wgan_jax.binding import ConfigError, choices
 from wgan_jax.caches import cache_folder
 from wgan_jax.checkpoint import CheckpointError
 from wgan_jax.data import DataError
+from wgan_jax.memory import keep_freed_memory
 from wgan_jax.program.command_line import lineage, parse_flags, parsed_config
 from wgan_jax.program.evaluate import evaluate
 from wgan_jax.program.recorder import Diverged
@@ -94,6 +95,7 @@ def _run(argv: list[str]) -> int:
     if len(folders) > 1:
         raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
     _use_compilation_cache()
+    keep_freed_memory()
     about: dict[str, Any] = {
         "command": shlex.join(["python", *argv]),
         "say": _say,

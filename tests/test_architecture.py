@@ -13,6 +13,7 @@ FLOORS = [
     ["types", "terms"],
     [
         "compilation",
+        "memory",
         "caches",
         "sharding",
         "images",
@@ -41,6 +42,7 @@ FLOORS = [
         "players",
         "corrected",
         "steps",
+        "iterations",
         "compiled",
         "replicas",
     ],

@@ -1,12 +1,16 @@
-"""Compiler options that pay for convolutions on a CPU."""
+"""Compiler options that pay for convolutions and products on a CPU."""
 
 from functools import cache
 
 import jax
 import jax.numpy as jnp
 
+# XLA's library of CPU kernels, for single products and for sums; left out is
+# LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION, which the default has too.
 _THREADED_CONVOLUTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"
+    "xla_cpu_experimental_ynn_fusion_type": (
+        "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    )
 }
 
 
@@ -14,9 +18,10 @@ def compiler_options(platform: str) -> dict[str, str]:
     """Options for ``jax.jit(..., compiler_options=...)`` on one platform.
 
     XLA's CPU backend gives stride-1 convolutions to a library that runs each on
-    one core. Restricting that library to reductions leaves convolutions on the
-    path that uses all of them. The option is experimental, so it is tried once
-    on a trivial program; a compiler that does not know it gets none.
+    one core. Restricting that library to sums and matrix products, which it runs
+    on all cores, leaves convolutions on the path that uses all of them too. The
+    option is experimental, so it is tried once on a trivial program; a compiler
+    that does not know it gets none.
 
     Args:
         platform: of the devices the program is for: ``"cpu"``, ``"gpu"``,

@@ -31,6 +31,18 @@ def takes(module: nn.Module, argument: str) -> bool:
     return argument in inspect.signature(type(module).__call__).parameters
 
 
+def scores_apart(critic: nn.Module, model_state: PyTree) -> bool:
+    """Whether a critic's score of an example is the same in any company.
+
+    Args:
+        critic: says so of itself by a class attribute ``scores_apart = True``. One
+            that does not is taken to look at its whole batch.
+        model_state: its collections; one that moves with each pass, such as batch
+            statistics, belongs to that pass's batch.
+    """
+    return bool(getattr(critic, "scores_apart", False)) and not model_state
+
+
 def apply(
     module: nn.Module,
     params: Params,

@@ -10,6 +10,7 @@ from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.losses.classification import class_loss
 from wgan_jax.losses.gradients import example_norms
 from wgan_jax.losses.objectives import wasserstein_estimate
+from wgan_jax.modules import CriticOutput, scores_apart
 from wgan_jax.terms import sum_penalties, sum_regularizers
 from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
 
@@ -79,12 +80,9 @@ def critic_gradients(
     real_key, fake_key, penalty_key = jax.random.split(keys.passes, 3)
 
     def loss_fn(params: Params) -> tuple[Array, Any]:
-        def score(images: Array, moved: PyTree, labels: Any, key: PRNGKey) -> Any:
-            return gan.score(params, moved, images, train=True, labels=labels, key=key)
-
-        # Two passes: with batch norm, real and fake examples are normed apart.
-        real, moved = score(pairs.real, model_state[0], pairs.labels, real_key)
-        fake, moved = score(pairs.fake, moved, pairs.fake_labels, fake_key)
+        real, fake, moved = _score_pairs(
+            gan, params, model_state[0], pairs, real_key, fake_key
+        )
         loss = gan.objective.critic_loss(real.scores, fake.scores)
         metrics: Metrics = {
             gan.objective.gap_name: wasserstein_estimate(real.scores, fake.scores),
@@ -112,6 +110,37 @@ def critic_gradients(
 
     gradients, (moved, metrics) = jax.grad(loss_fn, has_aux=True)(state.critic.params)
     return gradients, moved, metrics
+
+
+def _score_pairs(
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    pairs: Pairs,
+    real_key: PRNGKey,
+    fake_key: PRNGKey,
+) -> tuple[CriticOutput, CriticOutput, PyTree]:
+    """What the critic says of both kinds of examples, in one pass if that is sound."""
+
+    def score(images: Array, moved: PyTree, labels: Any, key: PRNGKey) -> Any:
+        return gan.score(params, moved, images, train=True, labels=labels, key=key)
+
+    if not scores_apart(gan.critic, model_state):
+        # Two passes: with batch norm, real and fake examples are normed apart.
+        real, moved = score(pairs.real, model_state, pairs.labels, real_key)
+        fake, moved = score(pairs.fake, moved, pairs.fake_labels, fake_key)
+        return real, fake, moved
+
+    def both(a: Array, b: Array) -> Array:
+        # In turn, so that on a mesh no example leaves its device.
+        return jnp.stack([a, b], 1).reshape(-1, *a.shape[1:])
+
+    labels = None
+    if pairs.labels is not None and pairs.fake_labels is not None:
+        labels = both(pairs.labels, pairs.fake_labels)
+    output, moved = score(both(pairs.real, pairs.fake), model_state, labels, real_key)
+    real, fake = (jax.tree.map(lambda x, i=i: x[i::2], output) for i in (0, 1))
+    return real, fake, moved
 
 
 def generator_gradients(
