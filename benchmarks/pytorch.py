@@ -19,7 +19,8 @@ is faster. The share of peak is our operations in matrix products, counted in th
 program without those that meet padding, over time and over the best float32 product of
 this machine in the same round. Memory is what one step needs above the libraries, in
 processes that do nothing else. Both sides take accelerators that they find; there both
-may round products to TF32. Stop other work first: it does not slow both alike.
+may round products to TF32. Stop other work first: it does not slow both alike. With
+``--keep`` both keep freed memory, as ``launch.py`` does; by default neither does.
 """
 
 import argparse
@@ -174,6 +175,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.2, help="least, a sample")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--keep", action="store_true", help="keep freed memory")
     parser.add_argument("--check", action="store_true", help="measure nothing")
     parser.add_argument("--json", help="file to write the figures to; a plot beside it")
     return parser.parse_args()
@@ -182,6 +184,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Check, measure, print, write."""
     options = arguments()
+    os.environ["BENCHMARK_KEEP"] = "1" if options.keep else ""  # the workers' too
     sides = Sides(options.torch_python)
     workers = {"ours": sides.ours(), "pytorch": sides.theirs()}
     try:

@@ -4,7 +4,8 @@ Apart, neither side's idle threads, allocator or memory meets the other's, and e
 may have its own interpreter. A worker reads ``{"call": name, "arguments": {...}}``
 from its standard input, one a line, and answers ``{"result": ...}`` or
 ``{"error": sentence}`` on its standard output; with ``BENCHMARK_TRACEBACKS=1`` in the
-environment it prints where the error came from. While it waits it uses no processor.
+environment it prints where the error came from, with ``BENCHMARK_KEEP=1`` it keeps
+freed memory as ``launch.py`` does. While it waits it uses no processor.
 """
 
 import abc
@@ -12,6 +13,7 @@ import contextlib
 import ctypes
 import json
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -97,6 +99,8 @@ class Side(abc.ABC):
     """
 
     def __init__(self) -> None:
+        if os.environ.get("BENCHMARK_KEEP"):
+            keep_freed_memory()
         self._steps: dict[str, Callable[[], None]] = {}
         self._baseline = resident()
 
@@ -149,6 +153,12 @@ class Side(abc.ABC):
         above = peak_resident() - self._baseline
         steps = device if device is not None else above if restarted else None
         return {"steps": steps, "process": max(whole, above)}
+
+
+def keep_freed_memory() -> bool:
+    """Our ``memory.keep_freed_memory``, also where there is no JAX to import."""
+    path = Path(__file__).parents[1] / "wgan_jax" / "memory.py"
+    return bool(runpy.run_path(str(path))["keep_freed_memory"]())
 
 
 def serve(make: Callable[..., Any]) -> None:

@@ -17,7 +17,7 @@ from wgan_jax.steps import critic_update
 class Apart(TinyCritic):
     """A critic that says of itself that it takes each example by itself."""
 
-    scores_apart = True
+    joint_pass = True
 
 
 class Classes(TinyGenerator):
@@ -40,7 +40,7 @@ class ByClass(nn.Module):
 class ByClassApart(ByClass):
     """The same, and says so."""
 
-    scores_apart = True
+    joint_pass = True
 
 
 @pytest.fixture

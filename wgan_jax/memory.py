@@ -4,8 +4,7 @@ import ctypes
 import sys
 
 # glibc's names and numbers, from its malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_PAD = 64 * 2**20  # bytes to grow by
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _MOST = 2**31 - 1  # bytes unused at the heap's end, before any are given back
 
 
@@ -29,5 +28,5 @@ def keep_freed_memory() -> bool:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return False
-    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _MOST, _TOP_PAD: _PAD}
-    return all([library.mallopt(name, value) for name, value in settings.items()])
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _MOST}
+    return all(library.mallopt(name, value) for name, value in settings.items())

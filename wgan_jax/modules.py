@@ -31,16 +31,18 @@ def takes(module: nn.Module, argument: str) -> bool:
     return argument in inspect.signature(type(module).__call__).parameters
 
 
-def scores_apart(critic: nn.Module, model_state: PyTree) -> bool:
-    """Whether a critic's score of an example is the same in any company.
+def joins_passes(critic: nn.Module, model_state: PyTree) -> bool:
+    """Whether a critic takes real and fake examples in one pass.
 
     Args:
-        critic: says so of itself by a class attribute ``scores_apart = True``. One
-            that does not is taken to look at its whole batch.
+        critic: asks for it by a class attribute ``joint_pass = True``, and promises
+            that an example's score is the same in any company. It pays where layers
+            are small; the pass takes the memory of both kinds. Without the
+            attribute there are two passes.
         model_state: its collections; one that moves with each pass, such as batch
-            statistics, belongs to that pass's batch.
+            statistics, belongs to that pass's batch, so then there are two.
     """
-    return bool(getattr(critic, "scores_apart", False)) and not model_state
+    return bool(getattr(critic, "joint_pass", False)) and not model_state
 
 
 def apply(

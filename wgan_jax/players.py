@@ -10,7 +10,7 @@ from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.losses.classification import class_loss
 from wgan_jax.losses.gradients import example_norms
 from wgan_jax.losses.objectives import wasserstein_estimate
-from wgan_jax.modules import CriticOutput, scores_apart
+from wgan_jax.modules import CriticOutput, joins_passes
 from wgan_jax.terms import sum_penalties, sum_regularizers
 from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
 
@@ -125,7 +125,7 @@ def _score_pairs(
     def score(images: Array, moved: PyTree, labels: Any, key: PRNGKey) -> Any:
         return gan.score(params, moved, images, train=True, labels=labels, key=key)
 
-    if not scores_apart(gan.critic, model_state):
+    if not joins_passes(gan.critic, model_state):
         # Two passes: with batch norm, real and fake examples are normed apart.
         real, moved = score(pairs.real, model_state, pairs.labels, real_key)
         fake, moved = score(pairs.fake, moved, pairs.fake_labels, fake_key)

@@ -116,6 +116,7 @@ def test_seeds_side_by_side_are_the_runs_of_those_seeds(tmp_path):
     assert np.any(left != right)
 
 
+@pytest.mark.slow  # 25 seconds
 def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
     sweep = [
         "--config.sweep.field=penalty.weight",

@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import hashlib
+import importlib.metadata
+import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,11 +183,8 @@ def _digits(name: str, *, split: str) -> Source:
     255, equal steps in between rounded half up, and no two levels meet. The first
     1,500 scans in scikit-learn's order are ``train``, the last 297 ``test``.
     """
-    import sklearn
-    from sklearn.datasets import load_digits
-
-    scans, digits = load_digits(return_X_y=True)
-    levels = scans.reshape(-1, 8, 8, 1).astype(np.int64)
+    scans, digits = _digits_table()
+    levels = scans.reshape(-1, 8, 8, 1)
     images = ((255 * levels + 8) // 16).astype(np.uint8)
     offsets = {"train": 0, "test": _DIGITS_TRAIN}
     ranges = resolve_split(
@@ -199,8 +199,26 @@ def _digits(name: str, *, split: str) -> Source:
         images=images[rows],
         labels=digits[rows].astype(np.int32),
         num_classes=10,
-        provenance={"origin": "scikit-learn", "version": sklearn.__version__},
+        provenance={
+            "origin": "scikit-learn",
+            "version": importlib.metadata.version("scikit-learn"),
+        },
     )
+
+
+def _digits_table() -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's scans int64 ``[n, 64]``, levels in 0..16, and their digits."""
+    package = importlib.util.find_spec("sklearn")
+    assert package is not None  # a requirement
+    assert package.origin is not None
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if file.exists():  # read here: importing scikit-learn takes over half a second
+        table = np.loadtxt(file, delimiter=",", dtype=np.int64)
+        return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    scans, digits = load_digits(return_X_y=True)
+    return scans.astype(np.int64), digits
 
 
 def _toy(name: str, *, split: str, seed: int, size: int = 100_000) -> Source:

@@ -93,7 +93,7 @@ class Critic(nn.Module):
     parametrization: str = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    scores_apart = True
+    joint_pass = True
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:

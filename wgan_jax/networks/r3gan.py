@@ -158,7 +158,6 @@ class Critic(nn.Module):
     classes: int = 0
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    scores_apart = True
 
     @nn.compact
     def __call__(

@@ -109,7 +109,6 @@ class Critic(nn.Module):
     conv_mean_pool: Callable[..., nn.Module] = ConvMeanPool
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    scores_apart = True
 
     @nn.compact
     def __call__(

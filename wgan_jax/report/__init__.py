@@ -1,6 +1,16 @@
 """The report: what one or several runs did, as one HTML page for any browser."""
 
-from wgan_jax.report.page import write_report
+from collections.abc import Sequence
+from pathlib import Path
+
 from wgan_jax.report.run import GAPS, ReportError
 
 __all__ = ["GAPS", "ReportError", "write_report"]
+
+
+def write_report(workdirs: Sequence[Path], path: Path) -> Path:
+    """Writes the page, as ``report.page.write_report`` says."""
+    # Bokeh takes half a second to import, which no start of a training needs.
+    from wgan_jax.report import page
+
+    return page.write_report(workdirs, path)

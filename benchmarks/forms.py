@@ -1,0 +1,147 @@
+"""The forms of the three convolution maps, by shape, in turn.
+
+    python benchmarks/forms.py [--json out.json]
+
+The numbers behind the rule of ``wgan_jax/networks/forms.py``: milliseconds of each form
+of a forward convolution, of its input gradient and of its kernel gradient, 64 images,
+float32, compiled as the steps are. "chosen" is what the rule takes. The forms
+"patches" copy the image's windows out and multiply once; they are here to show why the
+rule does not have them.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.compilation import compiler_options
+from wgan_jax.memory import keep_freed_memory
+from wgan_jax.networks import forms
+from wgan_jax.networks.forms import Geometry
+
+BATCH = 64
+# (side, input channels, output channels, kernel, stride), padding 1.
+SHAPES = [
+    (32, 3, 64, 4, 2),
+    (16, 64, 128, 4, 2),
+    (8, 128, 256, 4, 2),
+    (32, 64, 64, 4, 2),
+    (16, 64, 64, 4, 2),
+    (32, 64, 64, 3, 1),
+    (16, 64, 64, 3, 1),
+    (8, 64, 64, 3, 1),
+    (32, 64, 3, 3, 1),
+]
+
+
+def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+    """``[B, H, W, I]`` to ``[B h w, K K I]``: the window of every output pixel."""
+    s, (height, width) = geometry.stride, geometry.output
+    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
+    taps = [
+        x[:, a : a + s * (height - 1) + 1 : s, b : b + s * (width - 1) + 1 : s]
+        for a in range(geometry.kernel[0])
+        for b in range(geometry.kernel[1])
+    ]
+    return jnp.concatenate(taps, -1).reshape(x.shape[0] * height * width, -1)
+
+
+def forward_patches(x: jax.Array, w: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """``forward`` as one product."""
+    y = patches(x, geometry) @ w.reshape(-1, w.shape[3])
+    return y.reshape(x.shape[0], *geometry.output, -1)
+
+
+def kernel_patches(x: jax.Array, g: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """``kernel`` as one product."""
+    contract = (((0,), (0,)), ((), ()))
+    columns, flat = patches(x, geometry), g.reshape(-1, g.shape[3])
+    y = jax.lax.dot_general(columns, flat, contract)
+    return y.reshape(*geometry.kernel, x.shape[3], -1)
+
+
+MAPS: dict[str, dict[str, Callable[..., jax.Array]]] = {
+    "forward": {
+        "chosen": forms.forward_cpu,
+        "convolution": forms.forward,
+        "patches": forward_patches,
+    },
+    "input gradient": {
+        "chosen": forms.backward_cpu,
+        "dilated": forms.backward,
+        "phases": forms.backward_phases,
+        "columns": forms.backward_columns,
+    },
+    "kernel gradient": {
+        "chosen": forms.kernel_cpu,
+        "convolution": forms.kernel,
+        "patches": kernel_patches,
+    },
+}
+
+
+def measure(
+    calls: dict[str, Callable[..., Any]], args: Any, *, repeats: int
+) -> dict[str, float]:
+    """Median milliseconds of each call, all in turn; their values must agree."""
+    expected = None
+    for call in calls.values():
+        found = call(*args)
+        expected = found if expected is None else expected
+        scale = float(jnp.abs(expected).max())
+        assert jnp.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            for _ in range(4):
+                jax.block_until_ready(call(*args))
+            times[name].append((time.perf_counter() - began) / 4)
+    return {name: 1e3 * statistics.median(found) for name, found in times.items()}
+
+
+def main() -> None:
+    """Measures, prints a line for each map and shape, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", help="file to write the figures to")
+    options = parser.parse_args()
+    keep_freed_memory()  # else some forms' temporaries cost more than their work
+    key, settings = jax.random.key(0), compiler_options(jax.devices()[0].platform)
+    rows = []
+    for side, inputs, outputs, k, stride in SHAPES:
+        geometry = Geometry(stride, ((1, 1), (1, 1)), (side, side), (k, k))
+        x = jax.random.normal(key, (BATCH, side, side, inputs))
+        w = jax.random.normal(key, (k, k, inputs, outputs))
+        g = jax.random.normal(key, (BATCH, *geometry.output, outputs))
+        args = {"forward": (x, w), "input gradient": (g, w), "kernel gradient": (x, g)}
+        shape = (
+            f"{k}x{k} stride {stride}, {side}x{side}x{inputs} -> "
+            f"{geometry.output[0]}x{geometry.output[1]}x{outputs}"
+        )
+        for name, table in MAPS.items():
+            calls = {
+                form: jax.jit(partial(f, geometry=geometry), compiler_options=settings)
+                for form, f in table.items()
+                if form != "phases" or stride > 1
+            }
+            found = measure(calls, args[name], repeats=options.repeats)
+            rows.append({"map": name, "shape": shape, "ms": found})
+            listed = ", ".join(f"{form} {ms:.1f}" for form, ms in found.items())
+            print(f"{name:16} {shape:40} {listed}", flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

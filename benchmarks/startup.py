@@ -1,0 +1,77 @@
+"""Two starts of one config, the second with what the first compiled.
+
+    python benchmarks/startup.py --config=configs/digits_wgan_gp.py
+    python benchmarks/startup.py --config=configs/cifar10_wgan_gp.py --repeats=3
+
+Each pair begins with an empty cache of compiled programs and trains a fresh run for
+one iteration. It prints the seconds until the step is compiled and those until the
+program ends, its picture and checkpoint written; the last line has the medians of
+second over first. Arguments that it does not know go to ``launch.py``.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ONE = [
+    "--config.training.iterations=1",
+    "--config.evaluation.every=0",
+]
+
+
+def start(config: str, workdir: str, cache: str, rest: list[str]) -> tuple[float, ...]:
+    """Seconds from the start until the step is compiled, and until the end."""
+    command = [sys.executable, "launch.py", f"--config={config}"]
+    began, compiled = time.perf_counter(), None
+    with subprocess.Popen(
+        [*command, f"--workdir={workdir}", *ONE, *rest],
+        cwd=ROOT,
+        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Compiled in"):
+                compiled = time.perf_counter() - began
+    if process.returncode or compiled is None:
+        sys.exit(f"the program ended with {process.returncode}; run it by itself.")
+    return compiled, time.perf_counter() - began
+
+
+def main() -> None:
+    """Starts in pairs, and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="configs/digits_wgan_gp.py")
+    parser.add_argument("--repeats", type=int, default=3, help="pairs")
+    options, rest = parser.parse_known_args()
+    ratios: list[tuple[float, ...]] = []
+    for number in range(1, options.repeats + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            pair = [
+                start(options.config, f"{folder}/run{which}", f"{folder}/cache", rest)
+                for which in (1, 2)
+            ]
+        ratios.append(tuple(b / a for a, b in zip(*pair, strict=True)))
+        print(
+            f"pair {number}: compiled in {pair[0][0]:.1f} s, then {pair[1][0]:.1f} s, "
+            f"ended in {pair[0][1]:.1f} s, then {pair[1][1]:.1f} s",
+            flush=True,
+        )
+    compiled, ended = (
+        statistics.median(column) for column in zip(*ratios, strict=True)
+    )
+    print(
+        f"second over first: until compiled {compiled:.2f}, until the end {ended:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
