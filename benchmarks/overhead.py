@@ -6,8 +6,10 @@ Each round runs the bare compiled step on one batch that stays on the device, th
 ``launch.py``'s training on the same devices, resumed from its last checkpoint, with
 data, metrics, TensorBoard, samples and checkpoints at the config's own intervals.
 The program's figure is that of its log lines after the first; compiling, restoring
-and the final checkpoint are not in it, periodic ones are. The last line is the median
+and the final checkpoint are not in it, periodic ones are. The last lines are the median
 of the rounds' ratios. Overrides such as --config.generator.width=32 are understood.
+--per_call=1,10,50 runs the program with each number of iterations a call; the bare step
+has one iteration a call always, so a ratio above 1 is what calls of several gain.
 """
 
 import contextlib
@@ -33,6 +35,9 @@ from wgan_jax.program.workdir import Workdir
 
 config_flags.DEFINE_config_file("config", None, "the experiment's file")
 ITERATIONS = flags.DEFINE_integer("iterations", 400, "per round and side")
+PER_CALL = flags.DEFINE_list(
+    "per_call", None, "values of training.iterations_per_call [the config's]"
+)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "alternations")
 
 
@@ -55,10 +60,11 @@ def program_rate(config, workdir):
         train(config, workdir, command="benchmark", say=lambda line: None)
     lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
     start = config.training.iterations - ITERATIONS.value
+    per_call = config.training.iterations_per_call
     rates = [
         line["throughput/images_per_second"]
         for line in lines
-        if line["step"] > start + config.log.every
+        if line["step"] > start + max(config.log.every, per_call)
     ]
     return len(rates) / sum(1 / rate for rate in rates)
 
@@ -74,20 +80,27 @@ def main(argv):
     images = batch["image"].shape[0] * config.training.batch_size
     step = make_train_step(gan, mesh)
     state, _ = step(state, batch, key)
-    ratios = []
+    per_calls = [
+        int(k) for k in PER_CALL.value or [config.training.iterations_per_call]
+    ]
+    ratios = {per_call: [] for per_call in per_calls}
     with tempfile.TemporaryDirectory() as folder, config.unlocked():
         config.evaluation.every = 0  # its time is no overhead of the loop
         for n in range(ROUNDS.value):
             config.training.iterations = (n + 1) * ITERATIONS.value
             state, bare = bare_rate(step, state, batch, key, images)
-            program = program_rate(config, Workdir(folder))
-            ratios.append(program / bare)
-            print(
-                f"round {n + 1}: bare step {bare:.0f} images/s, program "
-                f"{program:.0f}, ratio {ratios[-1]:.3f}",
-                flush=True,
-            )
-    print(f"median ratio {statistics.median(ratios):.3f}")
+            for per_call in per_calls:
+                config.training.iterations_per_call = per_call
+                program = program_rate(config, Workdir(Path(folder, str(per_call))))
+                ratios[per_call].append(program / bare)
+                print(
+                    f"round {n + 1}: bare step {bare:.0f} images/s, program "
+                    f"{program:.0f} with {per_call} iterations a call, ratio "
+                    f"{program / bare:.3f}",
+                    flush=True,
+                )
+    for per_call, found in ratios.items():
+        print(f"{per_call} a call: median ratio {statistics.median(found):.3f}")
 
 
 if __name__ == "__main__":

@@ -11,18 +11,12 @@ The second compiles the replicas' step for machines that are not there and count
 kernels that one iteration launches: operations of the compiled program that compute
 (fusions, library calls and what is left alone; moves between memories apart), those
 in a loop times its length. If the count stays while K grows, a step
-that is too small for the accelerator costs the same for more runs. It needs
-
-    pip install --no-deps libtpu jax-cuda12-plugin==VERSION \
-        jax-cuda12-pjrt==VERSION nvidia-cuda-nvcc-cu12
-
-with the installed jax's VERSION; a target whose package is missing is left out. The
-H100's description beside this file is that of openxla/xla's pull request 25919.
+that is too small for the accelerator costs the same for more runs.
+``deviceless.py`` says what to install; a target whose compiler is missing is left out.
 """
 
 import argparse
 import os
-import re
 import statistics
 import sys
 import time
@@ -30,14 +24,14 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
 
+import deviceless
 import jax
 import numpy as np
 import optax
-from jax.experimental import topologies
+from program_text import kernels
 
-from wgan_jax import OBJECTIVES, Gan, gradient_penalty, init_state, make_mesh
+from wgan_jax import OBJECTIVES, Gan, gradient_penalty, init_state
 from wgan_jax.compiled import make_train_step
 from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.replicas import abstract_replicas, init_replicas, make_replicas_step
@@ -111,67 +105,12 @@ def time_here(arguments):
             print(f"{width:5}  {count:2}  {way:8} {columns[0]:>17} {columns[1]:>17}")
 
 
-def meshes():
-    """A mesh of one device that is not there, by name."""
-    text = Path(__file__).with_name("h100_target_config.txt").read_text()
-    wanted = {
-        "TPU v5e": {"platform": "tpu", "topology_name": "v5e:2x2"},
-        "H100": {
-            "platform": "cuda",
-            "topology_name": "1x1x1",
-            "target_config": text,
-            "topology": "1x1x1",
-        },
-    }
-    for name, options in wanted.items():
-        try:
-            found = topologies.get_topology_desc(**options)
-        except Exception as error:  # whatever a missing plugin raises
-            print(f"{name}: left out ({str(error).splitlines()[0][:70]})")
-            continue
-        yield name, make_mesh(found.devices[:1])
-
-
-# Operations that compute nothing: names for memory, and moves within it.
-FREE = (
-    "parameter|constant|tuple|get-tuple-element|bitcast|after-all|partition-id|"
-    "replica-id|optimization-barrier|copy|copy-start|copy-done|slice-start|"
-    "slice-done|async-start|async-done|dynamic-update-slice"
-)
-NAMES = "AllocateBuffer|ConcatBitcast"  # custom calls that are names for memory
-
-
-def kernels(text):
-    """Kernels of one run of a compiled program, loops counted by their length."""
-    bodies = dict(
-        re.findall(r"^(?:ENTRY )?%?([\w.\-]+) [^\n]*\{\n(.*?)^\}", text, re.M | re.S)
-    )
-    entry = re.search(r"^ENTRY %?([\w.\-]+)", text, re.M)[1]
-
-    def count(name):
-        total = 0
-        for line in bodies[name].splitlines():
-            match = re.match(r"\s*(?:ROOT )?%?[\w.\-]+ = .*? ([a-z][\w\-]*)\(", line)
-            if not match:
-                continue
-            if match[1] == "while":
-                body = re.search(r"body=%?([\w.\-]+)", line)[1]
-                length = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
-                total += count(body) * (int(length[1]) if length else 1)
-            elif match[1] == "call":
-                total += count(re.search(r"to_apply=%?([\w.\-]+)", line)[1])
-            elif not re.fullmatch(FREE, match[1]):
-                total += not re.search(f'custom_call_target="({NAMES})"', line)
-        return total
-
-    return count(entry)
-
-
 def count_kernels(arguments):
     """Prints the kernels of the step compiled for machines that are not there."""
     counts = (1, 2, 8, 32)
+    meshes = deviceless.meshes()
     print("kernels an iteration  " + "".join(f"{f'K = {k}':>9}" for k in counts))
-    for name, mesh in meshes():
+    for name, mesh in meshes.items():
         for width in (64, 512):
             gan, found = mlp_gan(width), []
             for count in counts:
@@ -200,10 +139,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="alternations")
     arguments = parser.parse_args()
     if arguments.kernels:
-        # The CUDA plugin looks for a driver unless the CPU is the only backend.
-        jax.config.update("jax_platforms", "cpu")
-        flags = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
+        deviceless.prepare()
     (count_kernels if arguments.kernels else time_here)(arguments)
 
 

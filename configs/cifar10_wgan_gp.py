@@ -59,6 +59,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.training = ml_collections.ConfigDict()
     config.training.iterations = 200_000  # generator updates
+    config.training.iterations_per_call = 1  # more pays for tiny networks alone
     config.training.batch_size = 64  # real examples per critic update, all devices
     config.training.generator_batch_size = placeholder(int)  # None: batch_size
     config.training.microbatches = 1  # parts of a batch whose gradients are averaged

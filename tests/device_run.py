@@ -1,9 +1,10 @@
 """Trains three iterations on D virtual devices and writes what came out.
 
-python tests/device_run.py DEVICES float32|float64 plain|full OUT.npz
+python tests/device_run.py DEVICES float32|float64 plain|full|in_one_call OUT.npz
 
 ``full`` has by-class networks, an auxiliary head, dropout and its consistency term,
-a lazy penalty, augmentation, flips and microbatches.
+a lazy penalty, augmentation, flips and microbatches; ``in_one_call`` is ``plain`` with
+the three iterations in one call.
 """
 
 import sys
@@ -26,6 +27,7 @@ from wgan_jax import (  # noqa: E402
     init_state,
     make_mesh,
     make_train_step,
+    make_train_steps,
     put_batches,
     sample,
 )
@@ -56,6 +58,23 @@ FULL = {
 }
 
 
+def train(gan, mesh, state, batches, key):
+    """The state after an iteration with each batch, and each one's metrics."""
+    history = []
+    if METHOD == "in_one_call":
+        stacked = jax.tree.map(lambda *parts: np.stack(parts), *batches)
+        steps = make_train_steps(gan, mesh)
+        state, metrics = steps(state, put_batches(mesh, stacked, axis=2), key)
+        metrics = jax.device_get(metrics)
+        history = [{k: v[t] for k, v in metrics.items()} for t in range(len(batches))]
+        return state, history
+    step = make_train_step(gan, mesh)
+    for batch in batches:
+        state, metrics = step(state, put_batches(mesh, batch), key)
+        history.append(jax.device_get(metrics))
+    return state, history
+
+
 def main():
     gan = Gan(
         **(FULL if METHOD == "full" else PLAIN),
@@ -72,16 +91,19 @@ def main():
     state = jax.tree.map(
         lambda x: x.astype(wide) if jnp.issubdtype(x.dtype, jnp.floating) else x, state
     )
-    step = make_train_step(gan, mesh)
-    losses = {}
+    batches = []
     for t in range(3):
         bits = np.random.RandomState(t).randint(0, 256, (2, 16, 8, 8, 1), np.uint8)
         batch = {"image": bits}
         if gan.conditional is not None:
             batch["label"] = np.arange(32, dtype=np.int32).reshape(2, 16) % 3
-        state, metrics = step(state, put_batches(mesh, batch), key)
-        for name, value in jax.device_get(metrics).items():
-            losses[f"metric {t} {name}"] = value
+        batches.append(batch)
+    state, history = train(gan, mesh, state, batches, key)
+    losses = {
+        f"metric {t} {name}": value
+        for t, metrics in enumerate(history)
+        for name, value in metrics.items()
+    }
     leaves = jax.tree_util.tree_flatten_with_path(
         (state.critic.params, state.generator.params, state.ema_model_state)
     )[0]

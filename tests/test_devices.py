@@ -37,6 +37,7 @@ CASES = [
     (8, "float32", "plain"),
     (2, "float64", "plain"),
     (8, "float64", "plain"),
+    (8, "float64", "in_one_call"),
     pytest.param(8, "float64", "full", marks=pytest.mark.slow),  # 80 seconds
 ]
 

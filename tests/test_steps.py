@@ -8,10 +8,12 @@ import optax
 import pytest
 from tiny import TinyCritic, tiny_gan
 
+from wgan_jax import iterations
 from wgan_jax.compiled import (
     make_critic_step,
     make_generator_step,
     make_train_step,
+    make_train_steps,
 )
 from wgan_jax.initialization import abstract_state, init_state
 from wgan_jax.losses import clip_weights, gradient_norms, gradient_penalty
@@ -103,6 +105,23 @@ def test_train_step_is_n_critic_steps_and_a_generator_step(gan, key, images):
         metrics, critic_metrics | generator_metrics, rtol=1e-4, atol=1e-5
     )
     assert int(whole.critic_updates) == 3
+
+
+def test_train_steps_are_k_train_steps_traced_once(gan, key, images, monkeypatch):
+    batches = jnp.stack([images, images[::-1], images // 2, images[:, ::-1]])
+    state, each = init_state(gan, key), []
+    step = make_train_step(gan, donate=False)
+    for batch in batches:
+        state, metrics = step(state, batch, key)
+        each.append(metrics)
+    once = chex.assert_max_traces(train_step, n=1)
+    monkeypatch.setattr(iterations, "train_step", once)
+    steps = make_train_steps(gan, donate=False)
+    whole, found = steps(init_state(gan, key), {"image": batches}, key)
+    chex.assert_trees_all_close(whole, state, rtol=1e-5, atol=1e-6)
+    expected = jax.tree.map(lambda *values: jnp.stack(values), *each)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert (int(whole.step), int(whole.critic_updates)) == (4, 12)
 
 
 def test_bare_images_are_a_batch(gan, key, images):

@@ -8,11 +8,13 @@ from wgan_jax.compiled import (
     make_critic_step,
     make_generator_step,
     make_train_step,
+    make_train_steps,
 )
 from wgan_jax.conditioning import Conditional
 from wgan_jax.experiment import build_gan
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.iterations import train_steps
 from wgan_jax.latent_space import latents
 from wgan_jax.losses import (
     CONSTRAINTS,
@@ -67,11 +69,13 @@ __all__ = [
     "make_mesh",
     "make_replicas_step",
     "make_train_step",
+    "make_train_steps",
     "path_length",
     "put_batches",
     "replica",
     "sample",
     "train_step",
+    "train_steps",
     "wasserstein_critic_loss",
     "wasserstein_estimate",
     "wasserstein_generator_loss",

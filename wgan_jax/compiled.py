@@ -9,6 +9,7 @@ from jax.stages import Wrapped
 
 from wgan_jax.compilation import compiler_options
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.iterations import train_steps
 from wgan_jax.sharding import make_mesh, replicated, split_batches, spread, within
 from wgan_jax.steps import critic_step, generator_step, train_step
 from wgan_jax.types import Array, Batch, PRNGKey
@@ -35,6 +36,30 @@ def make_train_step(
 
     mesh = mesh or _default_mesh()
     return _compiled(step, mesh, (split_batches(mesh), replicated(mesh)), donate)
+
+
+def make_train_steps(
+    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+) -> Wrapped:
+    """``train_steps`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``steps(state, batches, key) -> (state, metrics)``, the batches and the
+        metrics as for ``train_steps``, each batch split among the devices; it
+        compiles anew for each K and N.
+    """
+
+    def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:
+        return train_steps(gan, state, batches, key)
+
+    mesh = mesh or _default_mesh()
+    batches = split_batches(mesh, axis=2)
+    return _compiled(steps, mesh, (batches, replicated(mesh)), donate)
 
 
 def make_critic_step(

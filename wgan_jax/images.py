@@ -116,8 +116,9 @@ def scatter_image(
     picture = np.full((size, size, 3), 255.0)
     for points, colour in ((points_real, _REAL_COLOUR), (points_fake, _FAKE_COLOUR)):
         dots = _count_dots((points - origin) / extent, size)
-        cover = (1 - (1 - _OPACITY) ** dots)[:, :, None]
-        picture = picture * (1 - cover) + np.asarray(colour) * cover
+        dotted = dots > 0  # few pixels are, and powers take time
+        cover = (1 - (1 - _OPACITY) ** dots[dotted])[:, None]
+        picture[dotted] = picture[dotted] * (1 - cover) + np.asarray(colour) * cover
     return np.rint(picture).astype(np.uint8)
 
 

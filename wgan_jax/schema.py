@@ -23,6 +23,7 @@ FIELDS: dict[str, tuple[str, ...] | None] = {
     "optimizer": ("generator", "critic"),
     "training": (
         "iterations",
+        "iterations_per_call",
         "batch_size",
         "generator_batch_size",
         "microbatches",
@@ -67,6 +68,7 @@ OPTIONAL_FIELDS = (
     "conditional.fake_labels",
     "conditional.critic_weight",
     "conditional.generator_weight",
+    "training.iterations_per_call",
     "training.generator_batch_size",
     "training.microbatches",
     "training.boosted_n_critic",
@@ -84,6 +86,7 @@ OPTIONAL_FIELDS = (
 )
 COUNTS = (
     "training.iterations",
+    "training.iterations_per_call",
     "training.batch_size",
     "training.generator_batch_size",
     "training.microbatches",
@@ -102,6 +105,7 @@ FREE_GROUPS = ("evaluation",)
 FREE_FIELDS = (
     "dataset.data_dir",
     "training.iterations",
+    "training.iterations_per_call",
     "checkpoint.every",
     "checkpoint.keep",
     "samples.every",

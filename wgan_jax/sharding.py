@@ -36,9 +36,17 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def split_batches(mesh: Mesh) -> NamedSharding:
-    """The placing of batches ``[N, B, ...]``: B divided among the devices."""
-    return NamedSharding(mesh, PartitionSpec(None, DATA_AXIS))
+def split_batches(mesh: Mesh, *, axis: int = 1) -> NamedSharding:
+    """The placing of batches: B divided among the devices.
+
+    Args:
+        mesh: the devices.
+        axis: of B: 1 in ``[N, B, ...]``, 2 in ``[K, N, B, ...]``.
+
+    Returns:
+        The placing.
+    """
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, DATA_AXIS))
 
 
 def check_divisible(mesh: Mesh, **batch_sizes: int) -> None:
@@ -61,18 +69,19 @@ def check_divisible(mesh: Mesh, **batch_sizes: int) -> None:
             )
 
 
-def put_batches(mesh: Mesh, batches: PyTree) -> PyTree:
+def put_batches(mesh: Mesh, batches: PyTree, *, axis: int = 1) -> PyTree:
     """Host arrays to the devices.
 
     Args:
         mesh: the devices.
         batches: pytree of ``[N, B_local, ...]``: this process's rows of each
             batch, where process p holds block p.
+        axis: of B, as for ``split_batches``.
 
     Returns:
         The same tree of global arrays ``[N, B, ...]``.
     """
-    sharding = split_batches(mesh)
+    sharding = split_batches(mesh, axis=axis)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, x), batches
     )

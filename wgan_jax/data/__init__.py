@@ -1,13 +1,21 @@
 """Data: examples in memory, and batches as a pure function of (seed, iteration)."""
 
 from wgan_jax.data.errors import DataError
-from wgan_jax.data.pipeline import Pipeline, PipelineStack, prefetch
+from wgan_jax.data.pipeline import (
+    AnyPipeline,
+    Pipeline,
+    PipelineCalls,
+    PipelineStack,
+    prefetch,
+)
 from wgan_jax.data.sources import DATASETS, Source, load_source
 
 __all__ = [
     "DATASETS",
+    "AnyPipeline",
     "DataError",
     "Pipeline",
+    "PipelineCalls",
     "PipelineStack",
     "Source",
     "load_source",

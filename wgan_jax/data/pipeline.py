@@ -3,7 +3,7 @@
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -160,14 +160,31 @@ class PipelineStack:
 
     def batch(self, iteration: int) -> dict[str, np.ndarray]:
         """``[K, N, B_local, ...]``, what pipeline k gives at place k."""
-        batches = [pipeline.batch(iteration) for pipeline in self._pipelines]
-        return {
-            name: np.stack([batch[name] for batch in batches]) for name in batches[0]
-        }
+        return _stacked(pipeline.batch(iteration) for pipeline in self._pipelines)
+
+
+class PipelineCalls:
+    """Batches of consecutive iterations of a pipeline, stacked: those of one call."""
+
+    def __init__(self, pipeline: Pipeline, count: int):
+        """Binds a pipeline, whose iterations must be alike in critic updates.
+
+        Args:
+          pipeline: whose batches.
+          count: K, iterations of a call.
+        """
+        self._pipeline, self._count = pipeline, count
+
+    def batch(self, iteration: int) -> dict[str, np.ndarray]:
+        """``[K, N, B_local, ...]``, those of ``iteration`` and the next K - 1."""
+        return _stacked(self._pipeline.batch(iteration + k) for k in range(self._count))
+
+
+AnyPipeline = Pipeline | PipelineStack | PipelineCalls
 
 
 def prefetch(
-    pipeline: Pipeline | PipelineStack, start: int, stop: int, *, depth: int = 2
+    pipeline: AnyPipeline, start: int, stop: int, *, step: int = 1, depth: int = 2
 ) -> Generator[dict[str, np.ndarray]]:
     """Batches of iterations start to stop - 1, prepared ahead by one thread.
 
@@ -178,6 +195,7 @@ def prefetch(
       pipeline: whose batches.
       start: first iteration.
       stop: iteration to end before.
+      step: iterations from one batch to the next, those of a call.
       depth: batches held ready at most, 1 or above.
 
     Returns:
@@ -188,11 +206,16 @@ def prefetch(
     """
     if depth < 1:
         raise ValueError(f"prefetch needs a depth of 1 or above, not {depth}.")
-    return _run_ahead(pipeline, range(start, stop), depth)
+    return _run_ahead(pipeline, range(start, stop, step), depth)
+
+
+def _stacked(batches: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    found = list(batches)
+    return {name: np.stack([batch[name] for batch in found]) for name in found[0]}
 
 
 def _run_ahead(
-    pipeline: Pipeline | PipelineStack, iterations: range, depth: int
+    pipeline: AnyPipeline, iterations: range, depth: int
 ) -> Generator[dict[str, np.ndarray]]:
     ahead = iter(iterations)
     pending: collections.deque[Future[dict[str, np.ndarray]]] = collections.deque()

@@ -93,7 +93,6 @@ class Critic(nn.Module):
     parametrization: str = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    joint_pass = True
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:

@@ -98,7 +98,6 @@ class Critic(nn.Module):
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    joint_pass = True
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:

@@ -44,7 +44,9 @@ class Recorder:
         self._workdir, self._experiment = workdir, experiment
         self._config = config = experiment.config
         self._key = jax.random.key(config.samples.seed)
+        # Of the rate that is written next, and when metrics last came.
         self._started, self._images = time.perf_counter(), 0
+        self._heard = self._started
         self._writes = jax.process_index() == 0
         if self._writes:
             self._lines = JsonLines(workdir.metrics)
@@ -66,19 +68,50 @@ class Recorder:
             self._board.close()
             self._lines.close()
 
-    def iteration(self, step: int, metrics: Metrics, images: int) -> None:
-        """Takes in one iteration's metrics, waiting for them if need be.
+    def iterations(self, done: int, metrics: Metrics, images: int) -> None:
+        """Takes in the metrics of one call, waiting for them if need be.
 
         Args:
-            step: iterations done, this one included.
-            metrics: of the compiled step.
-            images: real images that the critic saw in it.
+            done: iterations done, those of the call included.
+            metrics: of the compiled step, ``[K]`` each if K iterations are a call.
+            images: real images that the critic saw in each of them.
 
         Raises:
-            Diverged: naming the metrics that are not finite.
+            Diverged: naming the first iteration with metrics that are not finite.
         """
-        fetched = {k: np.asarray(v) for k, v in jax.device_get(metrics).items()}
-        self.latest = {k: float(v.mean()) for k, v in fetched.items()}
+        # jax.device_get does this, too, and takes twice the time to walk the tree.
+        for value in metrics.values():
+            value.copy_to_host_async()
+        fetched = {name: np.asarray(value) for name, value in metrics.items()}
+        rows = self._rows(fetched)
+        now, before = time.perf_counter(), done - len(rows)
+        for step, self.latest in enumerate(rows, before + 1):
+            self._check(step, fetched)
+            self._images += images
+            if self._writes and step % self._config.log.every == 0:
+                # They come together; each has taken an equal part of the time.
+                part = (step - before) / len(rows)
+                self._log(step, fetched, self._heard + part * (now - self._heard))
+        self._heard = now
+        if self._writes:
+            self._progress.update(
+                done,
+                images=images * len(rows),
+                gap=self.gap,
+                gap_name=self.gap_name,
+                gradient_norm=self.gradient_norm,
+            )
+
+    def _rows(self, fetched: dict[str, np.ndarray]) -> list[dict[str, float]]:
+        """The metrics of each iteration of a call; of replicas the means."""
+        if self._experiment.is_replicated:
+            return [{name: float(value.mean()) for name, value in fetched.items()}]
+        columns = [value.reshape(-1).tolist() for value in fetched.values()]
+        return [
+            dict(zip(fetched, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
+
+    def _check(self, step: int, fetched: dict[str, np.ndarray]) -> None:
         broken = [k for k, v in self.latest.items() if not math.isfinite(v)]
         if broken:
             raise Diverged(
@@ -86,25 +119,13 @@ class Recorder:
                 f"{self._whose(fetched)}; the run stops here; what checkpoints it has "
                 "are from before."
             )
-        if not self._writes:
-            return
-        self._progress.update(
-            step,
-            images=images,
-            gap=self.gap,
-            gap_name=self.gap_name,
-            gradient_norm=self.gradient_norm,
-        )
-        self._images += images
-        if step % self._config.log.every == 0:
-            now = time.perf_counter()
-            rate = {
-                "throughput/images_per_second": self._images / (now - self._started)
-            }
-            self._started, self._images = now, 0
-            values = self.latest | self._spread(fetched) | rate
-            self._lines.write(step, values)
-            self._board.scalars(step, values)
+
+    def _log(self, step: int, fetched: dict[str, np.ndarray], now: float) -> None:
+        rate = {"throughput/images_per_second": self._images / (now - self._started)}
+        self._started, self._images = now, 0
+        values = self.latest | self._spread(fetched) | rate
+        self._lines.write(step, values)
+        self._board.scalars(step, values)
 
     def evaluation(
         self, step: int, values: Mapping[str, float], seconds: float
@@ -117,6 +138,7 @@ class Recorder:
             seconds: that it took, since the last iteration that was taken in.
         """
         self._started += seconds
+        self._heard += seconds
         if self._writes:
             self._progress.idle(seconds)
             self._board.scalars(step, values)

@@ -12,11 +12,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from wgan_jax.binding import ConfigError, refine
-from wgan_jax.compiled import make_train_step
-from wgan_jax.data import Pipeline, PipelineStack, Source
+from wgan_jax.compiled import make_train_step, make_train_steps
+from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
 from wgan_jax.experiment import build_pipeline, build_schedule, build_source
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.program.calls import iterations_per_call
 from wgan_jax.program.pictures import check_drawable
 from wgan_jax.replicas import (
     abstract_replicas,
@@ -47,7 +48,8 @@ class Experiment:
         config: the experiment.
         mesh: the devices.
         source: the examples.
-        pipeline: batches by iteration; with replicas each has a part of its own.
+        pipeline: batches by iteration; with replicas each has a part of its own,
+            as has each iteration where a call takes several.
         gan_of: from the swept setting to the Gan.
         settings: float32 ``[K]``, the setting of each replica, 0 without sweep.
         seeds: the seed of each replica.
@@ -56,7 +58,7 @@ class Experiment:
     config: ml_collections.ConfigDict
     mesh: Mesh
     source: Source
-    pipeline: Pipeline | PipelineStack
+    pipeline: AnyPipeline
     gan_of: Callable[[Any], Gan]
     settings: np.ndarray
     seeds: list[int]
@@ -65,6 +67,11 @@ class Experiment:
     def is_replicated(self) -> bool:
         """Whether arrays have a leading axis of replicas."""
         return len(self.seeds) > 1
+
+    @functools.cached_property
+    def per_call(self) -> int:
+        """Iterations of one call; if several, batches have a leading axis of them."""
+        return iterations_per_call(self.config)
 
     @functools.cached_property
     def gan(self) -> Gan:
@@ -98,12 +105,14 @@ class Experiment:
 
     def put(self, batch: PyTree) -> PyTree:
         """A host's batch to the devices."""
-        place = put_replicas if self.is_replicated else put_batches
-        return place(self.mesh, batch)
+        if self.is_replicated:
+            return put_replicas(self.mesh, batch)
+        return put_batches(self.mesh, batch, axis=1 if self.per_call == 1 else 2)
 
     def updates_in(self, batch: PyTree) -> int:
-        """How many batches each replica's part holds."""
-        return batch["image"].shape[1 if self.is_replicated else 0]
+        """How many batches each replica's or each iteration's part holds."""
+        apart = self.is_replicated or self.per_call > 1
+        return batch["image"].shape[1 if apart else 0]
 
     def runs(self, state: GanState) -> Iterator[tuple[str, Gan, GanState]]:
         """Each replica's name (empty if it is alone), Gan and arrays."""
@@ -133,13 +142,16 @@ class Experiment:
         if self.is_replicated:
             step = make_replicas_step(self.gan_of, self.mesh, settings=self.settings)
         else:
-            step = make_train_step(self.gan, self.mesh)
+            make = make_train_step if self.per_call == 1 else make_train_steps
+            step = make(self.gan, self.mesh)
         training, schedule = self.config.training, build_schedule(self.config)
         compiled = {}
         for updates in schedule.distinct_updates(start, training.iterations):
-            replicas = f"{len(self.seeds)} replicas, " if self.is_replicated else ""
+            several = f"{len(self.seeds)} replicas, " if self.is_replicated else ""
+            if self.per_call > 1:
+                several = f"{self.per_call} iterations, each "
             say(
-                f"Compiling the training step: {replicas}{updates} critic updates and "
+                f"Compiling the training step: {several}{updates} critic updates and "
                 f"1 generator update, {self.mesh.size} device(s)."
             )
             began = time.perf_counter()
@@ -156,6 +168,9 @@ class Experiment:
         sharding = split_batches(self.mesh)
         if self.is_replicated:
             shape, sharding = (len(self.seeds), *shape), self.key.sharding
+        elif self.per_call > 1:
+            shape = (self.per_call, *shape)
+            sharding = split_batches(self.mesh, axis=2)
         batch = {"image": (*shape, *images.shape[1:])}
         dtypes = {"image": images.dtype, "label": np.dtype(np.int32)}
         if self.gan.conditional is not None:
@@ -203,14 +218,16 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
                 f"{jax.process_count()}; start one run a process."
             )
         pipelines = [build_pipeline(config, source, seed=seed) for seed in seeds]
-        pipeline: Pipeline | PipelineStack = PipelineStack(pipelines)
+        pipeline: AnyPipeline = PipelineStack(pipelines)
     else:
-        pipeline = build_pipeline(
+        single = build_pipeline(
             config,
             source,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
+        per_call = iterations_per_call(config)
+        pipeline = single if per_call == 1 else PipelineCalls(single, per_call)
     return Experiment(
         config=config,
         mesh=mesh,

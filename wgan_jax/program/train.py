@@ -13,6 +13,7 @@ from wgan_jax.data import prefetch
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.examination import build_evaluator
 from wgan_jax.gan import GanState
+from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.evaluations import Evaluations
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.recorder import Recorder
@@ -50,18 +51,21 @@ def train(
         Diverged: a metric stopped being finite.
     """
     check_config(config)
+    check_calls(config)
     workdir.check(config)
     experiment = prepare(config, say=say)
     evaluator = _evaluator(experiment)
     target = experiment.target
     data = experiment.source.record()
     workdir.check_data(data)
+    check_start(config, workdir.newest_checkpoint())
     if jax.process_index() == 0:
         workdir.claim(config, data=data, command=command, lineage=lineage)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=say
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
+        check_start(config, start)  # an older one, if the newest is broken
         if start >= config.training.iterations:
             return _already_there(experiment, evaluator, workdir, state, start, say=say)
         whence = "Going on from iteration {}" if start else "Starting afresh"
@@ -201,14 +205,16 @@ def _loop(
     if evaluations is not None and evaluations.due(start):
         # Cut off when the run was, after its checkpoint.
         _evaluate(evaluations, recorder, start, state)
-    batches = prefetch(experiment.pipeline, start, last)
-    for done, batch in enumerate(batches, start + 1):
+    per_call = experiment.per_call
+    batches = prefetch(experiment.pipeline, start, last, step=per_call)
+    ends_of_calls = range(start + per_call, last + 1, per_call)
+    for done, batch in zip(ends_of_calls, batches, strict=True):
         n = experiment.updates_in(batch)
         state, metrics = steps[n](state, experiment.put(batch), experiment.key)
-        # The metrics before this step are fetched only now, while it runs: the
-        # device never waits for us, and never runs more than two steps ahead.
+        # The metrics before this call are fetched only now, while it runs: the
+        # device never waits for us, and never runs more than two calls ahead.
         if waiting is not None:
-            recorder.iteration(*waiting)
+            recorder.iterations(*waiting)
         images = n * config.training.batch_size * len(experiment.seeds)
         waiting = (done, metrics, images)
         ends = done == last or interruption.signal is not None
@@ -217,7 +223,7 @@ def _loop(
         # Before an evaluation, so that none is lost that takes too long to await.
         saves = ends or evaluates or done % config.checkpoint.every == 0
         if draws or saves:
-            recorder.iteration(*waiting)  # what is not finite is never saved
+            recorder.iterations(*waiting)  # what is not finite is never saved
             waiting = None
         if saves:
             checkpoints.save(done, state, {"iteration": done})

@@ -71,6 +71,11 @@ class Workdir:
         """The page that shows the run."""
         return self.path / "report.html"
 
+    def newest_checkpoint(self) -> int:
+        """The iteration of the newest checkpoint, broken or not; 0 without one."""
+        found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
+        return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
+
     def check(self, config: ml_collections.ConfigDict) -> None:
         """Refuses a folder that another config wrote.
 

@@ -1,0 +1,238 @@
+"""Our training steps compiled for accelerators that are not there, and flax's.
+
+    python benchmarks/accelerators.py [--devices 4] [--json out.json]
+
+For a TPU v5e and for an H100, 64 images a device: the critic's step with the gradient
+penalty, the generator's, and the whole iteration of five and one, on our layers and
+on flax's (as in ``convolution.py``). Both are read from the compiled programs:
+
+    GFLOP, MB accessed   the TPU compiler's own counts; the CUDA compiler has none. The
+                         second counts the chip's own memory like the device's
+    device MB            to and from the device's memory (``program_text.traffic``)
+    temp, args, donated  MB of that memory: temporaries, arguments, and of these what
+                         the results take over
+    convs, other, dil.   convolutions; on H100 those of them outside cuDNN, and those
+                         inside it that dilate the kernel
+    kernels              launched by one call
+    reord., MB           instructions that write an array in another order
+    coll.                that move data between devices
+    sec                  of compiling
+
+In an iteration, the body of the loop over the critic's updates is counted once, but
+for device MB and kernels. Ratios are ours over flax's: below 1, ours does less.
+Nothing is run. ``deviceless.py`` says what to install; a target whose compiler is
+missing is left out. All takes twenty minutes on one core; ``--pair``, ``--step`` and
+``--target`` take a part.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import deviceless
+import jax
+import jax.numpy as jnp
+import jaxlib
+import program_text
+from convolution import SHAPE, UPDATES, build
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_step
+from wgan_jax.gan import Gan
+from wgan_jax.initialization import abstract_state
+from wgan_jax.sharding import DATA_AXIS, replicated, split_batches
+
+BATCH = 64  # images a device
+PAIRS = {
+    "dcgan": ("dcgan", 64, None),
+    "resnet": ("resnet", 128, None),
+    "resnet-bfloat16": ("resnet", 128, jnp.bfloat16),
+}
+STEPS = ("critic", "generator", "iteration")
+SIDES = ("ours", "plain")
+
+
+class Case(NamedTuple):
+    """One program of each side.
+
+    Attributes:
+        target: a row of ``deviceless.meshes``.
+        pair: a row of ``PAIRS``.
+        step: one of ``STEPS``.
+    """
+
+    target: str
+    pair: str
+    step: str
+
+
+def gan_of(pair: str, *, plain: bool) -> Gan:
+    """The pair with a gradient penalty, parameters in float32."""
+    name, width, dtype = PAIRS[pair]
+    gan = build(name, width, plain=plain)
+    return replace(
+        gan,
+        generator=gan.generator.clone(dtype=dtype),
+        critic=gan.critic.clone(dtype=dtype),
+    )
+
+
+def lowered(gan: Gan, step: str, mesh: Mesh) -> Any:
+    """A step of one of ``STEPS`` for a mesh, before its compilation."""
+    whole, batch = replicated(mesh), BATCH * mesh.size
+    state = abstract_state(gan, mesh)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=whole)
+    if step == "generator":
+        return make_generator_step(gan, mesh, batch_size=batch).lower(state, key)
+    make: Any = make_critic_step
+    shape: tuple[int, ...] = (batch, *SHAPE)
+    placed = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    if step == "iteration":
+        make, shape, placed = make_train_step, (UPDATES, *shape), split_batches(mesh)
+    images = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=placed)
+    return make(gan, mesh).lower(state, images, key)
+
+
+def figures(program: Any) -> dict[str, float]:
+    """What a compiled program says of itself, in GFLOP, MB and numbers."""
+    text, memory = program.as_text(), program.memory_analysis()
+    cost = program.cost_analysis() or {}
+    found = {}
+    if "flops" in cost:
+        found["gflop"] = cost["flops"] / 1e9
+        found["accessed_mb"] = cost["bytes accessed"] / 1e6
+    found["device_mb"] = program_text.traffic(text) / 1e6
+    found["temporary_mb"] = memory.temp_size_in_bytes / 1e6
+    found["arguments_mb"] = memory.argument_size_in_bytes / 1e6
+    found["donated_mb"] = memory.alias_size_in_bytes / 1e6
+    counts = program_text.convolutions(text)
+    found["convolutions"] = counts["cudnn"] + counts["others"]
+    found["convolutions_of_cudnn"] = counts["cudnn"]
+    found["convolutions_of_cudnn_dilated"] = counts["dilated"]
+    found["kernels"] = program_text.kernels(text)
+    moved = program_text.transpositions(text)
+    found["reordered"] = moved["count"]
+    found["reordered_mb"] = moved["bytes"] / 1e6
+    for kind, count in program_text.collectives(text).items():
+        found[kind.replace("-", "_")] = count
+    return found
+
+
+def compare(case: Case, mesh: Mesh) -> dict[str, Any]:
+    """Both sides of a case, and the ratios of what both have."""
+    sides: dict[str, Any] = {}
+    for side in SIDES:
+        step = lowered(gan_of(case.pair, plain=side == "plain"), case.step, mesh)
+        start = time.perf_counter()
+        program = step.compile()
+        seconds = time.perf_counter() - start
+        sides[side] = figures(program) | {"compile_seconds": round(seconds, 1)}
+    ours, plain = sides["ours"], sides["plain"]
+    ratios = {
+        name: ours[name] / plain[name]
+        for name in ours
+        if plain[name] and name != "compile_seconds"
+    }
+    return sides | {"ratios": ratios}
+
+
+COLUMNS = (
+    ("GFLOP", 7, "gflop"),
+    ("MB acc.", 8, "accessed_mb"),
+    ("device MB", 10, "device_mb"),
+    ("temp", 7, "temporary_mb"),
+    ("args", 6, "arguments_mb"),
+    ("donated", 8, "donated_mb"),
+    ("convs", 6, "convolutions"),
+    ("other", 6, "other"),
+    ("dil.", 5, "dilated"),
+    ("kernels", 8, "kernels"),
+    ("reord.", 7, "reordered"),
+    ("MB", 7, "reordered_mb"),
+    ("coll.", 6, "collectives"),
+    ("sec", 5, "compile_seconds"),
+)
+
+
+def cells(case: Case, found: dict[str, float]) -> dict[str, float]:
+    """Figures as columns: sums of several, and cuDNN's where it is."""
+    kinds = [kind.replace("-", "_") for kind in program_text.COLLECTIVES]
+    cells = dict(found)
+    if "kernels" in found:
+        cells["collectives"] = sum(found.get(kind, 0) for kind in kinds)
+    if case.target == deviceless.GPU and "kernels" in found:
+        cells["other"] = found["convolutions"] - found["convolutions_of_cudnn"]
+        cells["dilated"] = found["convolutions_of_cudnn_dilated"]
+    return cells
+
+
+def rows(case: Case, found: dict[str, Any]) -> Iterator[str]:
+    """A case as lines of the table."""
+    for side in (*SIDES, "ratios"):
+        name = f"{case.target} {case.pair}, {case.step}" if side == "ours" else ""
+        values = found[side] if side == "ratios" else cells(case, found[side])
+        line = f"{name:35} {side:6}"
+        for _, width, key in COLUMNS:
+            value = values.get(key)
+            digits = 2 if side == "ratios" else 1 if isinstance(value, float) else 0
+            line += f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
+        yield line
+
+
+def rounded(value: Any) -> Any:
+    """The same tree with four digits of each fraction."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def write(path: str, devices: int, programs: dict[str, Any]) -> None:
+    """The figures so far, as JSON."""
+    about = {
+        "devices": devices,
+        "images_per_device": BATCH,
+        "versions": {"jax": jax.__version__, "jaxlib": jaxlib.__version__},
+    }
+    with open(path, "w") as file:
+        json.dump({**about, "programs": rounded(programs)}, file, indent=1)
+        file.write("\n")
+
+
+def parsed() -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    targets = deviceless.TARGETS
+    parser.add_argument("--target", choices=targets, action="append")
+    parser.add_argument("--pair", choices=PAIRS, action="append")
+    parser.add_argument("--step", choices=STEPS, action="append")
+    parser.add_argument("--devices", type=int, choices=(1, 2, 4), default=1)
+    parser.add_argument("--json", help="file to write the figures to")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Compile, print, write."""
+    args = parsed()
+    deviceless.prepare()
+    meshes = deviceless.meshes(args.devices, args.target or deviceless.TARGETS)
+    print(f"{args.devices} device(s), {BATCH} images each, jax {jax.__version__}")
+    print(f"{'':42}" + "".join(f"{head:>{width}}" for head, width, _ in COLUMNS))
+    programs = {}
+    for target, mesh in meshes.items():
+        for pair in args.pair or PAIRS:
+            for step in args.step or STEPS:
+                case = Case(target, pair, step)
+                found = programs["; ".join(case)] = compare(case, mesh)
+                print("\n".join(rows(case, found)), flush=True)
+                if args.json:
+                    write(args.json, args.devices, programs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Calls of several iterations: the same run, recorded and stopped as any other."""
+
+import json
+import os
+import signal
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_program import metrics
+
+from configs import gaussians_wgan_gp
+from wgan_jax.binding import ConfigError
+from wgan_jax.program import recorder as module
+from wgan_jax.program.calls import check_calls, check_start
+from wgan_jax.program.recorder import Diverged, Recorder
+from wgan_jax.program.train import train
+from wgan_jax.program.workdir import Workdir
+
+
+def config_of(per_call, iterations=12, every=12):
+    config = gaussians_wgan_gp.get_config()
+    config.generator.width = config.critic.width = 8
+    config.training.batch_size, config.samples.count = 16, 4
+    config.training.iterations_per_call = per_call
+    config.training.iterations = iterations
+    config.checkpoint.every = config.samples.every = every
+    config.log.every, config.evaluation.every = 1, 0
+    return config
+
+
+def run(path, *args, **kwargs):
+    said = []
+    code = train(
+        config_of(*args, **kwargs), Workdir(path), command="again", say=said.append
+    )
+    return code, "\n".join(said)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Twelve iterations, one a call."""
+    workdir = tmp_path_factory.mktemp("runs") / "unbroken"
+    assert run(workdir, 1)[0] == 0
+    return workdir
+
+
+def assert_same_run(one, two):
+    assert [line["step"] for line in one] == [line["step"] for line in two]
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-4)
+
+
+def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
+    unbroken, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "stopped"
+    taken = []
+
+    def stopping(self, done, metrics, images):
+        taken.append((done, images))
+        if done == 3:  # heard while the next call runs
+            os.kill(os.getpid(), signal.SIGTERM)
+        iterations(self, done, metrics, images)
+
+    iterations = Recorder.iterations
+    monkeypatch.setattr(Recorder, "iterations", stopping)
+    code, said = run(workdir, 3)
+    assert "3 iterations, each 5 critic updates" in said
+    assert code == 128 + signal.SIGTERM
+    assert taken == [(3, 80), (6, 80)]
+    assert "at iteration 6, checkpoint saved" in said
+    assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["6"]
+    assert [line["step"] for line in metrics(workdir)] == [1, 2, 3, 4, 5, 6]
+
+    before = {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+    with pytest.raises(ConfigError, match=r"of iteration 6, which .*use 2 to go on"):
+        run(workdir, 4)
+    assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+
+    code, said = run(workdir, 3)
+    assert code == 0
+    assert "Going on from iteration 6" in said
+    assert "Done: iteration 12" in said
+    assert taken[2:] == [(9, 80), (12, 80)]
+    assert_same_run(metrics(workdir), metrics(unbroken))
+    # What was begun with one length of call may go on with another, or be done.
+    code, said = run(workdir, 8, iterations=8, every=8)
+    assert code == 0
+    assert "Iteration 12 is reached already" in said
+
+
+def stub(log_every):
+    config = config_of(4)
+    config.log.every = log_every
+    gan = SimpleNamespace(objective=SimpleNamespace(gap_name="gap"))
+    return SimpleNamespace(config=config, gan=gan, is_replicated=False)
+
+
+def values_of_a_call(**metrics):
+    slopes = jnp.arange(4.0)
+    return {"critic/gradient_norm_at_fakes": slopes, "gap": 10 * slopes} | metrics
+
+
+def test_what_diverges_within_a_call_is_named_by_its_own_iteration(tmp_path):
+    loss = jnp.array([1.0, 2.0, jnp.nan, jnp.inf])
+    with (
+        Recorder(Workdir(tmp_path), stub(1), start=4) as recorder,
+        pytest.raises(Diverged, match="iteration 7: loss not finite; the run"),
+    ):
+        recorder.iterations(8, values_of_a_call(loss=loss), 10)
+    assert [(m["step"], m["loss"]) for m in metrics(tmp_path)] == [(5, 1.0), (6, 2.0)]
+
+
+def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    shown = []
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(
+        module.Progress, "update", lambda self, step, **k: shown.append((step, k))
+    )
+    with Recorder(Workdir(tmp_path), stub(3), start=0) as recorder:
+        for done, seconds in ((4, 8.0), (8, 4.0), (12, 8.0)):
+            clock.now += seconds
+            recorder.iterations(done, values_of_a_call(), 30)
+            assert recorder.gap == 30.0
+            clock.now += 50.0
+            recorder.evaluation(done, {}, 50.0)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [(m["step"], m["gap"]) for m in found] == [
+        (3, 20.0), (6, 10.0), (9, 0.0), (12, 30.0)
+    ]  # fmt: skip
+    rates = [m["throughput/images_per_second"] for m in found]
+    assert rates == pytest.approx([90 / 6, 90 / 4, 90 / 4, 90 / 6])
+    assert [(step, k["images"], k["gap"]) for step, k in shown] == [
+        (4, 120, 30.0), (8, 120, 30.0), (12, 120, 30.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training.iterations", 25, "iterations=25 is no multiple of config.training"),
+        ("training.iterations", 3, "iterations_per_call=10; use 10, or fewer"),
+        ("checkpoint.every", 25, "config.checkpoint.every=25 .* use 20 or 30, or"),
+        ("samples.every", 25, "config.samples.every=25 is no multiple"),
+        ("evaluation.every", 25, "config.evaluation.every=25 is no multiple"),
+        ("training.boosted_n_critic", 100, "boosted_n_critic is set"),
+        ("training.replicas", 2, "config.training.replicas or config.sweep asks"),
+        ("sweep.field", "penalty.weight", "for one run"),
+    ],
+)
+def test_what_would_fall_into_a_call_is_a_sentence(path, value, message):
+    config = gaussians_wgan_gp.get_config()
+    config.training.iterations_per_call = 10
+    check_calls(config)
+    group, field = path.split(".")
+    with config.unlocked():
+        config[group][field] = value
+    with pytest.raises(ConfigError, match=message) as error:
+        check_calls(config)
+    assert "\n" not in str(error.value)
+    config.training.iterations_per_call = 1
+    check_calls(config)
+
+
+def test_what_does_not_fall_into_a_call_is_let_pass():
+    config = config_of(5, iterations=20, every=10)
+    config.log.every = 3
+    check_calls(config)
+    for start in (0, 5, 15, 20, 21):  # the last two have nothing left to do
+        check_start(config, start)
+    with config.unlocked():
+        del config.evaluation
+        config.training.iterations_per_call = None
+    check_calls(config)
+    check_start(config, 7)
