@@ -1,4 +1,4 @@
-"""Train, resume, sample, evaluate or report a Wasserstein GAN.
+"""Train, resume, sample, evaluate, report or plan a Wasserstein GAN.
 
     python launch.py --config=configs/digits_wgan_gp.py
 
@@ -8,6 +8,7 @@ Flags only: the logic is in wgan_jax/program/, one module a mode.
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
+from wgan_jax import distributed
 from wgan_jax.binding import ConfigError, choices
 from wgan_jax.caches import cache_folder
 from wgan_jax.checkpoint import CheckpointError
@@ -23,24 +25,30 @@ from wgan_jax.data import DataError
 from wgan_jax.memory import keep_freed_memory
 from wgan_jax.program.command_line import lineage, parse_flags, parsed_config
 from wgan_jax.program.evaluate import evaluate
+from wgan_jax.program.plan import plan
 from wgan_jax.program.recorder import Diverged
 from wgan_jax.program.report import report
 from wgan_jax.program.sample import sample
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir, WorkdirError
 from wgan_jax.report import ReportError
+from wgan_jax.targets import prepare_environment
 
 MODES: dict[str, Callable[..., int]] = {
     "train": train,
     "sample": sample,
     "evaluate": evaluate,
     "report": report,  # of folders, the others of a config and its folder
+    "plan": plan,  # of a config alone
 }
 # Flags that some modes read, handed to these under their names.
 OPTIONS = {
     "checkpoint": ("sample", "evaluate"),
     "images": ("evaluate",),
-    "output": ("report",),
+    "output": ("report", "plan"),
+    "topology": ("plan",),
+    "distributed": ("train",),
+    "profile": ("train",),
 }
 
 config_flags.DEFINE_config_file("config", None, "the experiment's file")
@@ -50,7 +58,16 @@ WORKDIR = flags.DEFINE_multi_string(
 )
 flags.DEFINE_string("checkpoint", None, "latest, best or an iteration [latest]")
 flags.DEFINE_string("images", None, "an .npz to evaluate in place of a run")
-flags.DEFINE_string("output", None, "the report's file [report.html of the run]")
+flags.DEFINE_string(
+    "distributed", None, "auto, off or COORDINATOR,N,I: processes of one run [off]"
+)
+flags.DEFINE_integer(
+    "profile", None, "iterations to trace, into profile/ of the run", lower_bound=1
+)
+flags.DEFINE_string(
+    "output", None, "the report's file [report.html of the run]; a plan's, as JSON"
+)
+flags.DEFINE_string("topology", None, "the devices to plan for, such as v5e:2x4")
 
 
 def main(argv: list[str]) -> int:
@@ -59,24 +76,44 @@ def main(argv: list[str]) -> int:
         print(f"{__doc__}\n{flags.FLAGS.main_module_help()}")
         return 0
     try:
+        code = _code(argv)
+    except Exception:
+        if not distributed.is_shared():
+            raise
+        traceback.print_exc()
+        code = 1
+    return distributed.part(code)
+
+
+def _code(argv: list[str]) -> int:
+    """The exit code, after a sentence for whatever a user can do something about."""
+    try:
         return _run(argv)
     except (ConfigError, DataError, WorkdirError, ReportError) as error:
-        print(f"launch.py: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     except CheckpointError as error:
-        print(f"launch.py: {error}", file=sys.stderr)
+        _complain(error)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(2)  # Orbax's threads wait for ever after a failed write
     except OSError as error:  # a folder of the user's: full, read-only, a file
         where = f"{error.filename}: " if error.filename else ""
-        print(f"launch.py: {where}{error.strerror or error}.", file=sys.stderr)
+        _complain(f"{where}{error.strerror or error}.")
         return 2
     except Diverged as error:
-        print(f"launch.py: {error}", file=sys.stderr)
+        _complain(error)
+        return 1
+    except jax.errors.JaxRuntimeError as error:
+        if not distributed.is_shared():
+            raise
+        _complain(
+            f"{str(error).splitlines()[0]}; if another process has ended, its log "
+            "says why; start all again, and they go on from the last checkpoint."
+        )
         return 1
     except KeyboardInterrupt:
-        print("launch.py: interrupted, nothing was saved by this.", file=sys.stderr)
+        _complain("interrupted, nothing was saved by this.")
         return 130
 
 
@@ -89,11 +126,14 @@ def _run(argv: list[str]) -> int:
     if mode == "report" and flags.FLAGS.config is None:
         raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
     config, path = parsed_config(flags.FLAGS, argv)
+    if mode == "plan":
+        return _plan(config, folders, options)
     folders = folders or [Path("runs", path.stem)]
     if mode == "report":
         return report(folders, say=_say, **options)
     if len(folders) > 1:
         raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
+    _meet(options.pop("distributed", "off"))
     _use_compilation_cache()
     keep_freed_memory()
     about: dict[str, Any] = {
@@ -106,7 +146,25 @@ def _run(argv: list[str]) -> int:
     return MODES[mode](config, Workdir(folders[0]), **about)
 
 
-def _options() -> dict[str, str]:
+def _plan(config: Any, folders: list[Path], options: dict[str, Any]) -> int:
+    if folders:
+        raise ConfigError("--workdir is not read by --mode=plan; leave it out.")
+    prepare_environment()
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling
+    return plan(config, say=_say, **options)
+
+
+def _meet(how: str) -> None:
+    if how != "off":
+        _say(
+            f"Meeting the other processes of --distributed={how}, for at most "
+            f"{distributed.MEETING_SECONDS} s."
+        )
+    distributed.meet(how)
+
+
+def _options() -> dict[str, Any]:
     """The flags given that the mode reads; one that it does not read is refused."""
     found = {}
     for name, readers in OPTIONS.items():
@@ -121,14 +179,20 @@ def _options() -> dict[str, str]:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    if distributed.speaks():
+        print(line, flush=True)
+
+
+def _complain(about: object) -> None:
+    print(f"launch.py: {distributed.name()}{about}", file=sys.stderr)
 
 
 def _use_compilation_cache() -> None:
     """Lets a second start of the same experiment find its programs compiled."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 if __name__ == "__main__":

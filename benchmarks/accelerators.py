@@ -8,7 +8,7 @@ on flax's (as in ``convolution.py``). Both are read from the compiled programs:
 
     GFLOP, MB accessed   the TPU compiler's own counts; the CUDA compiler has none. The
                          second counts the chip's own memory like the device's
-    device MB            to and from the device's memory (``program_text.traffic``)
+    device MB            to and from the device's memory (``program_counts.traffic``)
     temp, args, donated  MB of that memory: temporaries, arguments, and of these what
                          the results take over
     convs, other, dil.   convolutions; on H100 those of them outside cuDNN, and those
@@ -32,17 +32,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import compiled_forms
 import deviceless
 import jax
 import jax.numpy as jnp
 import jaxlib
-import program_text
 from convolution import SHAPE, UPDATES, build
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_step
 from wgan_jax.gan import Gan
 from wgan_jax.initialization import abstract_state
+from wgan_jax.program_counts import COLLECTIVES, collectives, kernels, traffic
 from wgan_jax.sharding import DATA_AXIS, replicated, split_batches
 
 BATCH = 64  # images a device
@@ -105,20 +106,21 @@ def figures(program: Any) -> dict[str, float]:
     if "flops" in cost:
         found["gflop"] = cost["flops"] / 1e9
         found["accessed_mb"] = cost["bytes accessed"] / 1e6
-    found["device_mb"] = program_text.traffic(text) / 1e6
+    found["device_mb"] = traffic(text) / 1e6
     found["temporary_mb"] = memory.temp_size_in_bytes / 1e6
     found["arguments_mb"] = memory.argument_size_in_bytes / 1e6
     found["donated_mb"] = memory.alias_size_in_bytes / 1e6
-    counts = program_text.convolutions(text)
+    counts = compiled_forms.convolutions(text)
     found["convolutions"] = counts["cudnn"] + counts["others"]
     found["convolutions_of_cudnn"] = counts["cudnn"]
     found["convolutions_of_cudnn_dilated"] = counts["dilated"]
-    found["kernels"] = program_text.kernels(text)
-    moved = program_text.transpositions(text)
+    found["kernels"] = kernels(text)
+    moved = compiled_forms.transpositions(text)
     found["reordered"] = moved["count"]
     found["reordered_mb"] = moved["bytes"] / 1e6
-    for kind, count in program_text.collectives(text).items():
-        found[kind.replace("-", "_")] = count
+    exchanges = collectives(text)
+    for kind in COLLECTIVES:
+        found[kind.replace("-", "_")] = [one.kind for one in exchanges].count(kind)
     return found
 
 
@@ -160,7 +162,7 @@ COLUMNS = (
 
 def cells(case: Case, found: dict[str, float]) -> dict[str, float]:
     """Figures as columns: sums of several, and cuDNN's where it is."""
-    kinds = [kind.replace("-", "_") for kind in program_text.COLLECTIVES]
+    kinds = [kind.replace("-", "_") for kind in COLLECTIVES]
     cells = dict(found)
     if "kernels" in found:
         cells["collectives"] = sum(found.get(kind, 0) for kind in kinds)

@@ -15,7 +15,6 @@ import jaxlib
 import numpy as np
 import optax
 from pytorch_cases import OPTIMIZER, UPDATES, Case
-from pytorch_operations import operations
 from pytorch_workers import Side, least, serve
 
 from wgan_jax import OBJECTIVES, Gan, init_state
@@ -23,6 +22,7 @@ from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_
 from wgan_jax.losses.gradients import interpolate
 from wgan_jax.losses.penalties import gradient_penalty_and_norms
 from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.operations import operations
 from wgan_jax.players import (
     Draws,
     Keys,

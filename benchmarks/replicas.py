@@ -29,11 +29,11 @@ import deviceless
 import jax
 import numpy as np
 import optax
-from program_text import kernels
 
 from wgan_jax import OBJECTIVES, Gan, gradient_penalty, init_state
 from wgan_jax.compiled import make_train_step
 from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.program_counts import kernels
 from wgan_jax.replicas import abstract_replicas, init_replicas, make_replicas_step
 
 UPDATES, BATCH = 5, 256

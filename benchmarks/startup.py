@@ -3,8 +3,8 @@
     python benchmarks/startup.py --config=configs/digits_wgan_gp.py
     python benchmarks/startup.py --config=configs/cifar10_wgan_gp.py --repeats=3
 
-Each pair begins with an empty cache of compiled programs and trains a fresh run for
-one iteration. It prints the seconds until the step is compiled and those until the
+Each pair begins with an empty cache of programs and of decoded examples, and trains a
+fresh run for one iteration. It prints the seconds until the step is compiled and those until the
 program ends, its picture and checkpoint written; the last line has the medians of
 second over first. Arguments that it does not know go to ``launch.py``.
 """
@@ -32,7 +32,8 @@ def start(config: str, workdir: str, cache: str, rest: list[str]) -> tuple[float
     with subprocess.Popen(
         [*command, f"--workdir={workdir}", *ONE, *rest],
         cwd=ROOT,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache},
+        env=os.environ
+        | {"JAX_COMPILATION_CACHE_DIR": f"{cache}/jax", "XDG_CACHE_HOME": cache},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

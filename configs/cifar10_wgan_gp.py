@@ -70,6 +70,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.schedule_iterations = placeholder(int)  # None: the whole run
     config.training.compute_dtype = "float32"  # or "bfloat16"; parameters stay float32
     config.training.replicas = 1  # seeds side by side: seed, seed + 1, ...
+    config.training.placement = "replicated"  # or zero1: Adam, average in parts
 
     config.sweep = ml_collections.ConfigDict()
     config.sweep.field = placeholder(str)  # such as "penalty.weight"

@@ -1,10 +1,11 @@
 """Trains three iterations on D virtual devices and writes what came out.
 
-python tests/device_run.py DEVICES float32|float64 plain|full|in_one_call OUT.npz
+python tests/device_run.py DEVICES float32|float64 plain|full|in_one_call|zero1 OUT.npz
 
 ``full`` has by-class networks, an auxiliary head, dropout and its consistency term,
 a lazy penalty, augmentation, flips and microbatches; ``in_one_call`` is ``plain`` with
-the three iterations in one call.
+the three iterations in one call; ``zero1`` is ``plain`` with the state placed so, in
+which 1 device has nothing to divide, and kernels just wide enough to be divided.
 """
 
 import sys
@@ -13,6 +14,7 @@ from functools import partial
 import jax
 
 DEVICES, DTYPE, METHOD, OUT = int(sys.argv[1]), *sys.argv[2:]
+PLACEMENT = METHOD if METHOD == "zero1" else "replicated"
 jax.config.update("jax_num_cpu_devices", DEVICES)
 jax.config.update("jax_enable_x64", DTYPE == "float64")
 
@@ -45,6 +47,10 @@ PLAIN = {
     "penalties": ((gradient_penalty_and_norms, 10.0),),
     "dequantize": True,
 }
+WIDE = PLAIN | {
+    "generator": GENERATORS["dcgan_gp"](image_shape=(8, 8, 1), width=48),
+    "critic": CRITICS["dcgan_gp"](width=48),
+}
 FULL = {
     "generator": GENERATORS["resnet"](image_shape=(8, 8, 1), width=4, classes=3),
     "critic": CRITICS["resnet"](
@@ -68,7 +74,7 @@ def train(gan, mesh, state, batches, key):
         metrics = jax.device_get(metrics)
         history = [{k: v[t] for k, v in metrics.items()} for t in range(len(batches))]
         return state, history
-    step = make_train_step(gan, mesh)
+    step = make_train_step(gan, mesh, placement=PLACEMENT)
     for batch in batches:
         state, metrics = step(state, put_batches(mesh, batch), key)
         history.append(jax.device_get(metrics))
@@ -77,7 +83,7 @@ def train(gan, mesh, state, batches, key):
 
 def main():
     gan = Gan(
-        **(FULL if METHOD == "full" else PLAIN),
+        **{"full": FULL, "zero1": WIDE}.get(METHOD, PLAIN),
         objective=OBJECTIVES["wasserstein"],
         generator_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
         critic_optimizer=optax.adam(1e-3, b1=0.0, b2=0.9),
@@ -86,7 +92,7 @@ def main():
     mesh = make_mesh()
     assert mesh.size == DEVICES
     key = jax.random.key(3)
-    state = init_state(gan, key, mesh)
+    state = init_state(gan, key, mesh, placement=PLACEMENT)
     wide = jnp.dtype(DTYPE)
     state = jax.tree.map(
         lambda x: x.astype(wide) if jnp.issubdtype(x.dtype, jnp.floating) else x, state
@@ -99,6 +105,9 @@ def main():
             batch["label"] = np.arange(32, dtype=np.int32).reshape(2, 16) % 3
         batches.append(batch)
     state, history = train(gan, mesh, state, batches, key)
+    # Else the case would be another one of the same.
+    divided = [x for x in jax.tree.leaves(state) if not x.is_fully_replicated]
+    assert bool(divided) == (PLACEMENT == "zero1" and DEVICES > 1)
     losses = {
         f"metric {t} {name}": value
         for t, metrics in enumerate(history)

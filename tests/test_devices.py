@@ -38,6 +38,7 @@ CASES = [
     (2, "float64", "plain"),
     (8, "float64", "plain"),
     (8, "float64", "in_one_call"),
+    (8, "float64", "zero1"),
     pytest.param(8, "float64", "full", marks=pytest.mark.slow),  # 80 seconds
 ]
 

@@ -398,6 +398,7 @@ def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
     free = {f"{group}.{field}" for group, field in names if not changed(group, field)}
     assert free == {
         *("training.iterations", "training.iterations_per_call"),
+        "training.placement",
         *("checkpoint.every", "checkpoint.keep", "log.every"),
         *("samples.every", "samples.count", "samples.seed", "samples.label"),
         *(f"evaluation.{field}" for field in FIELDS["evaluation"]),

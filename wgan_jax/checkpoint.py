@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
@@ -80,6 +81,8 @@ class Checkpoints:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(value, JaxRuntimeError) and jax.process_count() > 1:
+            return  # another process is gone, and a write that awaits it never ends
         self.close()
 
     def steps(self) -> list[int]:

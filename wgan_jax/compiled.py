@@ -1,4 +1,4 @@
-"""The steps compiled for a mesh: state replicated and donated, batches split."""
+"""The steps compiled for a mesh: state placed and donated, batches split."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,43 +9,65 @@ from jax.stages import Wrapped
 
 from wgan_jax.compilation import compiler_options
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.initialization import abstract_state
 from wgan_jax.iterations import train_steps
-from wgan_jax.sharding import make_mesh, replicated, split_batches, spread, within
+from wgan_jax.sharding import (
+    fields_divided,
+    make_mesh,
+    replicated,
+    split_batches,
+    spread,
+    within,
+)
 from wgan_jax.steps import critic_step, generator_step, train_step
 from wgan_jax.types import Array, Batch, PRNGKey
 
 
 def make_train_step(
-    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
 ) -> Wrapped:
     """``train_step`` compiled once for a mesh.
 
     Args:
         gan: the static parts.
         mesh: devices to split each batch among; the default device if None.
+        placement: that of the state, as for ``init_state``.
         donate: let the new state take the old one's memory. The old state can
             then not be used again.
 
     Returns:
         ``step(state, batch, key) -> (state, metrics)``, a jitted function; it
         compiles anew for each N.
+
+    Raises:
+        ValueError: if there is no such placement.
     """
 
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
         return train_step(gan, state, batch, key)
 
     mesh = mesh or _default_mesh()
-    return _compiled(step, mesh, (split_batches(mesh), replicated(mesh)), donate)
+    state = _placings(gan, mesh, placement)
+    return _compiled(step, mesh, state, (split_batches(mesh), replicated(mesh)), donate)
 
 
 def make_train_steps(
-    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
 ) -> Wrapped:
     """``train_steps`` compiled once for a mesh.
 
     Args:
         gan: the static parts.
         mesh: as for ``make_train_step``.
+        placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
@@ -59,17 +81,23 @@ def make_train_steps(
 
     mesh = mesh or _default_mesh()
     batches = split_batches(mesh, axis=2)
-    return _compiled(steps, mesh, (batches, replicated(mesh)), donate)
+    state = _placings(gan, mesh, placement)
+    return _compiled(steps, mesh, state, (batches, replicated(mesh)), donate)
 
 
 def make_critic_step(
-    gan: Gan, mesh: Mesh | None = None, *, donate: bool = True
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
 ) -> Wrapped:
     """``critic_step`` compiled once for a mesh.
 
     Args:
         gan: the static parts.
         mesh: as for ``make_train_step``.
+        placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
@@ -81,11 +109,17 @@ def make_critic_step(
         return critic_step(gan, state, jax.tree.map(spread, batch), key)
 
     mesh = mesh or _default_mesh()
-    return _compiled(step, mesh, (None, replicated(mesh)), donate)
+    state = _placings(gan, mesh, placement)
+    return _compiled(step, mesh, state, (None, replicated(mesh)), donate)
 
 
 def make_generator_step(
-    gan: Gan, mesh: Mesh | None = None, *, batch_size: int, donate: bool = True
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    batch_size: int,
+    placement: str = "replicated",
+    donate: bool = True,
 ) -> Wrapped:
     """``generator_step`` compiled once for a mesh.
 
@@ -93,6 +127,7 @@ def make_generator_step(
         gan: the static parts.
         mesh: as for ``make_train_step``.
         batch_size: latents to draw.
+        placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
@@ -100,32 +135,44 @@ def make_generator_step(
         ``step(state, key, real)``, the real examples as for ``critic_step``.
     """
     mesh = mesh or _default_mesh()
+    state = _placings(gan, mesh, placement)
     if not gan.objective.paired:
 
         def step(state: GanState, key: PRNGKey) -> Any:
             return generator_step(gan, state, key, batch_size=batch_size)
 
-        return _compiled(step, mesh, (replicated(mesh),), donate)
+        return _compiled(step, mesh, state, (replicated(mesh),), donate)
 
     def paired_step(state: GanState, key: PRNGKey, real: Batch | Array) -> Any:
         real = jax.tree.map(spread, real)
         return generator_step(gan, state, key, batch_size=batch_size, real=real)
 
-    return _compiled(paired_step, mesh, (replicated(mesh), None), donate)
+    return _compiled(paired_step, mesh, state, (replicated(mesh), None), donate)
 
 
 def _default_mesh() -> Mesh:
     return make_mesh(jax.devices()[:1])
 
 
+def _placings(gan: Gan, mesh: Mesh, placement: str) -> Any:
+    """Those of a state's arrays; one for all where that is enough."""
+    if not fields_divided(placement):
+        return replicated(mesh)
+    target = abstract_state(gan, mesh, placement=placement)
+    return jax.tree.map(lambda x: x.sharding, target)
+
+
 def _compiled(
-    step: Callable[..., Any], mesh: Mesh, inputs: tuple[Any, ...], donate: bool
+    step: Callable[..., Any],
+    mesh: Mesh,
+    state: Any,
+    inputs: tuple[Any, ...],
+    donate: bool,
 ) -> Wrapped:
-    whole = replicated(mesh)
     return jax.jit(
         within(mesh, step),
-        in_shardings=(whole, *inputs),
-        out_shardings=(whole, whole),
+        in_shardings=(state, *inputs),
+        out_shardings=(state, replicated(mesh)),
         donate_argnums=0 if donate else (),
         compiler_options=compiler_options(mesh.devices.flat[0].platform),
     )

@@ -125,11 +125,12 @@ def build_schedule(config: ml_collections.ConfigDict) -> CriticSchedule:
     )
 
 
-def build_source(config: ml_collections.ConfigDict) -> Source:
+def build_source(config: ml_collections.ConfigDict, *, examples: bool = True) -> Source:
     """The data set of a config, in memory.
 
     Args:
         config: one experiment.
+        examples: False for its shapes, types and classes alone.
 
     Returns:
         The examples and where they come from.
@@ -141,7 +142,7 @@ def build_source(config: ml_collections.ConfigDict) -> Source:
     fields = options(config, "dataset")
     for name in _IN_THE_STEP:
         fields.pop(name, None)
-    return refine(load_source, fields.pop("name", None), **fields)
+    return refine(load_source, fields.pop("name", None), examples=examples, **fields)
 
 
 def build_pipeline(

@@ -10,37 +10,48 @@ from jax.sharding import Mesh
 
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.modules import CriticOutput, reads, takes
-from wgan_jax.sharding import replicated
+from wgan_jax.sharding import fields_divided, place_state
 from wgan_jax.terms import nothing_measured
 from wgan_jax.types import Array, PRNGKey
 
 
-def init_state(gan: Gan, key: PRNGKey, mesh: Mesh | None = None) -> GanState:
+def init_state(
+    gan: Gan,
+    key: PRNGKey,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+) -> GanState:
     """Fresh arrays for both players.
 
     Args:
         gan: the static parts; the critic is shaped by what the generator makes.
         key: typed key; equal keys give equal states on any mesh.
-        mesh: where to put a copy on each device; the default device otherwise.
+        mesh: the devices; the default device alone if None.
+        placement: what each device holds, a name in ``sharding.PLACEMENTS``.
 
     Returns:
         The state at step 0. The moving average starts as a copy of the
         generator.
 
     Raises:
-        ValueError: if the parts do not go together, as ``check`` says.
+        ValueError: if there is no such placement, or the parts do not go
+            together, as ``check`` says.
     """
-    check(gan)
-    sharding = None if mesh is None else replicated(mesh)
-    return jax.jit(lambda k: fresh_state(gan, k), out_shardings=sharding)(key)
+    target = abstract_state(gan, mesh, placement=placement)
+    placings = jax.tree.map(lambda x: x.sharding, target)
+    return jax.jit(lambda k: fresh_state(gan, k), out_shardings=placings)(key)
 
 
-def abstract_state(gan: Gan, mesh: Mesh | None = None) -> GanState:
+def abstract_state(
+    gan: Gan, mesh: Mesh | None = None, *, placement: str = "replicated"
+) -> GanState:
     """``init_state`` as shapes, dtypes and placings, without computing.
 
     Args:
         gan: the static parts.
         mesh: as for ``init_state``.
+        placement: as for ``init_state``.
 
     Returns:
         A state of ``jax.ShapeDtypeStruct``.
@@ -48,12 +59,14 @@ def abstract_state(gan: Gan, mesh: Mesh | None = None) -> GanState:
     Raises:
         ValueError: as ``init_state``.
     """
+    fields_divided(placement)
     state = check(gan)
     if mesh is None:
         return state
-    sharding = replicated(mesh)
     return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state
+        lambda x, placing: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placing),
+        state,
+        place_state(mesh, state, placement=placement),
     )
 
 

@@ -254,4 +254,7 @@ def _mean_slope(fake_grads: Array, score_grads: Array) -> Array:
     factors = jnp.abs(score_grads).astype(norms.dtype)
     counts = factors > 1e-6
     slopes = jnp.where(counts, norms / jnp.where(counts, factors, 1), 0)
-    return jnp.sum(slopes) / jnp.maximum(jnp.sum(counts), 1)
+    # Summed together: among devices a sum of its own, which often waits for nothing,
+    # may overtake others, and two CPU devices then wait for each other for ever.
+    total, count = jnp.sum(jnp.stack([slopes, counts.astype(norms.dtype)]), axis=1)
+    return total / jnp.maximum(count, 1)

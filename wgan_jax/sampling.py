@@ -9,6 +9,7 @@ import numpy as np
 
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.latent_space import great_arc, latents
+from wgan_jax.sharding import gather
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
 
@@ -26,7 +27,8 @@ def sample(
 
     Args:
         gan: the static parts.
-        state: a run's arrays; not changed.
+        state: a run's arrays, placed in any way; not changed. The processes that
+            share them call this together.
         key: typed key of the collection.
         n: how many, >= 1.
         use_ema: the moving average of the generator instead of its live
@@ -142,23 +144,24 @@ def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree
     """The generator's parameters and model state: the average's or the live ones.
 
     Args:
-        state: a run's arrays.
+        state: a run's arrays. Where the average is divided among the devices of
+            several processes, all of these call this together.
         use_ema: the moving average.
 
     Returns:
-        Both.
+        Both, whole on each device.
 
     Raises:
         ValueError: if the average is asked for and not kept.
     """
     if not use_ema:
-        return state.generator.params, state.generator.model_state
+        return gather((state.generator.params, state.generator.model_state))
     if state.ema_params is None:
         raise ValueError(
             "sample: use_ema=True, but this Gan keeps no average (ema_decay is None); "
             "pass use_ema=False."
         )
-    return state.ema_params, state.ema_model_state
+    return gather((state.ema_params, state.ema_model_state))
 
 
 def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from wgan_jax.gan import Gan, GanState, PlayerState
-from wgan_jax.sharding import spread
+from wgan_jax.sharding import spread, whole
 from wgan_jax.types import Array, Batch, Metrics, Params, PRNGKey, PyTree
 
 
@@ -179,9 +179,10 @@ def descend(
         The player with new params and optimiser state, and the L2 norms
         ``grad_norm``, ``update_norm`` and ``param_norm`` over all parameters.
     """
+    grads = whole(grads)
     updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
     updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
-    params: Params = optax.apply_updates(player.params, updates)
+    params: Params = whole(optax.apply_updates(player.params, updates))
     norms = {
         "grad_norm": optax.tree.norm(grads),
         "update_norm": optax.tree.norm(updates),

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,13 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import pytorch_workers
 from pytorch_cases import PARAMETERS, STEPS, Case, cases, images_of
 from pytorch_check import beyond, differences, in_their_layout, their_name
-from pytorch_operations import operations, taps
 from pytorch_ours import Ours, build
 from pytorch_summary import penalty_cost, summarize
 
 from wgan_jax import init_state
-from wgan_jax.networks.conv import conv
-from wgan_jax.networks.forms import Geometry
 
 TINY = Case("mlp", 8, 4, (2,), 2, 0.1)
 
@@ -93,25 +89,6 @@ def test_kernels_become_those_of_pytorch():
     assert moved["gradients/g/block_0.conv_1.weight"].shape == (2, 3, 5, 4)
     assert their_name("block_0/norm_1/scale") == "block_0.norm_1.weight"
     assert their_name("output/bias") == "output.bias"
-
-
-def test_operations_are_those_of_products_without_padding():
-    x, w = jnp.ones((2, 4, 4, 3)), jnp.ones((3, 3, 3, 5))
-    pads = ((1, 1), (1, 1))
-    # On each axis 2 results miss one tap of 3 and 2 none.
-    assert taps(Geometry(1, pads, (4, 4), (3, 3)), 0) == 10
-    once = 2 * 2 * 10 * 10 * 3 * 5
-
-    def score(w):
-        return jnp.sum(conv(x, w, stride=1, padding=pads) ** 2)
-
-    assert operations(lambda w: conv(x, w, stride=1, padding=pads), w) == once
-    assert operations(jax.grad(score), w) == 2 * once
-    assert operations(lambda a, b: (a @ b, a + 1)[1], x, x.mT) == 0
-    looped = jax.lax.scan
-    matrix = jnp.ones((3, 3))
-    run = lambda a: looped(lambda c, _: (c @ c, None), a, length=7)[0]
-    assert operations(run, matrix) == 7 * 2 * 27
 
 
 def test_our_side_takes_every_step():

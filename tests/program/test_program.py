@@ -187,7 +187,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 MISTAKES = [
-    (["--mode=trian"], "<train|sample|evaluate|report>", {}),
+    (["--mode=trian"], "<train|sample|evaluate|report|plan>", {}),
     (["--config.training.iteration=5"], "config.training.iteration is not", {}),
     (["--config.trainin.iterations=5"], "config.trainin is not", {}),
     (["--config.training.iterations=many"], "invalid literal for int", {}),

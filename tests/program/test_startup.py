@@ -34,7 +34,13 @@ def starts(tmp_path_factory):
                 *TINY,
             ],
             cwd=ROOT,
-            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")},
+            env=os.environ
+            | {
+                "JAX_COMPILATION_CACHE_DIR": str(folder / "cache"),
+                # All programs: what takes 0.1 s depends on what else goes on.
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            },
             capture_output=True,
             text=True,
             timeout=300,
@@ -45,7 +51,7 @@ def starts(tmp_path_factory):
     return found
 
 
-def test_the_second_start_compiles_nothing_that_takes_long(starts):
+def test_the_second_start_compiles_nothing(starts):
     (_, first), (_, second) = starts
     assert any(name.startswith("jit_placed") for name in first)
     assert second == first

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def load_source(
     split: str = "train",
     data_dir: str | None = None,
     seed: int = 0,
+    examples: bool = True,
     **options: Any,
 ) -> Source:
     """Loads a dataset into memory.
@@ -104,6 +106,9 @@ def load_source(
       data_dir: folder of prepared datasets; None is the environment's
         TFDS_DATA_DIR, else tfds' default. Only for datasets read from files.
       seed: 0 or above, for datasets that are drawn; one that is read has none.
+      examples: False for shapes, types and classes without reading files: the
+        examples are then black, with label 0, and none if the dataset is not
+        prepared, since their number is not known.
       **options: what else the dataset's loader takes: ``size``, the points of a
         toy; ``resize``, the side in pixels that pictures read from files are
         brought to.
@@ -115,7 +120,7 @@ def load_source(
       ValueError: unknown name, option or split.
       DataError: the dataset is absent and cannot be fetched, or is damaged.
     """
-    loader = _find(name)
+    loader = _find(name, examples)
     accepted = inspect.signature(loader).parameters
     common = {"split": split, "data_dir": data_dir, "seed": seed}
     choices = sorted(set(accepted) - set(common))
@@ -134,27 +139,28 @@ def load_source(
     return loader(**shared, **options)
 
 
-def _find(name: str) -> Callable[..., Source]:
+def _find(name: str, examples: bool) -> Callable[..., Source]:
     """The loader of a name."""
+    loader: Callable[..., Source]
     if isinstance(name, str) and name.startswith(_TFDS_PREFIX):
-        return functools.partial(_from_tfds, name)
-    if name not in DATASETS:
+        loader = _from_tfds
+    elif name in DATASETS:
+        loader = DATASETS[name]
+    else:
         raise ValueError(
             f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}, or "
             f"give any other tfds dataset as {_TFDS_PREFIX}NAME."
         )
-    return functools.partial(DATASETS[name], name)
+    if loader is _from_tfds and not examples:
+        loader = _described
+    return functools.partial(loader, name)
 
 
 def _from_tfds(
     name: str, *, split: str, data_dir: str | None, resize: int | None = None
 ) -> Source:
     """Pictures read from files, as they are or with both sides ``resize`` pixels."""
-    if resize is not None and resize < 1:
-        raise ValueError(
-            f"dataset {name!r} needs a resize of 1 pixel or above, not {resize}; "
-            "None leaves the pictures as they are."
-        )
+    _check_resize(name, resize)
     from wgan_jax.data.tfds_reader import RESIZE_FILTER, read_tfds
 
     records = read_tfds(
@@ -174,6 +180,42 @@ def _from_tfds(
             **(resized if resize is not None else {}),
         },
     )
+
+
+def _described(
+    name: str, *, split: str, data_dir: str | None, resize: int | None = None
+) -> Source:
+    """``_from_tfds`` with the shapes alone."""
+    _check_resize(name, resize)
+    from wgan_jax.data import tfds_reader
+
+    title = name.removeprefix(_TFDS_PREFIX)
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
+    builder = tfds_reader._builder(title, data_dir)
+    features = tfds_reader._features(title, builder)
+    count = 0
+    if builder.is_prepared():
+        sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
+        parts = resolve_split(split, sizes)
+        count = sum(stop - start for _, start, stop in parts)
+    height, width, channels = features["image"].shape
+    sides = (height, width) if resize is None else (resize, resize)
+    labelled = "label" in features
+    return Source(
+        name=name,
+        split=split,
+        images=np.broadcast_to(np.uint8(0), (count, *sides, channels)),
+        labels=np.broadcast_to(np.int32(0), (count,)) if labelled else None,
+        num_classes=features["label"].num_classes if labelled else None,
+    )
+
+
+def _check_resize(name: str, resize: int | None) -> None:
+    if resize is not None and resize < 1:
+        raise ValueError(
+            f"dataset {name!r} needs a resize of 1 pixel or above, not {resize}; "
+            "None leaves the pictures as they are."
+        )
 
 
 def _digits(name: str, *, split: str) -> Source:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from wgan_jax.data.decoded import remember
 from wgan_jax.data.errors import DataError
 from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import resolve_split
@@ -76,7 +78,7 @@ def read_tfds(
     resolve_split(split, sizes)
     features = _features(name, builder)
     try:
-        images, labels = _decode(builder, split, features, resize)
+        images, labels = _decoded(builder, split, features, resize)
     except (DataError, MemoryError):
         raise
     # Whatever the readers raise on a damaged file, and it is of every kind.
@@ -169,6 +171,29 @@ def _features(name: str, builder: Any) -> Any:
     if isinstance(features.get("label"), tfds.features.ClassLabel):
         chosen["label"] = features["label"]
     return tfds.features.FeaturesDict(chosen)
+
+
+def _decoded(
+    builder: Any, split: str, features: Any, resize: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images and labels of a split, decoded once on this machine."""
+
+    def decode() -> dict[str, np.ndarray]:
+        images, labels = _decode(builder, split, features, resize)
+        return {"images": images} | ({} if labels is None else {"labels": labels})
+
+    arrays = remember(
+        decode,
+        files={part.filename for part in builder.info.splits[split].file_instructions},
+        about={
+            "split": split,
+            "resize": resize,
+            "pillow": PIL.__version__,
+            "version": str(builder.version),
+            "file_format": builder.info.file_format.value,
+        },
+    )
+    return arrays["images"], arrays.get("labels")
 
 
 def _decode(

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import jax
 import ml_collections
 import numpy as np
 
@@ -74,8 +73,6 @@ def evaluate(
     finally:
         stages.close()
     draw_pictures(experiment, state, found[0].comparison, workdir.samples)
-    if jax.process_index() != 0:
-        return 0
     # The run may be training beside: its last line may be one in the making.
     lines = JsonLines(workdir.evaluations, mend=False)
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
+from wgan_jax import distributed
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
@@ -97,7 +97,7 @@ class Evaluations:
         last = step == self._experiment.config.training.iterations
         if step == 0 or (step % self._fields.every and not last):
             return False
-        return not _agreed(float(step in self._steps))
+        return not distributed.agreed(float(step in self._steps))
 
     def run(self, step: int, state: GanState) -> dict[str, float]:
         """Measures a state, writes what comes out, and keeps it if it is the best.
@@ -126,7 +126,7 @@ class Evaluations:
         finally:
             if stages is not None:
                 stages.close()
-        if not _agreed(float(bool(found))):
+        if not distributed.agreed(float(bool(found))):
             return {}
         pictures = self._workdir.samples
         draw_pictures(self._experiment, state, found[0].comparison, pictures)
@@ -156,7 +156,7 @@ class Evaluations:
         if meta is not None and meta.get("protocol") == protocol:
             sign = 1 if self._evaluator.reports[self._best_by or ""] == "lower" else -1
             better = sign * score < sign * meta["score"]
-        if not _agreed(float(better)):
+        if not distributed.agreed(float(better)):
             return
         if newest is not None and newest >= step:
             self._best.discard(newest)  # of a run that went further and was cut off
@@ -170,8 +170,8 @@ class Evaluations:
         """The mean over replicas of the leading weights' number, and its protocol."""
         chosen = _leading(found, self._best_by or "")
         if not chosen:  # on processes that have not measured
-            return _agreed(0.0), None
-        score = _agreed(float(np.mean([result.value for result in chosen])))
+            return distributed.agreed(0.0), None
+        score = distributed.agreed(float(np.mean([result.value for result in chosen])))
         return score, _plain(chosen[0])["protocol"]
 
 
@@ -234,10 +234,3 @@ def _steps_in(workdir: Workdir) -> list[int]:
     """Iterations that the run itself has evaluated."""
     lines = map(json.loads, workdir.evaluations.read_text().splitlines())
     return [line["step"] for line in lines if line.get("by") != "evaluate"]
-
-
-def _agreed(value: float) -> float:
-    """Process 0's value on all of them."""
-    if jax.process_count() == 1:
-        return value
-    return float(multihost_utils.broadcast_one_to_all(np.float64(value)))

@@ -80,6 +80,7 @@ def examine(
                 use_ema=use_ema,
                 stages=stages if alone else None,
             )
+            model = _model(gan, arrays, use_ema=use_ema)  # takes all of them, too
             if jax.process_index() != 0:
                 yield Examined(run, weights, [], None, 0.0)
                 continue
@@ -89,7 +90,7 @@ def examine(
                 results, comparison = evaluator.evaluate(
                     fakes,
                     labels=labels,
-                    model=_model(gan, arrays, use_ema=use_ema),
+                    model=model,
                     advance=_named(stages, f"{run} {weights}".strip()),
                 )
             except Exception as error:
@@ -186,7 +187,8 @@ def _model(gan: Gan, arrays: GanState, *, use_ema: bool) -> Model:
     # Through the host: of several processes only this one measures, with arrays
     # and devices of its own.
     params, model_state = jax.device_get(generator_weights(arrays, use_ema=use_ema))
-    critic = jax.device_get(arrays.critic)
+    critic = arrays.critic
+    critic_params, critic_state = jax.device_get((critic.params, critic.model_state))
 
     def generate(latent: Array) -> Array:
         labels = None
@@ -195,7 +197,7 @@ def _model(gan: Gan, arrays: GanState, *, use_ema: bool) -> Model:
         return gan.generate(params, model_state, latent, train=False, labels=labels)[0]
 
     def score(examples: np.ndarray, labels: np.ndarray | None) -> Array:
-        return _score(gan, critic.params, critic.model_state, examples, labels)
+        return _score(gan, critic_params, critic_state, examples, labels)
 
     return Model(generate_fn=generate, score_fn=score, latent_size=gan.latent_size)
 

@@ -10,12 +10,10 @@ import jax
 import numpy as np
 
 from wgan_jax.gan import GanState
-from wgan_jax.images import save_png
-from wgan_jax.program.pictures import draw, tile
+from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
-from wgan_jax.sampling import sample
 from wgan_jax.types import Metrics
 from wgan_jax.writers import JsonLines, Progress, TensorBoard
 
@@ -43,7 +41,6 @@ class Recorder:
         self.latest: dict[str, float] = {}
         self._workdir, self._experiment = workdir, experiment
         self._config = config = experiment.config
-        self._key = jax.random.key(config.samples.seed)
         # Of the rate that is written next, and when metrics last came.
         self._started, self._images = time.perf_counter(), 0
         self._heard = self._started
@@ -52,6 +49,7 @@ class Recorder:
             self._lines = JsonLines(workdir.metrics)
             self._lines.truncate_after(start)
             self._board = TensorBoard(workdir.tensorboard, purge_step=start + 1)
+            self._previews = PreviewWriter(experiment, workdir.samples, self._board)
             self._progress = Progress(config.training.iterations, start)
 
     def __enter__(self) -> Self:
@@ -63,7 +61,12 @@ class Recorder:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._writes:
+        if not self._writes:
+            return
+        try:
+            self._previews.wait()
+        finally:
+            self._previews.close()
             self._progress.close()
             self._board.close()
             self._lines.close()
@@ -184,35 +187,19 @@ class Recorder:
         return found
 
     def samples(self, step: int, state: GanState) -> None:
-        """Draws the grids of fixed latents, from the average and the live weights.
+        """Draws the grids of fixed latents; they are written beside what follows.
 
         Args:
             step: iterations done.
             state: a run's arrays; of replicas the pictures are laid side by side.
+
+        Raises:
+            OSError: those before could not be written.
         """
-        experiment, count = self._experiment, self._config.samples.count
-        averaged = experiment.gan.ema_decay is not None
-        drawn = {"": True, "_live": False} if averaged else {"": False}
-        for suffix, use_ema in drawn.items():
-            pictures = []
-            for _, gan, arrays in experiment.runs(state):
-                images = sample(
-                    gan,
-                    arrays,
-                    self._key,
-                    count,
-                    use_ema=use_ema,
-                    labels=self._config.samples.get("label"),
-                )
-                if self._writes:
-                    pictures.append(draw(jax.device_get(images), experiment.source))
-            if not self._writes:
-                continue
-            picture = tile(pictures)
-            path = self._workdir.samples / f"step_{step:08d}{suffix}.png"
-            save_png(path, picture)
-            self._board.image(step, f"samples{suffix}", picture)
-        self.event(f"Iteration {step}: samples in {self._workdir.samples}")
+        drawn = draw_previews(self._experiment, state)
+        if self._writes:
+            self._previews.write(step, drawn)
+            self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
     def event(self, text: str) -> None:
         """One line for the person who watches."""

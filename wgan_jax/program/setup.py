@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
-from wgan_jax.binding import ConfigError, refine
+from wgan_jax.binding import ConfigError, look_up, refine
 from wgan_jax.compiled import make_train_step, make_train_steps
 from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
 from wgan_jax.experiment import build_pipeline, build_schedule, build_source
@@ -27,11 +27,13 @@ from wgan_jax.replicas import (
     replica,
 )
 from wgan_jax.sampling import sample_labels
+from wgan_jax.schema import options
 from wgan_jax.sharding import (
+    PLACEMENTS,
     check_divisible,
     make_mesh,
     put_batches,
-    replicated,
+    put_key,
     split_batches,
 )
 from wgan_jax.sweep import build_replicas
@@ -74,6 +76,11 @@ class Experiment:
         return iterations_per_call(self.config)
 
     @functools.cached_property
+    def placement(self) -> str:
+        """What each device holds of the state of a run alone."""
+        return _placement(self.config)
+
+    @functools.cached_property
     def gan(self) -> Gan:
         """The Gan, that of the first setting if there are several."""
         return self.gan_of(float(self.settings[0]))
@@ -82,7 +89,7 @@ class Experiment:
     def target(self) -> GanState:
         """The state as shapes, dtypes and placings."""
         if not self.is_replicated:
-            return refine(abstract_state, self.gan, self.mesh)
+            return refine(abstract_state, self.gan, self.mesh, placement=self.placement)
         return refine(
             abstract_replicas, self.gan_of, settings=self.settings, mesh=self.mesh
         )
@@ -91,14 +98,13 @@ class Experiment:
     def key(self) -> Any:
         """The run's key, or one a replica, on the devices."""
         if not self.is_replicated:
-            key = jax.random.key(self.seeds[0])
-            return jax.device_put(key, replicated(self.mesh))
+            return put_key(self.mesh, self.seeds[0])
         return put_replicas(self.mesh, jax.vmap(jax.random.key)(np.array(self.seeds)))
 
     def fresh_state(self) -> GanState:
         """The state at step 0."""
         if not self.is_replicated:
-            return init_state(self.gan, self.key, self.mesh)
+            return init_state(self.gan, self.key, self.mesh, placement=self.placement)
         return init_replicas(
             self.gan_of, self.key, settings=self.settings, mesh=self.mesh
         )
@@ -143,7 +149,7 @@ class Experiment:
             step = make_replicas_step(self.gan_of, self.mesh, settings=self.settings)
         else:
             make = make_train_step if self.per_call == 1 else make_train_steps
-            step = make(self.gan, self.mesh)
+            step = make(self.gan, self.mesh, placement=self.placement)
         training, schedule = self.config.training, build_schedule(self.config)
         compiled = {}
         for updates in schedule.distinct_updates(start, training.iterations):
@@ -196,6 +202,7 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
     """
     mesh = make_mesh()
     build_schedule(config)
+    _check_placement(config)
     say(f"Loading the data set {config.dataset.name}.")
     source = build_source(config)
     check_drawable(source)
@@ -237,6 +244,22 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
         settings=settings,
         seeds=seeds,
     )
+
+
+def _placement(config: ml_collections.ConfigDict) -> str:
+    return config.training.get("placement") or "replicated"
+
+
+def _check_placement(config: ml_collections.ConfigDict) -> None:
+    name = _placement(config)
+    fields = look_up(PLACEMENTS, name, "training.placement")
+    several = (config.training.get("replicas") or 1) > 1 or options(config, "sweep")
+    if fields and several:
+        raise ConfigError(
+            f"config.training.placement={name} divides one run among the devices, but "
+            "config.training.replicas or config.sweep asks for several, which divide "
+            "them themselves; use placement=replicated."
+        )
 
 
 def _check_sizes(

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import jax
 import ml_collections
 
+from wgan_jax import distributed
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.data import prefetch
 from wgan_jax.evaluation import Evaluator
@@ -16,6 +17,8 @@ from wgan_jax.gan import GanState
 from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.evaluations import Evaluations
 from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.previews import draw_previews
+from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.setup import Experiment, Say, prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
@@ -30,6 +33,7 @@ def train(
     command: str,
     say: Say,
     lineage: Mapping[str, Any] | None = None,
+    profile: int | None = None,
 ) -> int:
     """Trains until ``config.training.iterations`` or until asked to stop.
 
@@ -39,9 +43,11 @@ def train(
         command: as the user typed it, for the record and for how to go on.
         say: prints one line for the user.
         lineage: where the config comes from, for the record.
+        profile: iterations to trace.
 
     Returns:
-        Exit code: 0 at the end, 128 + signal after an interruption.
+        Exit code: 0 at the end, 128 + signal after an interruption; that is 143
+        for all processes of a run when one of them got a SIGTERM.
 
     Raises:
         ValueError: a mistake in the config or data, in a sentence; nothing was
@@ -59,8 +65,10 @@ def train(
     data = experiment.source.record()
     workdir.check_data(data)
     check_start(config, workdir.newest_checkpoint())
-    if jax.process_index() == 0:
+    if distributed.speaks():
         workdir.claim(config, data=data, command=command, lineage=lineage)
+    distributed.await_all()
+    workdir.check_shared()
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=say
     ) as checkpoints:
@@ -70,10 +78,23 @@ def train(
             return _already_there(experiment, evaluator, workdir, state, start, say=say)
         whence = "Going on from iteration {}" if start else "Starting afresh"
         say(f"{whence.format(start)} in {workdir.path}.")
-        steps = experiment.compile(start, say=say)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            # So that no iteration waits while the sampler compiles.
+            rehearsal = beside.submit(draw_previews, experiment, state)
+            steps = experiment.compile(start, say=say)
+            rehearsal.result()
+        distributed.await_all()
         with (
             Interruption() as interruption,
             Recorder(workdir, experiment, start=start) as recorder,
+            Profile(
+                workdir.profile,
+                profile,
+                start=start,
+                per_call=experiment.per_call,
+                last=config.training.iterations,
+                say=recorder.event,
+            ) as profiled,
             _evaluations(
                 evaluator, workdir, experiment, start, interruption, recorder.event
             ) as evaluations,
@@ -87,6 +108,7 @@ def train(
                 checkpoints,
                 evaluations,
                 interruption,
+                profiled,
             )
     if interruption.signal is not None:
         say(
@@ -94,7 +116,7 @@ def train(
             f"saved; the same command goes on from there:\n  {command}"
         )
         return interruption.exit_code
-    if jax.process_index() == 0:
+    if distributed.speaks():
         _report(workdir, say=say)
     say(
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
@@ -124,7 +146,7 @@ def _already_there(
     ):
         if evaluations is not None and evaluations.due(step):
             evaluations.run(step, state)
-    if jax.process_index() == 0 and not workdir.report.exists():
+    if distributed.speaks() and not workdir.report.exists():
         _report(workdir, say=say)
     say(
         f"Iteration {step} is reached already; to go further, raise "
@@ -196,6 +218,7 @@ def _loop(
     checkpoints: Checkpoints,
     evaluations: Evaluations | None,
     interruption: Interruption,
+    profiled: Profile,
 ) -> int:
     """Iterations ``start`` .. the last; returns how many are done in all."""
     config = experiment.config
@@ -210,14 +233,16 @@ def _loop(
     ends_of_calls = range(start + per_call, last + 1, per_call)
     for done, batch in zip(ends_of_calls, batches, strict=True):
         n = experiment.updates_in(batch)
+        profiled.before(done - per_call, state)
         state, metrics = steps[n](state, experiment.put(batch), experiment.key)
         # The metrics before this call are fetched only now, while it runs: the
         # device never waits for us, and never runs more than two calls ahead.
         if waiting is not None:
             recorder.iterations(*waiting)
+        profiled.after(done, state)
         images = n * config.training.batch_size * len(experiment.seeds)
         waiting = (done, metrics, images)
-        ends = done == last or interruption.signal is not None
+        ends = interruption.due() or done == last
         draws = done == last or done % config.samples.every == 0
         evaluates = evaluations is not None and evaluations.due(done)
         # Before an evaluation, so that none is lost that takes too long to await.

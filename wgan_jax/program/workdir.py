@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ import ml_collections
 from wgan_jax.caches import cache_folder
 from wgan_jax.schema import differences
 
+_NETWORK_SECONDS = 20  # a file of another host's can take some to be seen
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -65,6 +67,11 @@ class Workdir:
     def best(self) -> Path:
         """The checkpoint that evaluations found best, in a folder of its own."""
         return self.path / "best"
+
+    @property
+    def profile(self) -> Path:
+        """Traces, one folder each."""
+        return self.path / "profile"
 
     @property
     def report(self) -> Path:
@@ -152,6 +159,23 @@ class Workdir:
         fresh = self.config.with_suffix(".json.tmp")
         fresh.write_text(json.dumps(record, indent=2) + "\n")
         fresh.replace(self.config)
+
+    def check_shared(self) -> None:
+        """Refuses a folder that this process does not share with process 0.
+
+        Call it after process 0 has claimed the folder.
+
+        Raises:
+            WorkdirError: ``config.json`` does not appear.
+        """
+        end = time.monotonic() + _NETWORK_SECONDS
+        while not self.config.exists():
+            if time.monotonic() > end:
+                raise WorkdirError(
+                    f"{self.path} is not the folder that process 0 made: choose a "
+                    "--workdir on a file system that all processes share."
+                )
+            time.sleep(0.1)
 
     def _record(self, part: str) -> dict[str, Any]:
         try:

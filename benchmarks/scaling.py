@@ -1,0 +1,154 @@
+"""What ``--mode=plan`` says of a config on more and more devices.
+
+    python benchmarks/scaling.py --json docs/scaling.json        # compiles, an hour
+    python benchmarks/scaling.py --json docs/scaling.json --print
+
+The global batch is the config's, for as long as the devices divide it (``fixed``),
+or the config's on each device (``per device``). What the file has already is not
+compiled again, so ``--config`` and ``--topology`` fill it in parts. Tables are printed
+as Markdown; all figures are of one device and one iteration.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from wgan_jax.targets import parse_target
+
+FIXED = {
+    "v5e": ("1x1", "2x2", "2x4", "4x4", "8x8"),
+    "h100": ("1", "8", "32", "64"),
+}
+PER_DEVICE = {"v5e": ("2x4", "8x8", "16x16"), "h100": ("8", "64", "256")}
+CONFIGS = {
+    # Title: file, batch, generator's batch or None for the same, overrides.
+    "DCGAN": ("cifar10_wgan_gp", 64, None, ()),
+    "ResNet": ("cifar10_wgan_gp_resnet", 64, 128, ()),
+    "ResNet, bfloat16": (
+        "cifar10_wgan_gp_resnet",
+        64,
+        128,
+        ("--config.training.compute_dtype=bfloat16",),
+    ),
+}
+
+
+class Point(NamedTuple):
+    """One plan.
+
+    Attributes:
+        title: a row of ``CONFIGS``.
+        topology: the devices.
+        way: ``fixed`` or ``per device``.
+    """
+
+    title: str
+    topology: str
+    way: str
+
+
+def points() -> Iterator[Point]:
+    """All of them, in the tables' order."""
+    for way, devices in (("fixed", FIXED), ("per device", PER_DEVICE)):
+        for title in CONFIGS:
+            for name, shapes in devices.items():
+                for shape in shapes:
+                    yield Point(title, f"{name}:{shape}", way)
+
+
+def command(point: Point) -> list[str]:
+    """What a user types for it, ``--output`` apart."""
+    name, batch, generator, overrides = CONFIGS[point.title]
+    found = [
+        "python",
+        "launch.py",
+        f"--config=configs/{name}.py",
+        "--mode=plan",
+        f"--topology={point.topology}",
+        *overrides,
+    ]
+    if point.way == "per device":
+        devices = parse_target(point.topology).devices
+        found.append(f"--config.training.batch_size={batch * devices}")
+        if generator:
+            size = generator * devices
+            found.append(f"--config.training.generator_batch_size={size}")
+    return found
+
+
+def planned(point: Point) -> dict[str, Any]:
+    """The plan's figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "plan.json"
+        subprocess.run(
+            [sys.executable, *command(point)[1:], f"--output={file}"],
+            cwd=Path(__file__).parents[1],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return json.loads(file.read_text())
+
+
+def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
+    """One table of Markdown."""
+    yield (
+        "| devices | batch | operations | moved | all-reduces | exchanged "
+        "| peak memory | at most, it/s | images/s | binds |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for point in points():
+        plan = found.get("; ".join(point))
+        # One device is the first row of both.
+        first = point.way == "fixed" and parse_target(point.topology).devices == 1
+        if not plan or point.title != title or not (point.way == way or first):
+            continue
+        one = plan["iterations"][0]
+        exchanged = one["exchanged"].values()
+        cells = [
+            point.topology,
+            f"{plan['batch_size']:,}",
+            f"{one['operations'] / 1e9:,.1f} GFLOP",
+            f"{one['traffic'] / 1e6:,.0f} MB",
+            f"{sum(kind['count'] for kind in exchanged):g}",
+            f"{sum(kind['bytes'] for kind in exchanged) / 1e6:,.0f} MB",
+            f"{one['memory']['peak'] / 1e6:,.0f} MB",
+            f"{one['bound']['iterations_per_second']:,.0f}",
+            f"{one['images_per_second']:,.0f}",
+            one["bound"]["binds"],
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Compiles what is missing, and prints the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", required=True, help="the file of all figures")
+    parser.add_argument("--config", choices=CONFIGS, action="append")
+    parser.add_argument("--topology", action="append")
+    parser.add_argument("--print", action="store_true", help="compile nothing")
+    args = parser.parse_args()
+    file = Path(args.json)
+    found = json.loads(file.read_text()) if file.exists() else {}
+    for point in [] if args.print else points():
+        wanted = point.title in (args.config or CONFIGS)
+        wanted &= point.topology in (args.topology or [point.topology])
+        if wanted and "; ".join(point) not in found:
+            found["; ".join(point)] = planned(point)
+            file.write_text(json.dumps(found, indent=1) + "\n")
+    for way in ("fixed", "per device"):
+        for title in CONFIGS:
+            print(f"\n{title}, {way}:\n")
+            print("\n".join(rows(found, way, title)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""``--mode=plan``, without the compilers for what it plans."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from program_texts import GPU
+
+from configs import cifar10_wgan_gp, digits_wgan_gp, gaussians_wgan_gp
+from wgan_jax import targets
+from wgan_jax.binding import ConfigError
+from wgan_jax.experiment import build_source
+from wgan_jax.program import plan as module
+from wgan_jax.program.costs import Memory, bytes_of, read_costs
+from wgan_jax.program.plan import plan, prepare, table
+from wgan_jax.program_counts import Collective
+from wgan_jax.roofline import roofline
+from wgan_jax.sharding import make_mesh
+from wgan_jax.targets import MissingCompilerError, Target, parse_target
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [("v5e:2x4", 8), ("V5E:16x16", 256), ("v5p:2x2x1", 4), ("h100:64", 64)],
+)
+def test_a_topology_is_read(text, devices):
+    assert parse_target(text).devices == devices
+    assert str(parse_target(text)) == text.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", r"needs --topology=DEVICES, such as v4:2x4x4, v5e:4x4, .*, h100:8\.$"),
+        ("a100:8", r"=a100:8 names no accelerator .*: v4, v5e, v5p, v6e, h100, each"),
+        ("v5e:3x3", r"no set of TPU v5e devices; choices: v5e:1x1, .*, v5e:16x16\.$"),
+        ("v5e", r"--topology=v5e is no set of TPU v5e devices"),
+        ("h100:7", r"choices: h100:1, h100:2, h100:4, h100:8, .*h100:256\.$"),
+    ],
+)
+def test_another_is_refused_in_a_sentence(text, says):
+    with pytest.raises(ConfigError, match=says):
+        parse_target(text)
+
+
+def bound(topology, *exchanges, **amounts):
+    amounts = {"products": 0.0, "traffic": 0.0, **amounts}
+    return roofline(parse_target(topology), exchanges=list(exchanges), **amounts)
+
+
+def test_operations_and_memory_are_at_the_published_peaks():
+    found = bound("v5e:1x1", products=197e12, traffic=2 * 819e9)
+    assert (found.operations, found.memory, found.links) == (1, 2, 0)
+    assert (found.seconds, found.binds) == (2, "memory")
+    # A TPU multiplies float32 in bfloat16, an H100 as TF32 at half the rate.
+    assert bound("v5e:1x1", products=197e12, dtype="bfloat16").operations == 1
+    assert bound("h100:1", products=989.5e12, dtype="bfloat16").operations == 1
+    assert bound("h100:1", products=494.7e12).operations == 1
+
+
+@pytest.mark.parametrize(
+    ("topology", "kind", "seconds"),
+    [
+        # Of 4 devices each sends 3/4 to be summed and 3/4 of sums, at 200 GB/s.
+        ("v5e:2x2", "all-reduce", 1.5),
+        ("v5e:2x2", "all-gather", 0.75),
+        ("v5e:2x2", "reduce-scatter", 0.75),
+        ("v5e:2x2", "collective-permute", 1.0),
+        ("v5e:1x1", "all-reduce", 0.0),
+        # NVLink's switches sum: once, at 450 GB/s.
+        ("h100:8", "all-reduce", 7 / 8 * 200 / 450),
+        # 2 nodes: of its eighth each sends 1/2 twice, at 50 GB/s.
+        ("h100:16", "all-reduce", 1 / 8 * 2 * 1 / 2 * 200 / 50),
+        ("h100:64", "all-reduce", 1 / 8 * 2 * 7 / 8 * 200 / 50),
+    ],
+)
+def test_what_is_exchanged_goes_over_the_published_links(topology, kind, seconds):
+    once = bound(topology, Collective(kind, 200e9, ()))
+    assert once.links == pytest.approx(seconds)
+    again = bound(topology, Collective(kind, 200e9, (5, 2)))
+    assert again.links == pytest.approx(10 * seconds)
+
+
+def compiled(text, **memory):
+    """A program as JAX hands it out."""
+    stats = {"argument": 50, "output": 40, "alias": 30, "temp": 7, "generated_code": 3}
+    fields = {f"{name}_size_in_bytes": n for name, n in {**stats, **memory}.items()}
+    return SimpleNamespace(
+        as_text=lambda: text,
+        memory_analysis=lambda: SimpleNamespace(**fields),
+        cost_analysis=lambda: None,
+    )
+
+
+def costs_of(text=GPU, *, updates=3, **more):
+    memory = more.pop("memory", {})
+    state = [jax.ShapeDtypeStruct((5, 2), np.float32)]
+    fields = {"state": state, "updates": updates, "traced": 4096.0, **more}
+    return read_costs(compiled(text, **memory), Target("h100", "2"), **fields)
+
+
+def test_memory_is_what_is_there_at_once():
+    found = costs_of().memory
+    assert found == Memory(
+        arguments=50, results=40, donated=30, temporaries=7, program=3
+    )
+    assert found.peak == 50 + 40 - 30 + 7
+
+
+def test_what_exceeds_the_memory_is_said_in_a_sentence():
+    fits = costs_of(memory={"temp": 79_000_000_000})
+    lines = table(fits, Target("h100", "2"), images=64, dtype="float32")
+    assert not any("does not fit" in line for line in lines)
+    much = costs_of(memory={"temp": 120_000_000_000})
+    lines = table(much, Target("h100", "2"), images=64, dtype="float32")
+    assert lines[-1].startswith(
+        "It does not fit: the peak is 1.50 times the memory of a H100 SXM; use more"
+    )
+
+
+def test_the_updates_of_a_critic_are_the_loop_over_them():
+    array = 4 * 8 * 4 * 4 * 2
+    found = costs_of()
+    assert found.exchanged["all-reduce"].count == 3
+    assert found.exchanged["all-reduce"].bytes == 3 * array
+    assert (found.critic_update.count, found.critic_update.bytes) == (1, array)
+    assert found.generator_update.count == 0
+    # One of another length is not the critic's.
+    other = costs_of(updates=5)
+    assert (other.critic_update.count, other.generator_update.count) == (0, 3)
+    # Nothing tells a loop over parts of a batch from one over as many updates.
+    assert costs_of(microbatches=3).critic_update is None
+    assert costs_of(updates=1).generator_update is None
+
+
+def test_a_call_of_several_iterations_is_shared_among_them():
+    outer = GPU.replace("ENTRY %main", "%once") + (
+        "\nENTRY %main (b: f32[2,3]) -> f32[3,2] {\n"
+        "  %b = f32[2,3]{1,0} parameter(0)\n"
+        "  ROOT %all = f32[3,2]{1,0} while(%b), condition=%condition, body=%once, "
+        'backend_config={"known_trip_count":{"n":"4"}}\n}\n'
+    )
+    one, of_four = costs_of(), costs_of(outer, per_call=4)
+    for name in ("operations", "traffic", "kernels", "exchanged", "critic_update"):
+        assert getattr(of_four, name) == getattr(one, name), name
+    assert of_four.bound.seconds == pytest.approx(one.bound.seconds)
+
+
+def test_costs_are_of_one_device():
+    found = costs_of()
+    # Two 1x1 convolutions of 8 images of 4x4, 2 channels to 2.
+    assert found.operations == 2 * 2 * (8 * 4 * 4 * 2 * 2)
+    assert found.operations_traced == 4096 / 2
+    assert found.state_bytes == 40
+    assert found.bound.operations == found.operations / 494.7e12
+    assert json.dumps(found.record())
+    assert found.record()["bound"]["binds"] == found.bound.binds
+    assert found.record()["memory"]["peak"] == 67
+
+
+def test_bytes_of_a_state_are_those_of_its_parts():
+    class Halves:
+        def shard_shape(self, shape):
+            return (shape[0] // 2, *shape[1:])
+
+    whole = jax.ShapeDtypeStruct((4, 3), np.float32)
+    assert bytes_of({"a": whole}) == 48
+    part = SimpleNamespace(shape=(4, 3), dtype=np.dtype(np.float16), sharding=Halves())
+    assert bytes_of([part]) == 12
+
+
+@pytest.mark.parametrize(
+    ("field", "size", "says"),
+    [
+        (
+            "batch_size",
+            64,
+            r"batch_size=64 does not divide among 3 .*; use 63 or 66\.$",
+        ),
+        ("microbatches", 5, r"batch_size=64 does not divide"),
+    ],
+)
+def test_a_batch_that_the_devices_cannot_share_is_refused(field, size, says):
+    config = digits_wgan_gp.get_config()
+    config.training[field] = size
+    with pytest.raises(ConfigError, match=says):
+        prepare(config, SimpleNamespace(size=3))
+
+
+def test_data_is_described_without_its_examples(tmp_path, monkeypatch):
+    config = cifar10_wgan_gp.get_config()
+    config.dataset.data_dir = str(tmp_path)
+    source = build_source(config, examples=False)
+    assert (source.example_shape, source.num_classes) == ((32, 32, 3), 10)
+    assert source.images.dtype == np.uint8
+    assert len(source) == 0  # not prepared: how many there are is not known
+    config.dataset.resize = 64
+    assert build_source(config, examples=False).example_shape == (64, 64, 3)
+    assert not list(tmp_path.iterdir())
+    config.dataset.resize = 0
+    with pytest.raises(ConfigError, match="resize of 1 pixel or above, not 0"):
+        build_source(config, examples=False)
+    digits = digits_wgan_gp.get_config()
+    described, read = (build_source(digits, examples=x) for x in (False, True))
+    assert described.record() == read.record()
+
+
+def test_prepared_data_is_counted_and_a_larger_batch_refused():
+    folder = ROOT.parent / "shared" / "data" / "tfds"
+    if not (folder / "cifar10").is_dir():
+        pytest.skip("no prepared CIFAR-10 in ../shared/data/tfds")
+    config = cifar10_wgan_gp.get_config()
+    config.dataset.data_dir, config.dataset.split = str(folder), "train[:100]"
+    source = build_source(config, examples=False)
+    assert (len(source), source.images.strides[0]) == (100, 0)  # one number, repeated
+    config.training.batch_size = 128
+    with pytest.raises(ConfigError, match="128 cannot be filled"):
+        prepare(config, SimpleNamespace(size=1))
+
+
+def test_without_a_compiler_a_sentence_says_what_to_install(monkeypatch):
+    def no_plugin(**options):
+        raise RuntimeError("no such platform. See elsewhere")
+
+    monkeypatch.setattr(targets.topologies, "get_topology_desc", no_plugin)
+    with pytest.raises(MissingCompilerError) as error:
+        plan(digits_wgan_gp.get_config(), say=print, topology="h100:8")
+    assert str(error.value) == (
+        "the compiler for h100:8 is not there (no such platform); install it with "
+        "pip install 'wgan-jax[plan]'."
+    )
+
+
+def test_the_folder_of_the_output_is_looked_for_first(tmp_path):
+    with pytest.raises(ConfigError, match="is in a folder that does not exist"):
+        plan(
+            digits_wgan_gp.get_config(),
+            say=print,
+            topology="v5e:1x1",
+            output=str(tmp_path / "missing" / "plan.json"),
+        )
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Plans are for this machine's processor, called an H100."""
+    monkeypatch.setattr(module, "target_mesh", lambda _: make_mesh(jax.devices()[:1]))
+
+
+def tiny():
+    config = gaussians_wgan_gp.get_config()
+    config.generator.width = config.critic.width = 8
+    config.training.batch_size = 16
+    return config
+
+
+def test_a_plan_is_printed_and_written(here, tmp_path):
+    said, file = [], tmp_path / "plan.json"
+    config = tiny()
+    code = plan(config, say=said.append, topology="h100:1", output=str(file))
+    assert code == 0
+    found = json.loads(file.read_text())
+    assert (found["topology"], found["devices"]) == ("h100:1", 1)
+    (one,) = found["iterations"]
+    assert one["updates"] == config.training.n_critic
+    assert one["state_donated"] == one["state_bytes"] == one["memory"]["donated"]
+    rate = one["bound"]["iterations_per_second"]
+    images = config.training.batch_size * config.training.n_critic
+    assert one["images_per_second"] == pytest.approx(images * rate)
+    assert one["operations_traced"] > 0
+    assert sum("At most" in line and "iterations/s" in line for line in said) == 1
+
+
+def test_a_program_too_large_for_its_compiler_is_said_so(here, monkeypatch):
+    def too_large(self, start, *, say):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Used 20G\nof 16G hbm.")
+
+    monkeypatch.setattr(module.Planned, "compile", too_large)
+    said = []
+    assert plan(tiny(), say=said.append, topology="v5e:1x1") == 1
+    assert said == [
+        "It does not fit into the memory of a TPU v5e; the compiler says: "
+        "RESOURCE_EXHAUSTED: Used 20G of 16G hbm."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--topology=v5e:5x5"], "--topology=v5e:5x5 is no set of TPU v5e devices"),
+        (["--topology=v5e:1x1", "--workdir=runs/x"], "--workdir is not read by"),
+    ],
+)
+def test_mistakes_end_with_code_2(flags, says):
+    run = subprocess.run(
+        [
+            sys.executable,
+            "launch.py",
+            "--config=configs/digits_wgan_gp.py",
+            "--mode=plan",
+            *flags,
+        ],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("launch.py: ")
+    assert says in run.stderr

@@ -1,0 +1,94 @@
+"""What the compilers for accelerators make of an iteration of the residual pair."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+CASES = Path(__file__).with_name("plan_cases.py")
+COMPILERS = {
+    "v5e:2x4": ("libtpu",),
+    "h100:8": ("jax_plugins.xla_cuda12", "nvidia.cuda_nvcc"),
+}
+
+
+def is_there(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def topology(request):
+    if not all(map(is_there, COMPILERS[request.param])):
+        pytest.skip(f"no compiler for {request.param}: pip install 'wgan-jax[plan]'")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def costs(topology):
+    """Of each case, as JSON values."""
+    cases = ["ours", "plain", "deeper", "without norm", "deeper without norm"]
+    run = subprocess.run(
+        [sys.executable, CASES, topology, *cases],
+        env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def messages(found):
+    return found["critic_update"]["count"], found["generator_update"]["count"]
+
+
+def test_the_devices_speak_once_an_update_whatever_the_depth(costs):
+    # All gradients and readings of an update in one message.
+    assert messages(costs["without norm"]) == (1, 1)
+    assert messages(costs["deeper without norm"]) == (1, 1)
+
+
+def test_each_batch_norm_speaks_once_forward_and_once_backward(costs):
+    for case in ("ours", "deeper"):
+        norms = costs[case]["norms"]
+        assert messages(costs[case]) == (1 + norms, 1 + 2 * norms)
+    assert costs["deeper"]["norms"] == costs["ours"]["norms"] + 2 == 9
+
+
+def test_all_exchanges_are_sums(costs):
+    assert all(set(found["exchanged"]) == {"all-reduce"} for found in costs.values())
+
+
+def test_the_state_is_donated(costs):
+    for found in costs.values():
+        assert found["state_donated"] == pytest.approx(found["state_bytes"], rel=0.02)
+
+
+def only_on_tpu(topology, ratio):
+    if topology.startswith("h100"):
+        pytest.xfail(
+            f"{ratio:.2f}: XLA gives a critic's input gradients with a stride to cuDNN "
+            "as convolutions of maps full of zeros"
+        )
+
+
+def test_nothing_is_computed_that_the_functions_do_not_need(costs, topology):
+    found = costs["ours"]
+    ratio = found["operations"] / found["operations_traced"]
+    only_on_tpu(topology, ratio)
+    assert ratio == pytest.approx(1, abs=0.05)
+
+
+def test_pooling_and_upsampling_cost_less_than_written_plainly(costs, topology):
+    ratio = costs["ours"]["operations"] / costs["plain"]["operations"]
+    only_on_tpu(topology, ratio)
+    assert ratio <= 0.7

@@ -1,0 +1,294 @@
+"""``--mode=plan``: what a run costs on devices that are not there.
+
+The step is the one that training compiles, for the config's batch on the devices
+named. All figures are of one device and of one iteration, read in what the compiler
+made of it; an iteration in which each term is due, where some are due less often.
+"""
+
+import functools
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from wgan_jax.binding import ConfigError
+from wgan_jax.experiment import build_pipeline, build_schedule, build_source
+from wgan_jax.initialization import abstract_state
+from wgan_jax.operations import operations
+from wgan_jax.program import setup
+from wgan_jax.program.calls import check_calls
+from wgan_jax.program.costs import Costs, read_costs
+from wgan_jax.program.setup import Experiment, Say
+from wgan_jax.schema import check_config
+from wgan_jax.sharding import DATA_AXIS, replicated
+from wgan_jax.steps import train_step
+from wgan_jax.sweep import build_replicas
+from wgan_jax.targets import Target, parse_target, target_mesh
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Experiment):
+    """An experiment on devices that are not there.
+
+    Attributes:
+        pipeline: checked, and not read; None if the data is not prepared.
+    """
+
+    pipeline: Any
+
+    @functools.cached_property
+    def key(self) -> Any:
+        """The run's key, or one a replica, as shape, dtype and placing."""
+        dtype = jax.eval_shape(lambda: jax.random.key(0)).dtype
+        if not self.is_replicated:
+            return jax.ShapeDtypeStruct((), dtype, sharding=replicated(self.mesh))
+        apart = NamedSharding(self.mesh, PartitionSpec(DATA_AXIS))
+        return jax.ShapeDtypeStruct((len(self.seeds),), dtype, sharding=apart)
+
+    def operations(self, batches: int) -> float:
+        """Of one iteration with so many batches, of all replicas and devices."""
+        lead = int(self.is_replicated or self.per_call > 1)
+        batch = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape[lead:], x.dtype),
+            self._abstract_batch(batches),
+        )
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        step = functools.partial(train_step, self.gan)
+        return len(self.seeds) * operations(step, abstract_state(self.gan), batch, key)
+
+
+def plan(
+    config: ml_collections.ConfigDict,
+    *,
+    say: Say,
+    topology: str | None = None,
+    output: str | None = None,
+) -> int:
+    """Compiles the training step for devices that are not there; says what it costs.
+
+    ``prepare_environment`` of ``targets`` comes before, at the program's start.
+
+    Args:
+        config: one experiment.
+        say: prints one line for the user.
+        topology: the devices, such as ``v5e:2x4``.
+        output: a file to write the figures to, as JSON.
+
+    Returns:
+        Exit code: 0, or 1 if the step does not fit into the devices' memory.
+
+    Raises:
+        ConfigError: a mistake in the config or devices, in a sentence.
+        MissingCompilerError: no compiler for these, saying what to install.
+    """
+    target = parse_target(topology or "")
+    if output and not Path(output).absolute().parent.is_dir():
+        raise ConfigError(f"--output={output} is in a folder that does not exist.")
+    experiment = prepare(config, target_mesh(target))
+    began = time.perf_counter()
+    try:
+        programs = experiment.compile(0, say=say)
+    except jax.errors.JaxRuntimeError as error:
+        return _not_compiled(error, target, say=say)
+    about = _about(experiment, target, seconds=time.perf_counter() - began)
+    found = []
+    for batches, program in programs.items():
+        costs = read_costs(
+            program,
+            target,
+            state=experiment.target,
+            updates=batches - int(experiment.gan.objective.paired),
+            traced=experiment.operations(batches),
+            per_call=experiment.per_call,
+            microbatches=experiment.gan.microbatches,
+            dtype=about["compute_dtype"],
+        )
+        images = about["batch_size"] * costs.updates * len(experiment.seeds)
+        rate = {"images_per_second": images / costs.bound.seconds}
+        found.append(costs.record() | rate)
+        for line in table(costs, target, images=images, dtype=about["compute_dtype"]):
+            say(line)
+    if output:
+        Path(output).write_text(json.dumps(about | {"iterations": found}, indent=1))
+        say(f"Written to {output}.")
+    fits = all(x["memory"]["peak"] <= target.accelerator.memory for x in found)
+    return 0 if fits else 1
+
+
+def prepare(config: ml_collections.ConfigDict, mesh: Mesh) -> Planned:
+    """An experiment's objects on a mesh, without its data.
+
+    Args:
+        config: one experiment.
+        mesh: the devices.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        ConfigError: a mistake in the config, in a sentence.
+        DataError: if prepared data cannot be opened.
+    """
+    check_config(config)
+    check_calls(config)
+    build_schedule(config)
+    setup._check_placement(config)
+    source = build_source(config, examples=False)
+    gan_of, settings, seeds = build_replicas(
+        config, source.example_shape, classes=source.num_classes
+    )
+    setup._check_sizes(config, mesh, replicas=len(seeds))
+    return Planned(
+        config=config,
+        mesh=mesh,
+        source=source,
+        pipeline=build_pipeline(config, source) if len(source) else None,
+        gan_of=gan_of,
+        settings=settings,
+        seeds=seeds,
+    )
+
+
+def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]:
+    """The figures as lines.
+
+    Args:
+        costs: of an iteration.
+        target: the devices.
+        images: real ones that an iteration takes in.
+        dtype: that products are computed in.
+
+    Returns:
+        The lines.
+    """
+    device, bound, memory = target.accelerator, costs.bound, costs.memory
+    peak, kind = device.peak, "bfloat16"
+    if dtype == "float32":
+        peak, kind = device.peak_float32, f"float32 as {device.float32_as}"
+    share = memory.peak / device.memory
+    sent = sum(one.bytes for one in costs.exchanged.values())
+    lines = [
+        f"Of one {device.title} of {target.devices}, in an iteration of "
+        f"{costs.updates} critic updates and 1 generator update:",
+        _row(
+            "operations",
+            _number(costs.operations, "FLOP"),
+            f"at {_number(peak, 'FLOP/s')} ({kind})",
+            bound.operations,
+        ),
+        _row(
+            "",
+            _number(costs.operations_traced, "FLOP"),
+            "needed, divided among the devices",
+        ),
+        _row(
+            "memory moved",
+            _number(costs.traffic, "B"),
+            f"at {_number(device.bandwidth, 'B/s')}",
+            bound.memory,
+        ),
+        _row("exchanged", _number(sent, "B"), _kinds(costs.exchanged), bound.links),
+    ]
+    for name, part in (
+        ("critic update", costs.critic_update),
+        ("generator update", costs.generator_update),
+    ):
+        if part is not None and sent:
+            lines.append(
+                _row(f"  a {name}", _number(part.bytes, "B"), f"in {part.count:g}")
+            )
+    lines += [
+        _row(
+            "peak memory",
+            _number(memory.peak, "B"),
+            f"of {_number(device.memory, 'B')}: arguments "
+            f"{_number(memory.arguments, 'B')}, results {_number(memory.results, 'B')} "
+            f"less {_number(memory.donated, 'B')} donated, temporaries "
+            f"{_number(memory.temporaries, 'B')}; the program "
+            f"{_number(memory.program, 'B')}",
+        ),
+        _row(
+            "state",
+            _number(costs.state_bytes, "B"),
+            f"{costs.state_donated / costs.state_bytes:.1%} of it donated",
+        ),
+        _row("kernels", f"{costs.kernels:,.0f}", "launched"),
+        f"At most {1 / bound.seconds:,.1f} iterations/s, "
+        f"{images / bound.seconds:,.0f} images/s, all devices together: "
+        f"{_BINDS[bound.binds]}.",
+    ]
+    if share > 1:
+        lines.append(
+            f"It does not fit: the peak is {share:.2f} times the memory of a "
+            f"{device.title}; use more devices, a smaller batch, "
+            "config.training.microbatches or placement=zero1."
+        )
+    return lines
+
+
+_BINDS = {
+    "operations": "the operations bind",
+    "memory": "the memory's bandwidth binds",
+    "links": "the exchange between devices binds",
+}
+
+
+def _row(name: str, figure: str, note: str, seconds: float | None = None) -> str:
+    line = f"  {name:18} {figure:>12}  {note}"
+    return line if seconds is None else f"{line}: {1e3 * seconds:.3g} ms"
+
+
+def _kinds(exchanged: dict[str, Any]) -> str:
+    named = [f"{one.count:g} {kind}s" for kind, one in exchanged.items()]
+    return f"in {', '.join(named)}" if named else "nothing"
+
+
+def _number(value: float, unit: str) -> str:
+    """Three digits with a prefix of thousands."""
+    for prefix in ("", "k", "M", "G", "T"):
+        if abs(value) < 999.5 or prefix == "T":
+            break
+        value /= 1000
+    return f"{value:.3g} {prefix}{unit}"
+
+
+def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, Any]:
+    """What was compiled, for what and with what, as JSON values."""
+    training = experiment.config.training
+    accelerator = target.accelerator
+    return {
+        "topology": str(target),
+        "devices": target.devices,
+        "published": {
+            "title": accelerator.title,
+            "memory": accelerator.memory,
+            "bandwidth": accelerator.bandwidth,
+            "peak": accelerator.peak,
+            "peak_float32": accelerator.peak_float32,
+            "link": accelerator.link,
+        },
+        "batch_size": training.batch_size,
+        "iterations_per_call": experiment.per_call,
+        "replicas": len(experiment.seeds),
+        "placement": experiment.placement,
+        "compute_dtype": training.get("compute_dtype") or "float32",
+        "compile_seconds": round(seconds, 1),
+        "jax": jax.__version__,
+    }
+
+
+def _not_compiled(error: Exception, target: Target, *, say: Say) -> int:
+    """A sentence where the compiler itself finds that the memory is too small."""
+    message = str(error)
+    if "RESOURCE_EXHAUSTED" not in message:
+        raise error
+    say(
+        f"It does not fit into the memory of a {target.accelerator.title}; the "
+        f"compiler says: {' '.join(message.split())[:300]}"
+    )
+    return 1

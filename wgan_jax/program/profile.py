@@ -1,0 +1,86 @@
+"""``--profile=N``: a trace of a few iterations, of what host and device did when."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import jax
+
+from wgan_jax import distributed
+from wgan_jax.types import PyTree
+
+_WARM = 2  # calls left out: the first ones fill caches and queues
+
+
+class Profile:
+    """Traces the iterations of a run that follow its first two calls.
+
+    Of several processes process 0 traces, with the devices that are its own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        iterations: int | None,
+        *,
+        start: int,
+        per_call: int,
+        last: int,
+        say: Callable[[str], None],
+    ) -> None:
+        """Decides which iterations.
+
+        Args:
+            folder: made when there is a trace.
+            iterations: to trace, 1 at least; whole calls, until the run ends. None:
+                no trace.
+            start: iterations already done.
+            per_call: iterations of a call.
+            last: iteration that the run ends with.
+            say: takes the line that says where the trace is.
+        """
+        self._folder, self._say, self._running = folder, say, False
+        self._first = min(start + _WARM * per_call, last - per_call)
+        traced = iterations is not None and distributed.speaks()
+        self._end = min(self._first + (iterations or 0), last) if traced else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._running:
+            jax.profiler.stop_trace()
+
+    def before(self, done: int, state: PyTree) -> None:
+        """Starts the trace if it is to hold what comes now.
+
+        Args:
+            done: iterations done.
+            state: waited for, so that the trace holds nothing older.
+        """
+        if self._end is not None and not self._running and done >= self._first:
+            jax.block_until_ready(state)
+            jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+            self._running = True
+
+    def after(self, done: int, state: PyTree) -> None:
+        """Ends the trace if it holds what it shall.
+
+        Args:
+            done: iterations done.
+            state: waited for, so that the trace holds all of them.
+        """
+        if self._running and self._end is not None and done >= self._end:
+            jax.block_until_ready(state)
+            jax.profiler.stop_trace()
+            self._running, self._end = False, None
+            self._say(
+                f"Iterations {self._first + 1} to {done}: trace in {self._folder}; "
+                "open its perfetto_trace.json.gz at https://ui.perfetto.dev"
+            )
