@@ -4,9 +4,9 @@
     python benchmarks/startup.py --config=configs/cifar10_wgan_gp.py --repeats=3
 
 Each pair begins with an empty cache of programs and of decoded examples, and trains a
-fresh run for one iteration. It prints the seconds until the step is compiled and those until the
-program ends, its picture and checkpoint written; the last line has the medians of
-second over first. Arguments that it does not know go to ``launch.py``.
+fresh run for one iteration. It prints the seconds until the step is compiled and
+those until the program ends, its picture and checkpoint written; the last line has
+the medians of second over first. Arguments that it does not know go to ``launch.py``.
 """
 
 import argparse

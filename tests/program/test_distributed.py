@@ -6,6 +6,7 @@ others no longer dies of SIGTERM.
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,19 +30,43 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def explicit(processes):
+    address = f"localhost:{free_port()}"
+    return [
+        (f"--distributed={address},{processes},{index}", {})
+        for index in range(processes)
+    ]
+
+
+def as_slurm_starts_them(processes):
+    """What srun tells its processes; the port that JAX takes is made of the job's."""
+    job = random.SystemRandom().randrange(4096)
+    return [
+        (
+            "--distributed=auto",
+            {
+                "SLURM_JOB_ID": str(job),
+                "SLURM_STEP_NODELIST": "localhost",
+                "SLURM_NTASKS": str(processes),
+                "SLURM_PROCID": str(index),
+                "SLURM_LOCALID": str(index),
+            },
+        )
+        for index in range(processes)
+    ]
+
+
 @contextlib.contextmanager
-def started(workdir, *flags, processes=2):
+def started(workdir, *flags, processes=2, how=explicit):
     """The processes of one run, none of which outlives the block."""
-    address, running = f"localhost:{free_port()}", []
-    environment = os.environ | {"XLA_FLAGS": ""}  # one device each
+    running = []
     try:
-        for index in range(processes):
-            joined = f"--distributed={address},{processes},{index}"
+        for joined, variables in how(processes):
             running.append(
                 subprocess.Popen(
                     command(workdir, joined, *SMALL, *flags),
                     cwd=ROOT,
-                    env=environment,
+                    env=os.environ | {"XLA_FLAGS": ""} | variables,  # one device each
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -61,8 +86,8 @@ def ended(running):
     return [process.returncode for process in running], texts
 
 
-def run(workdir, *flags, processes=2):
-    with started(workdir, *flags, processes=processes) as running:
+def run(workdir, *flags, processes=2, how=explicit):
+    with started(workdir, *flags, processes=processes, how=how) as running:
         codes, texts = ended(running)
     assert codes == [0] * processes, texts
     return texts
@@ -102,10 +127,10 @@ def stopped(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory, stopped):
-    """The same for some iterations more, in one go."""
+    """The same for some iterations more, in one go, and met in another way."""
     workdir = tmp_path_factory.mktemp("unbroken") / "run"
     last = stopped[1] + 5
-    run(workdir, *iterations(last, every=last))
+    run(workdir, *iterations(last, every=last), how=as_slurm_starts_them)
     return workdir, last
 
 
