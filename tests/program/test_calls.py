@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from contextlib import closing
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def values_of_a_call(**metrics):
 def test_what_diverges_within_a_call_is_named_by_its_own_iteration(tmp_path):
     loss = jnp.array([1.0, 2.0, jnp.nan, jnp.inf])
     with (
-        Recorder(Workdir(tmp_path), stub(1), start=4) as recorder,
+        closing(Recorder(Workdir(tmp_path), stub(1), start=4)) as recorder,
         pytest.raises(Diverged, match="iteration 7: loss not finite; the run"),
     ):
         recorder.iterations(8, values_of_a_call(loss=loss), 10)
@@ -121,7 +122,7 @@ def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch
     monkeypatch.setattr(
         module.Progress, "update", lambda self, step, **k: shown.append((step, k))
     )
-    with Recorder(Workdir(tmp_path), stub(3), start=0) as recorder:
+    with closing(Recorder(Workdir(tmp_path), stub(3), start=0)) as recorder:
         for done, seconds in ((4, 8.0), (8, 4.0), (12, 8.0)):
             clock.now += seconds
             recorder.iterations(done, values_of_a_call(), 30)

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+from contextlib import closing
 from types import SimpleNamespace
 
 import jax
@@ -280,7 +281,9 @@ class Trained:
 
     def train(self, scores, *, start=0, better="lower", signal=None):
         self.scores |= scores
-        with self.open(start=start, better=better, signal=signal) as evaluations:
+        with closing(
+            self.open(start=start, better=better, signal=signal)
+        ) as evaluations:
             for step in scores:
                 state = {"step": jnp.asarray(step), "x": jnp.full(3, 1.0 * step)}
                 assert evaluations.due(step)
@@ -363,7 +366,7 @@ def test_a_best_of_another_protocol_at_the_same_iteration_is_replaced(trained):
 def test_numbers_by_path_tell_weights_and_replicas_apart(trained):
     trained.replicas = ("seed=0", "seed=1")
     trained.scores[1] = 2.0
-    with trained.open(start=0) as evaluations:
+    with closing(trained.open(start=0)) as evaluations:
         values = evaluations.run(1, {"step": jnp.asarray(1), "x": jnp.full(3, 1.0)})
     assert values == {
         f"evaluation/seed={k}/{weights}/frechet_distance": 2.0

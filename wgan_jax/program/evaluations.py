@@ -1,8 +1,7 @@
 """Evaluations while a run trains: their records, and the best checkpoint."""
 
 import json
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -78,15 +77,8 @@ class Evaluations:
         if self._best_by is not None:
             self._best = Checkpoints(workdir.best, keep=1, warn=say)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the records, after what is being written."""
         if self._writes:
             self._lines.close()
         if self._best is not None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import jax
 
@@ -45,15 +43,8 @@ class Profile:
         traced = iterations is not None and distributed.speaks()
         self._end = min(self._first + (iterations or 0), last) if traced else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends a trace that the run did not come to the end of."""
         if self._running:
             jax.profiler.stop_trace()
 

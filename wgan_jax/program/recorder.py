@@ -3,8 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 import jax
 import numpy as np
@@ -52,15 +50,8 @@ class Recorder:
             self._previews = PreviewWriter(experiment, workdir.samples, self._board)
             self._progress = Progress(config.training.iterations, start)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Writes what is waiting, and closes the files."""
         if not self._writes:
             return
         try:

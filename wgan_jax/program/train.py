@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import ml_collections
@@ -86,14 +86,16 @@ def train(
         distributed.await_all()
         with (
             Interruption() as interruption,
-            Recorder(workdir, experiment, start=start) as recorder,
-            Profile(
-                workdir.profile,
-                profile,
-                start=start,
-                per_call=experiment.per_call,
-                last=config.training.iterations,
-                say=recorder.event,
+            closing(Recorder(workdir, experiment, start=start)) as recorder,
+            closing(
+                Profile(
+                    workdir.profile,
+                    profile,
+                    start=start,
+                    per_call=experiment.per_call,
+                    last=config.training.iterations,
+                    say=recorder.event,
+                )
             ) as profiled,
             _evaluations(
                 evaluator, workdir, experiment, start, interruption, recorder.event
@@ -199,13 +201,15 @@ def _evaluations(
 ) -> AbstractContextManager[Evaluations | None]:
     if evaluator is None:
         return nullcontext()
-    return Evaluations(
-        workdir,
-        experiment,
-        evaluator,
-        start=start,
-        interruption=interruption,
-        say=say,
+    return closing(
+        Evaluations(
+            workdir,
+            experiment,
+            evaluator,
+            start=start,
+            interruption=interruption,
+            say=say,
+        )
     )
 
 
