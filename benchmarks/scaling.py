@@ -103,11 +103,10 @@ def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
         "| peak memory | at most, it/s | images/s | binds |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for point in points():
+    shown = [p for p in points() if p.title == title and _is_in(p, way)]
+    for point in sorted(shown, key=lambda p: p.topology.split(":")[0], reverse=True):
         plan = found.get("; ".join(point))
-        # One device is the first row of both.
-        first = point.way == "fixed" and parse_target(point.topology).devices == 1
-        if not plan or point.title != title or not (point.way == way or first):
+        if plan is None:
             continue
         one = plan["iterations"][0]
         exchanged = one["exchanged"].values()
@@ -124,6 +123,11 @@ def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
             one["bound"]["binds"],
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _is_in(point: Point, way: str) -> bool:
+    """Whether a table has it: one device is the first row of both."""
+    return point.way == way or parse_target(point.topology).devices == 1
 
 
 def main() -> None:

@@ -136,7 +136,8 @@ def executions(text: str, *, fused: bool = False) -> list[Execution]:
                 found += follow(attribute("to_apply", line) or "", loops)
             elif line.operation == "conditional":
                 ways = [follow(branch, loops) for branch in _branches(line)]
-                found += max(ways, key=lambda way: len(way))
+                longest = max(ways, key=len)
+                found += longest
             else:
                 found.append(Execution(line, types, loops))
                 inner = attribute("calls", line) or ""

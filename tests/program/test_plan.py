@@ -279,6 +279,17 @@ def test_a_plan_is_printed_and_written(here, tmp_path):
     assert sum("At most" in line and "iterations/s" in line for line in said) == 1
 
 
+def test_operations_needed_are_of_one_iteration_and_all_replicas(here):
+    mesh = make_mesh(jax.devices()[:1])
+    batches = tiny().training.n_critic
+    once = prepare(tiny(), mesh).operations(batches)
+    several, twice = tiny(), tiny()
+    several.training.iterations_per_call = 4
+    assert prepare(several, mesh).operations(batches) == once
+    twice.training.iterations_per_call, twice.training.replicas = 1, 2
+    assert prepare(twice, mesh).operations(batches) == 2 * once
+
+
 def test_a_program_too_large_for_its_compiler_is_said_so(here, monkeypatch):
     def too_large(self, start, *, say):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Used 20G\nof 16G hbm.")
