@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from wgan_jax.compilation import compiler_options
 from wgan_jax.memory import keep_freed_memory
 from wgan_jax.networks import forms
-from wgan_jax.networks.forms import Geometry
+from wgan_jax.networks.geometry import Geometry
 
 BATCH = 64
 # (side, input channels, output channels, kernel, stride), padding 1.

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.networks.conv import conv
-from wgan_jax.networks.forms import Geometry
+from wgan_jax.networks.geometry import Geometry
 from wgan_jax.operations import operations, taps
 
 

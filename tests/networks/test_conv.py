@@ -19,7 +19,7 @@ from wgan_jax.networks.conv import (
     conv_transpose,
     upsample_conv,
 )
-from wgan_jax.networks.forms import Geometry
+from wgan_jax.networks.geometry import Geometry
 
 SAME = ((1, 1), (1, 1))
 NONE = ((0, 0), (0, 0))
@@ -167,6 +167,60 @@ def test_forms_of_the_input_gradient_are_equal(x64, k, stride):
     dilated, phases, columns = all_three(gs, w)
     assert_same(phases, dilated)
     assert_same(columns, dilated)
+
+
+@pytest.mark.parametrize(
+    ("k", "stride"), [(k, s) for k in range(1, 6) for s in (1, 2, 3) if s <= k]
+)
+def test_forms_of_the_kernel_gradient_are_equal(x64, k, stride):
+    geometries = [
+        Geometry(stride, padding, size, (k, k))
+        for size in ((6, 7), (5, 9))
+        for padding in (NONE, SAME, SKEW)
+    ]
+    xs = [normal(0, 2, *geometry.size, 3) for geometry in geometries]
+    gs = [normal(1, 2, *geometry.output, 2) for geometry in geometries]
+
+    @jit
+    def both(xs, gs):
+        return [
+            [
+                form(x, g, geometry=geometry)
+                for x, g, geometry in zip(xs, gs, geometries, strict=True)
+            ]
+            for form in (forms.kernel, forms.kernel_phases)
+        ]
+
+    dilated, phases = both(xs, gs)
+    assert_same(phases, dilated)
+
+
+def lowered_for_cuda(function, *shapes):
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    return jax.jit(function).trace(*arguments).lower(lowering_platforms=("cuda",))
+
+
+def gradients_for_cuda(size, k):
+    """The two gradients' program of a strided layer whose kernel is computed."""
+
+    def both(x, w, g):
+        return jax.vjp(lambda x, w: conv(x, 2 * w, stride=2, padding=SAME), x, w)[1](g)
+
+    out = (size + 2 - k) // 2 + 1
+    shapes = (2, size, size, 3), (k, k, 3, 4), (2, out, out, 4)
+    return lowered_for_cuda(both, *shapes).as_text()
+
+
+def test_on_cuda_a_computed_kernel_is_not_fused_with_its_reversal():
+    text = gradients_for_cuda(16, 4)
+    assert "optimization_barrier" in text
+    assert text.count("stablehlo.convolution") == 2, "one for each gradient"
+
+
+def test_on_cuda_a_map_below_its_kernel_goes_by_phases():
+    text = gradients_for_cuda(8, 5)
+    assert text.count("stablehlo.convolution") == 8, "four for each gradient"
+    assert not re.search(r"[lr]hs_dilat\w+ = \[2", text)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])

@@ -191,8 +191,8 @@ def _described(
 
     title = name.removeprefix(_TFDS_PREFIX)
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    builder = tfds_reader._builder(title, data_dir)
-    features = tfds_reader._features(title, builder)
+    builder = tfds_reader.open_builder(title, data_dir)
+    features = tfds_reader.image_features(title, builder)
     count = 0
     if builder.is_prepared():
         sizes = {key: info.num_examples for key, info in builder.info.splits.items()}

@@ -71,12 +71,12 @@ def read_tfds(
       DataError: the dataset is absent and cannot be had, or is damaged.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    builder = _builder(name, data_dir)
+    builder = open_builder(name, data_dir)
     if not builder.is_prepared():
         builder = _obtain(name, builder, data_dir)
     sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
     resolve_split(split, sizes)
-    features = _features(name, builder)
+    features = image_features(name, builder)
     try:
         images, labels = _decoded(builder, split, features, resize)
     except (DataError, MemoryError):
@@ -97,8 +97,20 @@ def read_tfds(
     )
 
 
-def _builder(name: str, data_dir: str | None) -> Any:
-    """The builder, which has read the dataset's own description if it is there."""
+def open_builder(name: str, data_dir: str | None) -> Any:
+    """The builder, which has read the dataset's own description if it is there.
+
+    Args:
+      name: as tfds has it.
+      data_dir: folder of prepared datasets; None is tfds' default.
+
+    Returns:
+      tfds' builder.
+
+    Raises:
+      ValueError: no such dataset.
+      DataError: its description cannot be read.
+    """
     where = data_dir or tfds.core.constants.DATA_DIR
     try:
         return tfds.builder(name, data_dir=data_dir)
@@ -128,9 +140,9 @@ def _obtain(name: str, builder: Any, data_dir: str | None) -> Any:
             _prepare_with_tensorflow(name, builder)
     except DataError:
         # Of several hosts that share the folder, one is first to finish.
-        if not _builder(name, data_dir).is_prepared():
+        if not open_builder(name, data_dir).is_prepared():
             raise
-    return _builder(name, data_dir)
+    return open_builder(name, data_dir)
 
 
 def _prepare_with_tensorflow(name: str, builder: Any) -> None:
@@ -154,8 +166,19 @@ def _prepare_with_tensorflow(name: str, builder: Any) -> None:
         ) from error
 
 
-def _features(name: str, builder: Any) -> Any:
-    """The image feature, and the label's where it is one class."""
+def image_features(name: str, builder: Any) -> Any:
+    """The image feature, and the label's where it is one class.
+
+    Args:
+      name: as tfds has it.
+      builder: of that dataset.
+
+    Returns:
+      tfds' features ``image`` and perhaps ``label``.
+
+    Raises:
+      ValueError: not a dataset of 8-bit images of one size.
+    """
     features = dict(builder.info.features)
     image = features.get("image")
     if (

@@ -15,7 +15,7 @@ derivatives, reaches convolutions with reversed windows and permuted layouts,
 for which XLA's CPU backend has only a naive loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -24,7 +24,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from wgan_jax.networks import forms
-from wgan_jax.networks.forms import Geometry, Padding
+from wgan_jax.networks.geometry import Geometry, Padding
 from wgan_jax.types import Array
 
 
@@ -199,7 +199,7 @@ def _geometry(w: Array, stride: int, padding: Padding, size: Sequence[int]) -> G
 def _primitive(
     name: str,
     form: Callable[..., Array],
-    cpu_form: Callable[..., Array],
+    forms_on: Mapping[str, Callable[..., Array]],
     shape: Callable[..., tuple[int, ...]],
     folds: tuple[tuple[int, int], tuple[int, int]],
 ) -> Primitive:
@@ -218,7 +218,8 @@ def _primitive(
     primitive.def_abstract_eval(abstract)
     lower = partial(mlir.lower_fun, multiple_results=False)
     mlir.register_lowering(primitive, lower(form))
-    mlir.register_lowering(primitive, lower(cpu_form), platform="cpu")
+    for platform, other in forms_on.items():
+        mlir.register_lowering(primitive, lower(other), platform=platform)
 
     def batch(
         args: Sequence[Array], dims: Sequence[int | None], *, geometry: Geometry
@@ -252,21 +253,21 @@ def _unfold(a: Array, axis: int, size: int) -> Array:
 FORWARD = _primitive(
     "conv",
     forms.forward,
-    forms.forward_cpu,
+    {"cpu": forms.forward_cpu},
     lambda x, w, geometry: (x[0], *geometry.output, w[3]),
     folds=((0, 0), (3, 3)),
 )
 BACKWARD = _primitive(
     "conv_backward",
     forms.backward,
-    forms.backward_cpu,
+    {"cpu": forms.backward_cpu, "cuda": forms.backward_cuda},
     lambda g, w, geometry: (g[0], *geometry.size, w[2]),
     folds=((0, 0), (2, 3)),
 )
 KERNEL = _primitive(
     "conv_kernel",
     forms.kernel,
-    forms.kernel_cpu,
+    {"cpu": forms.kernel_cpu, "cuda": forms.kernel_cuda},
     lambda x, g, geometry: (*geometry.kernel, x[3], g[3]),
     folds=((3, 2), (3, 3)),
 )

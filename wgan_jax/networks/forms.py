@@ -1,20 +1,19 @@
 """The code of the three maps of ``conv``, chosen by shape and platform.
 
-``forward``, ``backward`` and ``kernel`` serve every platform; an accelerator's
-compiler finds the zeros in a dilated operand itself. The names in ``_cpu``
-choose, by shapes alone, among forms that XLA's CPU backend runs faster.
+``forward``, ``backward`` and ``kernel`` serve every platform; a TPU's compiler finds
+the zeros in a dilated operand itself. The names in ``_cpu`` choose, by shapes alone,
+among forms that XLA's CPU backend runs faster, those in ``_cuda`` forms that cuDNN
+gets without zeros.
 """
 
-from typing import NamedTuple, TypeAlias
+import itertools
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 
+from wgan_jax.networks.geometry import LAYOUT, Geometry
 from wgan_jax.types import Array
-
-Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
-
-LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 # Output channels that decide between the forms on a CPU. Input gradient, 64
 # images, milliseconds of the forms dilated / phases / columns:
@@ -26,47 +25,6 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 #   4 x 4, stride 2,  8x8x128 -> 16x16x128  42.1   23.5   36.5
 #   5 x 5, stride 2,  4x4x256 -> 8x8x128   204.9    9.6   14.2
 _NARROW, _WIDE = 8, 16
-
-
-class Geometry(NamedTuple):
-    """What the three maps of one convolution share.
-
-    Attributes:
-        stride: of the window, along both sides.
-        padding: ``((low, high), (low, high))`` of height and width.
-        size: ``(H, W)`` of the images.
-        kernel: ``(K, K')`` of the kernel.
-    """
-
-    stride: int
-    padding: Padding
-    size: tuple[int, int]
-    kernel: tuple[int, int]
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """``(h, w)`` of what the convolution returns."""
-        height, width = (
-            (side + low + high - k) // self.stride + 1
-            for side, (low, high), k in zip(
-                self.size, self.padding, self.kernel, strict=True
-            )
-        )
-        return height, width
-
-    @property
-    def whole(self) -> bool:
-        """Whether the one window is the whole image: a matrix product."""
-        return self.kernel == self.size and self.padding == ((0, 0), (0, 0))
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether each pixel is convolved alone: a matrix product too."""
-        return (self.kernel, self.stride, self.padding) == (
-            (1, 1),
-            1,
-            ((0, 0), (0, 0)),
-        )
 
 
 def forward(x: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -96,6 +54,18 @@ def backward(g: Array, w: Array, *, geometry: Geometry) -> Array:
     )
 
 
+def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
+    """``backward`` so that XLA gives it to cuDNN as what it is.
+
+    XLA looks for the reversal of the kernel beside the convolution, and a kernel
+    that is computed (summed over boxes, normalised) takes the reversal into its
+    own fusion: cuDNN then gets a map full of zeros, four times the operations.
+    """
+    if _is_small(geometry):
+        return backward_phases(g, w, geometry=geometry)
+    return backward(g, lax.optimization_barrier(w), geometry=geometry)
+
+
 def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
     """``[B, H, W, I], [B, h, w, O] -> [K, K, I, O]`` with g as a dilated kernel.
 
@@ -122,6 +92,19 @@ def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
         dimension_numbers=LAYOUT,
     )
     return y.transpose(1, 2, 0, 3)
+
+
+def kernel_cuda(x: Array, g: Array, *, geometry: Geometry) -> Array:
+    """``kernel`` so that cuDNN multiplies no zeros, as in ``backward_cuda``."""
+    if _is_small(geometry):
+        return kernel_phases(x, g, geometry=geometry)
+    return kernel(x, g, geometry=geometry)
+
+
+def _is_small(geometry: Geometry) -> bool:
+    """Whether XLA exchanges map and kernel for cuDNN, and fills up what has zeros."""
+    k, s = geometry.kernel, geometry.stride
+    return 1 < s <= min(k) and min(geometry.output) < max(k) and not geometry.whole
 
 
 def forward_cpu(x: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -238,6 +221,42 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
     y = jnp.stack(phases, 3).reshape(-1, height, width, s, s, w.shape[2])
     y = y.swapaxes(2, 3).reshape(-1, s * height, s * width, w.shape[2])
     return y[:, : geometry.size[0], : geometry.size[1]]
+
+
+def kernel_phases(x: Array, g: Array, *, geometry: Geometry) -> Array:
+    r"""``kernel`` as s^2 dense convolutions, one for each phase of the taps.
+
+    Tap t = sm + r reads one phase of the padded images,
+
+    .. math:: w_{sm+r} = \sum_j x_{s(j+m)+r-p}\, g_j
+
+    For a stride that is not above the kernel.
+    """
+    s, sides = geometry.stride, geometry.output
+    zero, y = jnp.zeros((), x.dtype), jnp.zeros((), x.dtype)
+    pads = [
+        (low, max(s * (out - 1) + k - side - low, 0), 0)
+        for k, (low, _), side, out in zip(
+            geometry.kernel, geometry.padding, geometry.size, sides, strict=True
+        )
+    ]
+    x = lax.pad(x, zero, ((0, 0, 0), *pads, (0, 0, 0))).transpose(3, 1, 2, 0)
+    g = g.transpose(1, 2, 0, 3)
+    for first in itertools.product(range(s), repeat=2):
+        taps = [
+            len(range(r, k, s)) for r, k in zip(first, geometry.kernel, strict=True)
+        ]
+        height, width = (out + m - 1 for out, m in zip(sides, taps, strict=True))
+        phase = x[:, first[0] :: s, first[1] :: s][:, :height, :width]
+        part = lax.conv_general_dilated(
+            phase, g, (1, 1), "VALID", dimension_numbers=LAYOUT
+        )
+        spaces = [
+            (r, k - 1 - r - s * (m - 1), s - 1)
+            for r, k, m in zip(first, geometry.kernel, taps, strict=True)
+        ]
+        y = y + lax.pad(part, zero, ((0, 0, 0), *spaces, (0, 0, 0)))
+    return y.transpose(1, 2, 0, 3)
 
 
 class _Phase(NamedTuple):

@@ -15,7 +15,7 @@ from wgan_jax.networks.conv import (
     conv_transpose,
     upsample_conv,
 )
-from wgan_jax.networks.forms import Padding
+from wgan_jax.networks.geometry import Padding
 from wgan_jax.networks.labels import Initializer
 from wgan_jax.networks.parametrization import parametrize
 from wgan_jax.types import Array, PRNGKey

@@ -137,12 +137,12 @@ def prepare(config: ml_collections.ConfigDict, mesh: Mesh) -> Planned:
     check_config(config)
     check_calls(config)
     build_schedule(config)
-    setup._check_placement(config)
+    setup.check_placement(config)
     source = build_source(config, examples=False)
     gan_of, settings, seeds = build_replicas(
         config, source.example_shape, classes=source.num_classes
     )
-    setup._check_sizes(config, mesh, replicas=len(seeds))
+    setup.check_sizes(config, mesh, replicas=len(seeds))
     return Planned(
         config=config,
         mesh=mesh,

@@ -202,14 +202,14 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
     """
     mesh = make_mesh()
     build_schedule(config)
-    _check_placement(config)
+    check_placement(config)
     say(f"Loading the data set {config.dataset.name}.")
     source = build_source(config)
     check_drawable(source)
     gan_of, settings, seeds = build_replicas(
         config, source.example_shape, classes=source.num_classes
     )
-    _check_sizes(config, mesh, replicas=len(seeds))
+    check_sizes(config, mesh, replicas=len(seeds))
     try:
         sample_labels(
             gan_of(float(settings[0])),
@@ -250,7 +250,15 @@ def _placement(config: ml_collections.ConfigDict) -> str:
     return config.training.get("placement") or "replicated"
 
 
-def _check_placement(config: ml_collections.ConfigDict) -> None:
+def check_placement(config: ml_collections.ConfigDict) -> None:
+    """Refuses a placement that there is not, or that replicas leave no room for.
+
+    Args:
+        config: one experiment.
+
+    Raises:
+        ConfigError: in a sentence.
+    """
     name = _placement(config)
     fields = look_up(PLACEMENTS, name, "training.placement")
     several = (config.training.get("replicas") or 1) > 1 or options(config, "sweep")
@@ -262,9 +270,19 @@ def _check_placement(config: ml_collections.ConfigDict) -> None:
         )
 
 
-def _check_sizes(
+def check_sizes(
     config: ml_collections.ConfigDict, mesh: Mesh, *, replicas: int
 ) -> None:
+    """Refuses batches, or replicas, that the devices cannot share equally.
+
+    Args:
+        config: one experiment.
+        mesh: the devices.
+        replicas: how many.
+
+    Raises:
+        ConfigError: with sizes that would do.
+    """
     training = config.training
     sizes = {
         f"config.training.{name}": training[name]

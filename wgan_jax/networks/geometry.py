@@ -1,0 +1,48 @@
+"""What the three maps of one convolution share: strides, padding and sizes."""
+
+from typing import NamedTuple, TypeAlias
+
+Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+class Geometry(NamedTuple):
+    """What the three maps of one convolution share.
+
+    Attributes:
+        stride: of the window, along both sides.
+        padding: ``((low, high), (low, high))`` of height and width.
+        size: ``(H, W)`` of the images.
+        kernel: ``(K, K')`` of the kernel.
+    """
+
+    stride: int
+    padding: Padding
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """``(h, w)`` of what the convolution returns."""
+        height, width = (
+            (side + low + high - k) // self.stride + 1
+            for side, (low, high), k in zip(
+                self.size, self.padding, self.kernel, strict=True
+            )
+        )
+        return height, width
+
+    @property
+    def whole(self) -> bool:
+        """Whether the one window is the whole image: a matrix product."""
+        return self.kernel == self.size and self.padding == ((0, 0), (0, 0))
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each pixel is convolved alone: a matrix product too."""
+        return (self.kernel, self.stride, self.padding) == (
+            (1, 1),
+            1,
+            ((0, 0), (0, 0)),
+        )
