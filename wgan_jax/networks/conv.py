@@ -267,7 +267,7 @@ BACKWARD = _primitive(
 KERNEL = _primitive(
     "conv_kernel",
     forms.kernel,
-    {"cpu": forms.kernel_cpu, "cuda": forms.kernel_cuda},
+    {"cpu": forms.kernel_cpu},
     lambda x, g, geometry: (*geometry.kernel, x[3], g[3]),
     folds=((3, 2), (3, 3)),
 )

@@ -6,7 +6,6 @@ among forms that XLA's CPU backend runs faster, those in ``_cuda`` forms that cu
 gets without zeros.
 """
 
-import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -61,7 +60,9 @@ def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
     that is computed (summed over boxes, normalised) takes the reversal into its
     own fusion: cuDNN then gets a map full of zeros, four times the operations.
     """
-    if _is_small(geometry):
+    k, s = geometry.kernel, geometry.stride
+    if 1 < s <= min(k) and min(geometry.output) < max(k) and not geometry.whole:
+        # XLA exchanges map and kernel here, and fills up the latter.
         return backward_phases(g, w, geometry=geometry)
     return backward(g, lax.optimization_barrier(w), geometry=geometry)
 
@@ -92,19 +93,6 @@ def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
         dimension_numbers=LAYOUT,
     )
     return y.transpose(1, 2, 0, 3)
-
-
-def kernel_cuda(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    """``kernel`` so that cuDNN multiplies no zeros, as in ``backward_cuda``."""
-    if _is_small(geometry):
-        return kernel_phases(x, g, geometry=geometry)
-    return kernel(x, g, geometry=geometry)
-
-
-def _is_small(geometry: Geometry) -> bool:
-    """Whether XLA exchanges map and kernel for cuDNN, and fills up what has zeros."""
-    k, s = geometry.kernel, geometry.stride
-    return 1 < s <= min(k) and min(geometry.output) < max(k) and not geometry.whole
 
 
 def forward_cpu(x: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -221,42 +209,6 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
     y = jnp.stack(phases, 3).reshape(-1, height, width, s, s, w.shape[2])
     y = y.swapaxes(2, 3).reshape(-1, s * height, s * width, w.shape[2])
     return y[:, : geometry.size[0], : geometry.size[1]]
-
-
-def kernel_phases(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    r"""``kernel`` as s^2 dense convolutions, one for each phase of the taps.
-
-    Tap t = sm + r reads one phase of the padded images,
-
-    .. math:: w_{sm+r} = \sum_j x_{s(j+m)+r-p}\, g_j
-
-    For a stride that is not above the kernel.
-    """
-    s, sides = geometry.stride, geometry.output
-    zero, y = jnp.zeros((), x.dtype), jnp.zeros((), x.dtype)
-    pads = [
-        (low, max(s * (out - 1) + k - side - low, 0), 0)
-        for k, (low, _), side, out in zip(
-            geometry.kernel, geometry.padding, geometry.size, sides, strict=True
-        )
-    ]
-    x = lax.pad(x, zero, ((0, 0, 0), *pads, (0, 0, 0))).transpose(3, 1, 2, 0)
-    g = g.transpose(1, 2, 0, 3)
-    for first in itertools.product(range(s), repeat=2):
-        taps = [
-            len(range(r, k, s)) for r, k in zip(first, geometry.kernel, strict=True)
-        ]
-        height, width = (out + m - 1 for out, m in zip(sides, taps, strict=True))
-        phase = x[:, first[0] :: s, first[1] :: s][:, :height, :width]
-        part = lax.conv_general_dilated(
-            phase, g, (1, 1), "VALID", dimension_numbers=LAYOUT
-        )
-        spaces = [
-            (r, k - 1 - r - s * (m - 1), s - 1)
-            for r, k, m in zip(first, geometry.kernel, taps, strict=True)
-        ]
-        y = y + lax.pad(part, zero, ((0, 0, 0), *spaces, (0, 0, 0)))
-    return y.transpose(1, 2, 0, 3)
 
 
 class _Phase(NamedTuple):
