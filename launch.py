@@ -107,6 +107,7 @@ def _code(argv: list[str]) -> int:
     except jax.errors.JaxRuntimeError as error:
         if not distributed.is_shared():
             raise
+        traceback.print_exc()
         _complain(
             f"{str(error).splitlines()[0]}; if another process has ended, its log "
             "says why; start all again, and they go on from the last checkpoint."

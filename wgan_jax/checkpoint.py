@@ -1,8 +1,7 @@
 """Checkpoints on disk: written while training goes on, checked when read.
 
-Every leaf of the state is stored under its path, with an inventory of them all
-beside it. ``store.py`` writes and reads; whether what comes back is what was
-written, and what to do if not, is decided here.
+Leaves are stored under their paths, with an inventory beside them. ``store.py``
+writes and reads; whether what comes back is what was written is decided here.
 """
 
 import logging
@@ -15,10 +14,10 @@ from typing import Any, Self, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
+from wgan_jax import distributed
 from wgan_jax.inventory import crc32, first_difference, flatten, is_whole, seal
 from wgan_jax.store import Store, collect_dropped_reads, muted_failures
 from wgan_jax.types import Array, PyTree
@@ -81,9 +80,8 @@ class Checkpoints:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(value, JaxRuntimeError) and jax.process_count() > 1:
-            return  # another process is gone, and a write that awaits it never ends
-        self.close()
+        if not distributed.is_lost(value):  # a write that awaits a process never ends
+            self.close()
 
     def steps(self) -> list[int]:
         """Steps that can be asked for, ascending; broken ones are among them."""
@@ -220,6 +218,8 @@ class Checkpoints:
         try:
             return call()
         except Exception as error:
+            if distributed.is_lost(error):
+                raise  # of another process, not of the folder
             raise CheckpointError(
                 f"a checkpoint could not be written to {self._directory} "
                 f"({_reason(error)}); see that there is room and permission."
@@ -307,6 +307,7 @@ def _on_all_processes(read: Callable[[], T]) -> T:
             reason = _reason(error)
         if reason:
             collect_dropped_reads()
+    distributed.await_all()
     if not np.all(multihost_utils.process_allgather(np.asarray(not reason))):
         raise _Broken(reason or "another process could not read it")
     return value  # type: ignore[return-value]

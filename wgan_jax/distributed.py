@@ -6,11 +6,14 @@ it does nothing, or the plain thing, in a process that is alone.
 
 import itertools
 import os
+import signal
+import socket
 import sys
 from typing import Any
 
 import jax
 import numpy as np
+from jax.errors import JaxRuntimeError
 from jax.experimental import multihost_utils
 
 from wgan_jax.binding import ConfigError
@@ -21,6 +24,7 @@ HEARTBEAT_SECONDS = 60
 MEETING_SECONDS = 300
 _PATIENCE_SECONDS = 7 * 24 * 3600  # the runtime ends a wait for one that has died
 _WAITS = itertools.count()  # JAX wants a name for each that was never used
+_NUMBERS: dict[str, int] = {}  # of this process and of all, where the user said so
 _FORMS = "give auto, off or COORDINATOR,N,I, such as 10.0.0.1:9876,4,0"
 
 
@@ -42,17 +46,22 @@ def meet(how: str) -> None:
     if how == "off":
         return
     explicit = {} if how == "auto" else _explicit(how)
+    if explicit:
+        _check_free(how, explicit)
     try:
         jax.distributed.initialize(
             **explicit,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             initialization_timeout=MEETING_SECONDS,
         )
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter of Kubernetes
+        reason = " ".join(str(error).split())
         raise ConfigError(
             f"--distributed={how} finds no cluster that started this process "
-            f"({error}); {_FORMS}."
+            f"({reason}); {_FORMS}."
         ) from error
+    if explicit:
+        _NUMBERS.update(index=explicit["process_id"], count=explicit["num_processes"])
 
 
 def is_shared() -> bool:
@@ -62,14 +71,14 @@ def is_shared() -> bool:
 
 def speaks() -> bool:
     """Whether this is the process that writes for people; all others are silent."""
-    return not is_shared() or jax.process_index() == 0
+    return not is_shared() or _number("index") == 0
 
 
 def name() -> str:
     """This process for an error's message, with a colon; empty if it is alone."""
     if not is_shared():
         return ""
-    return f"process {jax.process_index()} of {jax.process_count()}: "
+    return f"process {_number('index')} of {_number('count')}: "
 
 
 def await_all() -> None:
@@ -81,11 +90,11 @@ def await_all() -> None:
     if jax.process_count() > 1:
         from orbax.checkpoint import multihost
 
-        name = f"wgan_jax waits, {next(_WAITS)}"
+        barrier = f"wgan_jax waits, {next(_WAITS)}"
         # Named one by one they meet at the runtime's barrier, not in a collective.
         everybody = set(range(jax.process_count()))
         multihost.sync_global_processes(
-            name, timeout=_PATIENCE_SECONDS, processes=everybody
+            barrier, timeout=_PATIENCE_SECONDS, processes=everybody
         )
 
 
@@ -101,7 +110,27 @@ def agreed(value: float) -> float:
     if jax.process_count() == 1:
         return value
     await_all()
-    return float(multihost_utils.broadcast_one_to_all(np.float64(value)))
+    # As integers: without x64 JAX would round a float64.
+    halves = multihost_utils.broadcast_one_to_all(
+        np.array([value], np.float64).view(np.uint32)
+    )
+    return float(np.asarray(halves).view(np.float64)[0])
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error, or what it followed, says that another process is gone.
+
+    Args:
+        error: any.
+
+    Returns:
+        True if JAX's runtime raised one of them, and this process is not alone.
+    """
+    while error is not None and jax.process_count() > 1:
+        if isinstance(error, JaxRuntimeError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def part(code: int) -> int:
@@ -119,12 +148,39 @@ def part(code: int) -> int:
     """
     if not is_shared():
         return code
-    if code in (0, 128 + 15):
-        jax.distributed.shutdown()
-        return code
+    if code in (0, 128 + signal.SIGTERM):
+        try:
+            jax.distributed.shutdown()
+            return code
+        except JaxRuntimeError as error:
+            reason = str(error).splitlines()[0]
+            print(f"{name()}another process failed ({reason}).", file=sys.stderr)
+            code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _number(which: str) -> int:
+    """``index`` or ``count``; known without JAX's devices where the user said it."""
+    asked = {"index": jax.process_index, "count": jax.process_count}
+    return _NUMBERS[which] if which in _NUMBERS else asked[which]()
+
+
+def _check_free(how: str, explicit: dict[str, Any]) -> None:
+    """Refuses a port that something else listens on: JAX would wait for it."""
+    if explicit["process_id"] != 0:
+        return
+    port = int(explicit["coordinator_address"].rpartition(":")[2])
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", port))
+        except OSError as error:
+            raise ConfigError(
+                f"--distributed={how}: process 0 cannot listen on port {port} "
+                f"({error.strerror}); use another, for all processes."
+            ) from error
 
 
 def _explicit(how: str) -> dict[str, Any]:
@@ -134,6 +190,10 @@ def _explicit(how: str) -> dict[str, Any]:
     if not (well and all(number.isdecimal() for number in numbers)):
         raise ConfigError(f"--distributed={how} is not understood; {_FORMS}.")
     count, index = map(int, numbers)
+    if not 0 < int(port) < 2**16:
+        raise ConfigError(
+            f"--distributed={how}: there is no port {port}; use 1024 to {2**16 - 1}."
+        )
     if index >= count:
         raise ConfigError(
             f"--distributed={how}: of {count} processes none has the number {index}; "

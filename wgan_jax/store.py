@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from wgan_jax import distributed
 from wgan_jax.types import Array
 
 _ARRAYS, _INVENTORY = "state", "inventory"
@@ -158,4 +159,4 @@ def _remove_unfinished(directory: Path) -> None:
     if jax.process_index() == 0:
         for folder in directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
             shutil.rmtree(folder)
-    multihost_utils.sync_global_devices("unfinished checkpoints removed")
+    distributed.await_all()

@@ -73,6 +73,9 @@ def test_what_was_used_last_stays(files, tmp_path):
     decode = Decoder()
     for split in range(decoded.KEPT):
         read(decode, files, split=split)
+        for path in cached(tmp_path):  # older than what comes, by any clock
+            state = path.stat()
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns - 10**9))
     read(decode, files, split=0)
     read(decode, files, split="another")
     assert len(cached(tmp_path)) == decoded.KEPT
@@ -88,6 +91,17 @@ def test_what_is_too_large_is_not_kept(files, tmp_path, monkeypatch):
     decode = Decoder()
     assert [read(decode, files), read(decode, files)] == [1, 2]
     assert not cached(tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed(files, tmp_path):
+    read(Decoder(), files)
+    old, new = (cached(tmp_path)[0].with_name(n) for n in ("old.tmp", "new.tmp"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    read(Decoder(), files, split="another")
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_an_error_of_the_decoder_is_kept_from_nobody(files):

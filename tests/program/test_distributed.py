@@ -6,7 +6,6 @@ others no longer dies of SIGTERM.
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -30,6 +29,15 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def is_free(port):
+    with socket.socket() as listener:
+        try:
+            listener.bind(("localhost", port))
+        except OSError:
+            return False
+    return True
+
+
 def explicit(processes):
     address = f"localhost:{free_port()}"
     return [
@@ -40,7 +48,9 @@ def explicit(processes):
 
 def as_slurm_starts_them(processes):
     """What srun tells its processes; the port that JAX takes is made of the job's."""
-    job = random.SystemRandom().randrange(4096)
+    job = free_port() % 4096
+    while not is_free(2**16 - 4096 + job):
+        job = (job + 1) % 4096
     return [
         (
             "--distributed=auto",
@@ -164,6 +174,7 @@ def test_two_processes_train_as_one(unbroken, tmp_path):
 
 def assert_alike(one, several):
     """To round-off; Adam makes whole steps of that of a gradient that is zero."""
+    assert min(len(one), len(several)) >= FIRST
     for mine, yours in zip(one[:FIRST], several, strict=False):
         assert mine.keys() == yours.keys()
         for name, value in mine.items():
@@ -209,6 +220,7 @@ def test_four_processes_train_as_one(unbroken, tmp_path):
         ("localhost,2,0", "is not understood"),
         ("localhost:9000,2", "is not understood"),
         ("localhost:9000,2,x", "is not understood"),
+        ("localhost:99000,2,0", "there is no port 99000"),
         ("localhost:9000,2,2", "of 2 processes none has the number 2"),
     ],
 )
@@ -218,12 +230,26 @@ def test_what_is_no_way_to_meet_is_refused(how, words):
     assert not distributed.is_shared()
 
 
-def test_no_cluster_is_a_mistake_of_the_user_and_nothing_is_written(tmp_path):
+def test_no_cluster_is_a_mistake_of_the_user_and_nothing_is_written(
+    tmp_path, monkeypatch
+):
+    clusters = ("SLURM_", "OMPI_", "KUBERNETES_", "JAX_COORDINATOR", "TPU_")
+    for name in [n for n in os.environ if n.startswith(clusters)]:
+        monkeypatch.delenv(name)
     done = launch(tmp_path / "run", "--distributed=auto", *SMALL)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--distributed=auto finds no cluster that started this" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_taken_is_refused_at_once():
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"cannot listen on port {port}"):
+            distributed.meet(f"localhost:{port},2,0")
 
 
 def test_alone_nothing_is_asked_of_others():

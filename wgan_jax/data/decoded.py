@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from wgan_jax.caches import ArchiveError, cache_folder, read_arrays
 # CIFAR-10 takes 154 MB, and a data set that fills a disk is decoded each time.
 LARGEST_BYTES = 2**30
 KEPT = 4
+_FRESH, _DAY = ".tmp", 24 * 3600  # seconds, after which nobody writes any more
 
 
 def remember(
@@ -39,14 +42,17 @@ def remember(
     """
     try:
         path = cache_folder() / "decoded" / f"{_key(files, about)}.npz"
-    except OSError:  # a file is not there: let the decoder say what that means
+    # A file is not there, of which the decoder knows what it means; or no home is.
+    except (OSError, RuntimeError):
         return decode()
     try:
         arrays = read_arrays(path)
-        os.utime(path)  # used last
-        return arrays
     except (OSError, ArchiveError):
         arrays = decode()
+    else:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used last
+        return arrays
     if sum(array.nbytes for array in arrays.values()) <= LARGEST_BYTES:
         _keep(path, arrays)
     return arrays
@@ -60,15 +66,22 @@ def _key(files: Iterable[str | os.PathLike[str]], about: Mapping[str, Any]) -> s
 
 
 def _keep(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-        fresh.replace(path)
+        descriptor, fresh = tempfile.mkstemp(dir=path.parent, suffix=_FRESH)
+        try:
+            with open(descriptor, "wb") as stream:
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
+            Path(fresh).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(fresh).unlink()
+            raise
         kept = sorted(path.parent.glob("*.npz"), key=lambda p: p.stat().st_mtime_ns)
-        for old in kept[:-KEPT]:
+        left = [
+            file
+            for file in path.parent.glob(f"*{_FRESH}")
+            if time.time() - file.stat().st_mtime > _DAY
+        ]
+        for old in kept[:-KEPT] + left:
             old.unlink()
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()

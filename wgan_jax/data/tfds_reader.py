@@ -19,6 +19,8 @@ from wgan_jax.data.errors import DataError
 from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import resolve_split
 
+# Of what is kept decoded: to be raised with a change of ``_decode`` or ``_pixels``.
+_DECODER = 1
 # Bounds the encoded records held at a time; the arrays are held whole anyway.
 _CHUNK = 4096
 # Pillow's name for 8-bit pictures of so many channels.
@@ -211,6 +213,7 @@ def _decoded(
         about={
             "split": split,
             "resize": resize,
+            "decoder": _DECODER,
             "pillow": PIL.__version__,
             "version": str(builder.version),
             "file_format": builder.info.file_format.value,

@@ -15,12 +15,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """Collects the first SIGINT or SIGTERM while in force.
 
-    A second one acts as it would have without us, so that nobody has to wait
-    for a checkpoint that they do not want.
+    In a process alone a second one acts as it would have without us, so that nobody
+    has to wait for a checkpoint that they do not want.
 
     Of several processes that are one run, a signal to any one ends all after the
     same iteration: JAX's runtime, which took over SIGTERM when they met, agrees
-    on it.
+    on it, and keeps it until they part.
 
     Attributes:
         signal: which signal came, or None; of several processes SIGTERM, once all

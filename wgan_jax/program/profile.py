@@ -40,13 +40,13 @@ class Profile:
         """
         self._folder, self._say, self._running = folder, say, False
         self._first = min(start + _WARM * per_call, last - per_call)
-        traced = iterations is not None and distributed.speaks()
-        self._end = min(self._first + (iterations or 0), last) if traced else None
+        self._end = None
+        if iterations is not None:
+            self._end = min(self._first + iterations, last)
 
     def close(self) -> None:
         """Ends a trace that the run did not come to the end of."""
-        if self._running:
-            jax.profiler.stop_trace()
+        self._stop()
 
     def before(self, done: int, state: PyTree) -> None:
         """Starts the trace if it is to hold what comes now.
@@ -57,7 +57,9 @@ class Profile:
         """
         if self._end is not None and not self._running and done >= self._first:
             jax.block_until_ready(state)
-            jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+            if distributed.speaks():
+                jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+            distributed.await_all()
             self._running = True
 
     def after(self, done: int, state: PyTree) -> None:
@@ -69,9 +71,15 @@ class Profile:
         """
         if self._running and self._end is not None and done >= self._end:
             jax.block_until_ready(state)
-            jax.profiler.stop_trace()
-            self._running, self._end = False, None
+            self._stop()
+            distributed.await_all()  # writing it takes long
+            self._end = None
             self._say(
                 f"Iterations {self._first + 1} to {done}: trace in {self._folder}; "
                 "open its perfetto_trace.json.gz at https://ui.perfetto.dev"
             )
+
+    def _stop(self) -> None:
+        if self._running and distributed.speaks():
+            jax.profiler.stop_trace()
+        self._running = False

@@ -69,21 +69,27 @@ def train(
         workdir.claim(config, data=data, command=command, lineage=lineage)
     distributed.await_all()
     workdir.check_shared()
+    workdir.check(config)  # against that of process 0, which is there now
+    workdir.check_data(data)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=say
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
         check_start(config, start)  # an older one, if the newest is broken
         if start >= config.training.iterations:
+            if profile is not None:
+                say("There is no iteration left to trace.")
             return _already_there(experiment, evaluator, workdir, state, start, say=say)
         whence = "Going on from iteration {}" if start else "Starting afresh"
         say(f"{whence.format(start)} in {workdir.path}.")
+        # Made here: processes must start what they share in one order, and from here
+        # on two threads are at work, of which only the rehearsal starts anything.
+        _ = experiment.key, experiment.gan
         with ThreadPoolExecutor(max_workers=1) as beside:
             # So that no iteration waits while the sampler compiles.
             rehearsal = beside.submit(draw_previews, experiment, state)
             steps = experiment.compile(start, say=say)
             rehearsal.result()
-        distributed.await_all()
         with (
             Interruption() as interruption,
             closing(Recorder(workdir, experiment, start=start)) as recorder,
@@ -101,6 +107,7 @@ def train(
                 evaluator, workdir, experiment, start, interruption, recorder.event
             ) as evaluations,
         ):
+            distributed.await_all()
             done = _loop(
                 experiment,
                 state,
