@@ -188,8 +188,18 @@ def combinations(name):
     return numbers, np.array([row[2] for row in rows]).reshape(len(rows), count)
 
 
+SLOW = ("r3gan by class", "resnet dropout")  # a minute and half of one to compile
+
+
 # R3GAN by class has all layers of the one without, and takes as long to compile.
-@pytest.mark.parametrize("name", [n for n in PAIRS if n != "r3gan"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in PAIRS
+        if name != "r3gan"
+    ],
+)
 def test_every_combination_takes_a_finite_step(name):
     state, pairs, _, key = setting(name)
     numbers, weights = combinations(name)

@@ -33,7 +33,7 @@ def run(devices, dtype, method, folder):
 
 
 CASES = [
-    (2, "float32", "plain"),
+    pytest.param(2, "float32", "plain", marks=pytest.mark.slow),
     (8, "float32", "plain"),
     (2, "float64", "plain"),
     (8, "float64", "plain"),

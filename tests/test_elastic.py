@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # two minutes
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("elastic_run.py")
 PLACEMENTS = {"replicated": "zero1", "zero1": "replicated"}  # and the other one

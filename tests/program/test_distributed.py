@@ -160,7 +160,7 @@ def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
     assert_same_run(workdir, whole)
 
 
-def test_two_processes_train_as_one(unbroken, tmp_path):
+def test_two_processes_train_as_one(stopped, tmp_path):
     done = subprocess.run(
         command(tmp_path / "one", *SMALL, *iterations(FIRST)),
         cwd=ROOT,
@@ -169,7 +169,7 @@ def test_two_processes_train_as_one(unbroken, tmp_path):
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    assert_alike(metrics(tmp_path / "one"), metrics(unbroken[0]))
+    assert_alike(metrics(tmp_path / "one"), metrics(stopped[0]))
 
 
 def assert_alike(one, several):
@@ -182,7 +182,8 @@ def assert_alike(one, several):
                 np.testing.assert_allclose(yours[name], value, rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow  # half a minute each
+@pytest.mark.parametrize("victim", [1, 0])
 def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
     victim, unbroken, tmp_path
 ):
@@ -208,9 +209,9 @@ def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
 
 
 @pytest.mark.slow
-def test_four_processes_train_as_one(unbroken, tmp_path):
+def test_four_processes_train_as_one(stopped, tmp_path):
     run(tmp_path / "four", *iterations(FIRST), processes=4)
-    assert_alike(metrics(tmp_path / "four"), metrics(unbroken[0]))
+    assert_alike(metrics(tmp_path / "four"), metrics(stopped[0]))
 
 
 @pytest.mark.parametrize(

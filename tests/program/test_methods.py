@@ -17,7 +17,11 @@ def run(workdir, *flags, config):
 @pytest.mark.parametrize(
     ("config", "flags"),
     [
-        ("digits_path_length", ["--config.objective=relativistic"]),
+        pytest.param(
+            "digits_path_length",
+            ["--config.objective=relativistic"],
+            marks=pytest.mark.slow,
+        ),
         (
             "digits_conditional",
             ["--config.training.microbatches=2", "--config.penalty.every=3"],
