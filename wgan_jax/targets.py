@@ -5,9 +5,9 @@ The compilers are in wheels that need no driver and run on any machine; the extr
 has been chosen by trying: it says what is computed, moved and kept, not how long
 that takes.
 
-Sources of the table, read in November 2026: Google's pages
-docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e}, and NVIDIA's
-nvidia.com/en-us/data-center/h100 and .../dgx-h100. TPUs: peak of a chip in bfloat16,
+Sources of the table: Google's pages docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e},
+read in November 2026, and NVIDIA's data sheets of the H100 and of the DGX H100, as
+others quote them. TPUs: peak of a chip in bfloat16,
 which is also what they multiply float32 in by default. H100 SXM: without sparsity,
 half of the figures printed with it; float32 is multiplied as TF32, in half the rate.
 Links are bytes a second that a device sends while it receives as many: half of the
