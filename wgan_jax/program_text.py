@@ -8,6 +8,7 @@ through all of them, with the length of the loops that it is in.
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _PART = re.compile(r"\w+\[[\d,]*\](?:\{[^}]*\})?")  # an array in a type
@@ -53,6 +54,7 @@ class Execution(NamedTuple):
         return [self.types.get(name, "") for name in operands(self.line)]
 
 
+@lru_cache(maxsize=1)  # several counts of one program follow each other
 def computations(text: str) -> dict[str, list[Instruction]]:
     """The instructions of each computation, by its name."""
     bodies = re.findall(

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from wgan_jax import distributed
 from wgan_jax.types import Array
@@ -115,7 +114,7 @@ class Store:
                     shutil.rmtree(aside)
                 if folder.exists():
                     folder.rename(aside)
-        multihost_utils.sync_global_devices("folders set aside")
+        distributed.await_all()
         self._manager.reload()
 
     def remove(self, step: int) -> None:

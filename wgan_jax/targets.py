@@ -17,6 +17,7 @@ has one 400 Gb/s port of a DGX H100. ``h100.textproto`` is the device's descript
 openxla/xla's pull request 25919.
 """
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -162,10 +163,7 @@ class Target:
     @property
     def devices(self) -> int:
         """How many there are."""
-        count = 1
-        for side in self.shape.split("x"):
-            count *= int(side)
-        return count
+        return math.prod(map(int, self.shape.split("x")))
 
 
 def parse_target(text: str) -> Target:

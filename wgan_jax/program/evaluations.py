@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import jax
 import numpy as np
 
 from wgan_jax import distributed
@@ -67,7 +66,7 @@ class Evaluations:
         self._interruption = interruption
         self._fields = experiment.config.evaluation
         self._best_by = self._fields.get("best_by")
-        self._writes = jax.process_index() == 0
+        self._writes = distributed.speaks()
         self._steps: set[int] = set()
         if self._writes:
             self._lines = JsonLines(workdir.evaluations)

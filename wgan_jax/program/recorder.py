@@ -4,9 +4,9 @@ import math
 import time
 from collections.abc import Mapping
 
-import jax
 import numpy as np
 
+from wgan_jax import distributed
 from wgan_jax.gan import GanState
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
@@ -42,7 +42,7 @@ class Recorder:
         # Of the rate that is written next, and when metrics last came.
         self._started, self._images = time.perf_counter(), 0
         self._heard = self._started
-        self._writes = jax.process_index() == 0
+        self._writes = distributed.speaks()
         if self._writes:
             self._lines = JsonLines(workdir.metrics)
             self._lines.truncate_after(start)
