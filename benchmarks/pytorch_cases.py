@@ -10,6 +10,10 @@ STEPS = {
 }
 # Of PyTorch; the best one counts.
 FORMS = ("contiguous", "channels_last", "compiled")
+# On a GPU a whole step is recorded once and replayed as a CUDA graph, as a user would
+# do where starting kernels is what costs: ``graph`` of the eager form with
+# channels last, ``compiled_graph`` of the compiled one.
+GPU_FORMS = ("channels_last", "graph", "compiled_graph")
 UPDATES = 5  # of the critic in an iteration
 OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both players
 
@@ -24,6 +28,9 @@ class Case(NamedTuple):
         shape: of one example, channels last.
         latent_size: numbers of a latent.
         weight: of the gradient penalty.
+        precision: ``float32``, as each library multiplies it by default (TF32 on a
+            GPU that has it), or ``bfloat16``: networks computed in it, parameters
+            and losses in float32; in PyTorch by autocast.
     """
 
     pair: str
@@ -32,6 +39,7 @@ class Case(NamedTuple):
     shape: tuple[int, ...]
     latent_size: int
     weight: float
+    precision: str = "float32"
 
 
 def images_of(step: str, batch: int) -> int:

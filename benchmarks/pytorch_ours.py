@@ -35,7 +35,9 @@ from wgan_jax.steps import critic_step, generator_step
 
 def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:
     """The Gan of one case; without a penalty if that is None."""
-    dtype = {"param_dtype": jax.numpy.result_type(float)}  # float64 under x64
+    dtype: dict[str, Any] = {"param_dtype": jax.numpy.result_type(float)}  # or float64
+    if case.precision == "bfloat16":
+        dtype["dtype"] = jax.numpy.bfloat16
     options = {"batch_norm": False} if case.pair == "dcgan" else {}
     adam = partial(optax.adam, **OPTIMIZER)
     return Gan(
@@ -71,24 +73,28 @@ class Ours(Side):
 
     def make(self, step: str) -> Callable[[], None]:
         """As ``Side``."""
-        gan = build(self._case)
-        rest = {
-            "plain": (self._batch, self._key),
-            "penalty": (self._batch, self._key),
-            "generator": (self._key,),
-            "iteration": (self._batches, self._key),
-        }[step]
-        if step == "plain":
-            gan = build(self._case, None)
-        if step == "generator":
-            call = make_generator_step(gan, batch_size=self._case.batch)
-        else:
-            call = (make_train_step if step == "iteration" else make_critic_step)(gan)
+        call, rest = self.jitted(step)
 
         def take() -> None:
             self._state, _ = call(self._state, *rest)
 
         return take
+
+    def jitted(self, step: str) -> tuple[Any, tuple[Any, ...]]:
+        """A step as a jitted function, and what it takes after the state."""
+        gan = build(self._case)
+        rest: dict[str, tuple[Any, ...]] = {
+            "plain": (self._batch, self._key),
+            "penalty": (self._batch, self._key),
+            "generator": (self._key,),
+            "iteration": (self._batches, self._key),
+        }
+        if step == "plain":
+            gan = build(self._case, None)
+        if step == "generator":
+            return make_generator_step(gan, batch_size=self._case.batch), rest[step]
+        make = make_train_step if step == "iteration" else make_critic_step
+        return make(gan), rest[step]
 
     def wait(self) -> None:
         """As ``Side``."""

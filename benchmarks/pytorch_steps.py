@@ -1,8 +1,9 @@
 """PyTorch's side of ``pytorch.py``: the same steps in PyTorch's own idiom.
 
 Forms: ``contiguous`` and ``channels_last`` are eager; ``compiled`` is
-``torch.compile`` in its default mode. The latter cannot differentiate what it has
-differentiated, so there the penalised critic's gradient is one compiled function
+``torch.compile`` in its default mode; ``graph`` and ``compiled_graph`` are the two
+replayed as CUDA graphs, with channels last. What is compiled cannot differentiate what
+it has differentiated, so there the penalised critic's gradient is one compiled function
 made of ``torch.func.grad``. Real and fake images go through the critic in one call,
 which is faster than two; Adam is the fused one; the generator's step asks for no
 gradients of the critic's parameters.
@@ -34,7 +35,8 @@ def critic_loss(
     weight: float,
 ) -> torch.Tensor:
     """What the critic minimises; without a penalty if there are no points."""
-    real_scores, fake_scores = critic(torch.cat([real, fake])).chunk(2)
+    scores = at_least_single(critic(torch.cat([real, fake])))
+    real_scores, fake_scores = scores.chunk(2)
     loss = fake_scores.mean() - real_scores.mean()
     if points is None:
         return loss
@@ -43,7 +45,12 @@ def critic_loss(
 
 def penalty(gradients: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of the gradients' norms from 1."""
-    return (gradients.flatten(1).norm(dim=1) - 1).square().mean()
+    return (at_least_single(gradients).flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def at_least_single(x: torch.Tensor) -> torch.Tensor:
+    """Out of bfloat16, for sums; float32 and float64 as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def eager_slopes(critic: Critic, points: torch.Tensor) -> torch.Tensor:
@@ -80,10 +87,10 @@ class Theirs(Side):
         if case is None:
             return
         self._case = case_ = Case(*case)
-        self._compiled = form == "compiled"
-        self._format = (
-            torch.channels_last if form == "channels_last" else torch.contiguous_format
-        )
+        self._compiled = form in ("compiled", "compiled_graph")
+        self._replays = form in ("graph", "compiled_graph")
+        contiguous = form in ("contiguous", "compiled")
+        self._format = torch.contiguous_format if contiguous else torch.channels_last
         players = build(
             case_.pair,
             width=case_.width,
@@ -96,6 +103,7 @@ class Theirs(Side):
             lr=OPTIMIZER["learning_rate"],
             betas=(OPTIMIZER["b1"], OPTIMIZER["b2"]),
             fused=True,
+            capturable=self._replays,
         )
         self._optimizers = [
             adam(p.parameters()) for p in (self._generator, self._critic)
@@ -114,6 +122,15 @@ class Theirs(Side):
 
     def make(self, step: str) -> Callable[[], None]:
         """As ``Side``."""
+        take = self._eager(step)
+        return replayed(take) if self._replays else take
+
+    def _autocast(self) -> Any:
+        """Around a forward pass; the backward pass follows its dtypes."""
+        enabled = self._case.precision == "bfloat16"
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=enabled)
+
+    def _eager(self, step: str) -> Callable[[], None]:
         if step == "generator":
             return self._generator_step()
         if step == "plain":
@@ -143,8 +160,8 @@ class Theirs(Side):
         _, optimizer = self._optimizers
 
         def take(real: torch.Tensor) -> None:
-            with torch.no_grad():
-                fake = generate(self._latent())
+            with torch.no_grad(), self._autocast():
+                fake = generate(self._latent()).to(real.dtype)
             points = None
             if penalised:
                 one_each = (real.shape[0], *[1] * (real.ndim - 1))
@@ -165,7 +182,9 @@ class Theirs(Side):
 
             def backward(*inputs: torch.Tensor | None) -> None:
                 critic.zero_grad(set_to_none=True)
-                loss(*inputs).backward()
+                with self._autocast():
+                    value = loss(*inputs)
+                value.backward()
 
             return backward
 
@@ -182,7 +201,9 @@ class Theirs(Side):
         def assign(*inputs: torch.Tensor) -> None:
             parameters = dict(critic.named_parameters())
             detached = {name: p.detach() for name, p in parameters.items()}
-            for name, gradient in whole(detached, *inputs).items():
+            with self._autocast():
+                gradients = whole(detached, *inputs)
+            for name, gradient in gradients.items():
                 parameters[name].grad = gradient
 
         return assign
@@ -190,12 +211,16 @@ class Theirs(Side):
     def _generator_step(self) -> Callable[[], None]:
         generator, critic = self._generator, self._critic
         optimizer, _ = self._optimizers
-        loss = self._compile(lambda latent: -critic(generator(latent)).mean())
+        loss = self._compile(
+            lambda latent: -at_least_single(critic(generator(latent))).mean()
+        )
 
         def take() -> None:
             critic.requires_grad_(False)
             generator.zero_grad(set_to_none=True)
-            loss(self._latent()).backward()
+            with self._autocast():
+                value = loss(self._latent())
+            value.backward()
             critic.requires_grad_(True)
             optimizer.step()
 
@@ -275,6 +300,24 @@ class Theirs(Side):
             "device": torch.cuda.get_device_name() if cuda else "cpu",
             "threads": torch.get_num_threads(),
         }
+
+
+def replayed(take: Callable[[], None]) -> Callable[[], None]:
+    """A step recorded as a CUDA graph; what it calls replays all of its kernels.
+
+    The first calls are on a stream of their own, as recording needs, and leave the
+    optimizer's state and the compiled functions behind.
+    """
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            take()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        take()
+    return graph.replay
 
 
 def gradients_of(module: torch.nn.Module, label: str) -> dict[str, torch.Tensor]:

@@ -9,8 +9,17 @@ __all__ = ["GAPS", "ReportError", "write_report"]
 
 
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
-    """Writes the page, as ``report.page.write_report`` says."""
-    # Bokeh takes half a second to import, which no start of a training needs.
-    from wgan_jax.report import page
+    """Writes the page, as ``report.page.write_report`` says.
 
+    Raises:
+        ReportError: also if a library that draws the page is not installed.
+    """
+    # Bokeh takes half a second to import, which no start of a training needs.
+    try:
+        from wgan_jax.report import page
+    except ModuleNotFoundError as error:
+        package = (error.name or "bokeh").split(".")[0]
+        raise ReportError(
+            f"the page needs {package}, which is not installed; pip install {package}."
+        ) from error
     return page.write_report(workdirs, path)

@@ -1,0 +1,81 @@
+"""The stage ``correct``: small steps on the device against references in float64.
+
+    python benchmarks/accelerator/correct.py --out DIR [--seconds 60] [--rehearsal]
+
+Each case runs in each precision in a process of its own, as many at once as there are
+processors to compile on. ``correct.json`` has their errors, tolerances and promises;
+``correct_worker.py`` says what these are.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+PRECISIONS = ("float32", "bfloat16")
+CASES = ("r3gan", "resnet", "sngan", "dcgan", "mlp")  # the longest first
+REHEARSED = (("mlp", "float32"), ("mlp", "bfloat16"))
+
+
+def one(case: str, precision: str, until: float) -> dict[str, Any]:
+    """The worker's line, or the reason why there is none under ``wrong``."""
+    command = [sys.executable, Path(__file__).with_name("correct_worker.py")]
+    began = time.time()
+    try:
+        done = subprocess.run(
+            [*command, case, precision],
+            env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+            capture_output=True,
+            text=True,
+            timeout=max(until - began, 1),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"wrong": ["no time was left to end"]}
+    seconds = {"seconds": round(time.time() - began, 1)}
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        return {"wrong": [f"ended with {done.returncode}: {last}"]} | seconds
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found | seconds
+
+
+def run(out: Path, *, seconds: float, rehearsal: bool) -> dict[str, Any]:
+    """Runs all; what each found, by case and precision."""
+    until = time.time() + seconds
+    pairs = [(case, p) for case in CASES for p in PRECISIONS]
+    if rehearsal:
+        pairs = list(REHEARSED)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda pair: one(*pair, until), pairs))
+    content = {
+        f"{case}/{precision}": result
+        for (case, precision), result in zip(pairs, results, strict=True)
+    }
+    (out / "correct.json").write_text(json.dumps(content, indent=1) + "\n")
+    return content
+
+
+def main() -> int:
+    """Prints a line a case; returns 1 if one is wrong."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", required=True, help="folder of correct.json")
+    parser.add_argument("--seconds", type=float, default=60, help="for all of it")
+    parser.add_argument("--rehearsal", action="store_true", help="the smallest cases")
+    options = parser.parse_args()
+    found = run(Path(options.out), seconds=options.seconds, rehearsal=options.rehearsal)
+    for name, result in found.items():
+        wrong = ", ".join(result["wrong"])
+        print(f"{name:18} {wrong or 'correct'}")
+    return int(any(result["wrong"] for result in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

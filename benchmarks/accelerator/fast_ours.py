@@ -1,0 +1,223 @@
+"""Our side of the stage ``fast``: steps, what bounds them, and a profile."""
+
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import jax
+import jax.numpy as jnp
+from jax.profiler import ProfileData
+from pytorch_ours import Ours
+from pytorch_workers import least, serve
+from several import Several, case_of
+
+from wgan_jax.program.costs import read_costs
+from wgan_jax.targets import ACCELERATORS, Target
+
+PROFILED = 3  # iterations
+LONGEST = 10  # kernels that are listed
+# Kernels that only reorder: XLA's transposes and copies, cuDNN's changes of layout.
+REORDERS = ("transpose", "copy", "nchw", "nhwc", "converttensor")
+
+
+class Compiled(Ours):
+    """One case whose steps are compiled before they are taken."""
+
+    def __init__(self, case: list[Any] | None = None):
+        super().__init__(case)
+        self.programs: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+
+    def compile(self, step: str) -> None:
+        """Compiles a step; several may be compiled by threads at once."""
+        call, rest = self.jitted(step)
+        began = time.perf_counter()
+        self.programs[step] = call.lower(self._state, *rest).compile()
+        self.seconds[step] = time.perf_counter() - began
+
+    def make(self, step: str) -> Callable[[], None]:
+        """As ``Side``."""
+        if step not in self.programs:
+            self.compile(step)
+        program, (_, rest) = self.programs[step], self.jitted(step)
+
+        def take() -> None:
+            self._state, _ = program(self._state, *rest)
+
+        return take
+
+    def costs(self, step: str, peaks: dict[str, float]) -> dict[str, Any]:
+        """What a step costs, and how fast the device's own peaks would let it be.
+
+        Args:
+            step: compiled.
+            peaks: of ``FastOurs.peaks``.
+
+        Returns:
+            As ``Costs.record``; ``bound`` is at the measured peaks, ``published`` at
+            those that the maker publishes.
+        """
+        target, dtype = Target("h100", "1"), self._case.precision
+        costs = read_costs(
+            self.programs[step],
+            target,
+            state=jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+                self._state,
+            ),
+            updates=5,
+            traced=self.operations(step),
+            dtype=dtype,
+        )
+        accelerator = ACCELERATORS["h100"]
+        found = costs.record() | {"published": asdict(costs.bound)}
+        found["bound"] = asdict(
+            replace(
+                costs.bound,
+                operations=costs.operations / peaks[dtype],
+                memory=costs.traffic / peaks["bandwidth"],
+            )
+        )
+        found["published_peak"] = accelerator.peak
+        found["compile_seconds"] = self.seconds[step]
+        return found
+
+
+class FastOurs(Several):
+    """Our cases."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda values: Compiled(case_of(values)))
+
+    def compile(self, name: str, steps: Sequence[str]) -> None:
+        """As ``Several``: all at once, since compiling takes one core each."""
+        side = self._sides[name]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(side.compile, steps))
+
+    def costs(self, name: str, step: str, peaks: dict[str, float]) -> dict[str, Any]:
+        """As ``Compiled``."""
+        found: dict[str, Any] = self._sides[name].costs(step, peaks)
+        return found
+
+    def peaks(self, size: int) -> dict[str, float]:
+        """What the device reaches: operations and bytes a second.
+
+        Args:
+            size: side of a square product; a copy moves ``64 * size**2`` bytes.
+
+        Returns:
+            ``float32`` as the library multiplies it by default, ``bfloat16``, and
+            ``bandwidth``, bytes read and written.
+        """
+        key = jax.random.key(0)
+        found = {}
+        for dtype in ("float32", "bfloat16"):
+            x = jax.random.normal(key, (size, size), dtype)
+            product = jax.jit(jnp.matmul)
+            found[dtype] = 2 * size**3 / _least(product, x, x)
+        x = jax.random.normal(key, (8 * size, size))
+        found["bandwidth"] = 2 * x.nbytes / _least(jax.jit(lambda x: x + 1), x)
+        return found
+
+    def memory(self) -> int | None:
+        """Most bytes that were in use so far; None on a CPU."""
+        stats = jax.devices()[0].memory_stats() or {}
+        return stats.get("peak_bytes_in_use")
+
+    def profile(self, name: str, step: str) -> dict[str, Any]:
+        """Where the device's time goes in a few steps.
+
+        Returns:
+            As ``read_profile``, of one step.
+        """
+        side = self._sides[name]
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0
+        with tempfile.TemporaryDirectory() as folder:
+            with jax.profiler.trace(folder, profiler_options=options):
+                side.time(step, PROFILED)
+            (file,) = Path(folder).rglob("*.xplane.pb")
+            return read_profile(ProfileData.from_file(str(file)), PROFILED)
+
+
+def _least(function: Callable[..., jax.Array], *inputs: jax.Array) -> float:
+    """Seconds of one of ten calls in a row, the fastest of four times ten."""
+    function(*inputs).block_until_ready()
+
+    def ten() -> None:
+        for _ in range(10):
+            result = function(*inputs)
+        result.block_until_ready()
+
+    return least(ten) / 10
+
+
+def read_profile(data: Any, steps: int) -> dict[str, Any]:
+    """What a trace says of the kernels.
+
+    Args:
+        data: of the trace.
+        steps: that were traced.
+
+    Returns:
+        Of one step: ``kernels`` launched, ``milliseconds`` from the first kernel's
+        begin to the last one's end, ``idle`` share of it, ``longest`` kernels as
+        ``[name, count, milliseconds]``, and ``reordering``, the kernels that only
+        move data, as count and milliseconds.
+    """
+    planes = list(data.planes)
+    devices = [plane for plane in planes if plane.name.startswith("/device:")]
+    spans: list[tuple[float, float]] = []
+    time_of: dict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
+    for plane in devices or planes:
+        for row in plane.lines:
+            if devices and not row.name.startswith("Stream"):
+                continue  # the same kernels again, by operation or by module
+            for event in row.events:
+                if not devices and "hlo_op" not in dict(event.stats):
+                    continue
+                spans.append((event.start_ns, event.start_ns + event.duration_ns))
+                time_of[event.name] += event.duration_ns
+                counts[event.name] += 1
+    if not spans:
+        return {"kernels": 0, "longest": [], "reason": "the trace has no kernels"}
+    length = max(end for _, end in spans) - min(begin for begin, _ in spans)
+    names = sorted(time_of, key=lambda name: -time_of[name])
+    reorders = [n for n in names if any(part in n.lower() for part in REORDERS)]
+    per_step = 1e6 * steps  # nanoseconds of all steps to milliseconds of one
+    return {
+        "kernels": sum(counts.values()) / steps,
+        "milliseconds": length / per_step,
+        "idle": 1 - _covered(spans) / length,
+        "longest": [
+            [n[:120], counts[n] / steps, time_of[n] / per_step] for n in names[:LONGEST]
+        ],
+        "reordering": [
+            sum(counts[n] for n in reorders) / steps,
+            sum(time_of[n] for n in reorders) / per_step,
+        ],
+    }
+
+
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Length of the union of spans."""
+    total, last = 0.0, float("-inf")
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, last))
+        last = max(last, end)
+    return total
+
+
+if __name__ == "__main__":
+    serve(FastOurs)

@@ -1,0 +1,323 @@
+"""Turns what came back from a GPU into a page, on any machine.
+
+    python benchmarks/accelerator/page.py DIR [--data TFDS_DATA_DIR] [--docs docs]
+    python benchmarks/accelerator/page.py         # the page of the runs kept so far
+
+DIR is the folder that ``run.py`` filled. The samples are scored by the library's own
+protocol where prepared data is given: 5,000 of them against the first 5,000 test images
+on EfficientNet-Lite0's features. Kept are ``docs/accelerator/<date>-<device>.json`` and
+``.png``; ``docs/accelerator.md`` shows all runs that are kept, the newest first.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+COUNT = 5_000
+NAMES = {
+    "plain": "critic, no penalty",
+    "penalty": "critic, penalty",
+    "generator": "generator",
+    "iteration": "5 critic + 1 generator",
+}
+INTRODUCTION = """\
+# On a GPU
+
+`benchmarks/accelerator/` measures the library on one NVIDIA GPU in nine minutes:
+whether small steps agree with float64 references from a CPU, how fast the steps are
+beside the same ones in PyTorch, and what `configs/cifar10_gpu.py` learns in five
+minutes. The machine needs JAX, PyTorch and the usual scientific packages, and no
+network.
+
+| where | command |
+|---|---|
+| anywhere with network | `python benchmarks/accelerator/pack.py --data DATA` |
+| with the GPU | `python benchmarks/accelerator/run.py --out DIR --data DATA` |
+| anywhere | `python benchmarks/accelerator/page.py DIR --data DATA` |
+| anywhere, tiny | `python benchmarks/accelerator/run.py --out DIR --rehearsal` |
+
+`DATA` is a folder of prepared tfds data. `pack.py` gathers the wheels that such a
+machine still lacks and the training records in `.accelerator/`, and prints their sizes
+and the command to run there. `page.py` scores the samples and makes this page.
+"""
+NOTHING = "\nNo GPU has run it yet, so this page has no figures.\n"
+NOTES = """
+"Of the bound" compares with the least time that the compiled program needs by the
+costs that `--mode=plan` counts: its operations and its memory traffic at the peaks
+measured on the device in the same run, and 3 microseconds a kernel. "Of the peak" is
+the share of the measured matrix-product rate that the operations needed reach. float32
+is multiplied as TF32 by both libraries. PyTorch's form is the fastest of eager
+channels_last, the same replayed as a CUDA graph, and `torch.compile` replayed as one;
+bfloat16 is autocast there.
+"""
+
+
+def scores(folder: Path, data: Path) -> list[dict[str, Any]]:
+    """The library's own evaluation of the samples, a row for each number.
+
+    Args:
+        folder: with ``samples_<i>.npz``.
+        data: tfds' prepared data.
+    """
+    parts = sorted(folder.glob("samples_*.npz"))
+    images = np.concatenate([np.load(part)["images"] for part in parts])[:COUNT]
+    with tempfile.TemporaryDirectory() as work:
+        file = Path(work, "samples.npz")
+        np.savez(file, images=images)
+        command = [
+            sys.executable,
+            "launch.py",
+            "--mode=evaluate",
+            "--config=configs/cifar10_gpu.py",
+            f"--images={file}",
+            f"--config.dataset.data_dir={data.absolute()}",
+            f"--config.evaluation.count={len(images)}",
+            f"--config.evaluation.split=test[:{COUNT}]",
+            "--config.evaluation.measures=('frechet','kernel','manifold')",
+        ]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+        record = json.loads(file.with_suffix(".evaluation.json").read_text())
+    return list(record["results"])
+
+
+def kept_name(results: dict[str, Any]) -> str:
+    """``2026-11-26-nvidia-h100-80gb-hbm3`` of a run."""
+    device = (results["about"]["gpu"] or "cpu").split(",")[0]
+    date = results["about"]["date"].split(" ")[0]
+    return f"{date}-{re.sub('[^a-z0-9]+', '-', device.lower()).strip('-')}"
+
+
+def keep(folder: Path, kept: Path, data: Path | None) -> None:
+    """Copies a run's figures and picture, with its scores, to where they stay."""
+    results = json.loads((folder / "results.json").read_text())
+    for stage in results["stages"].values():
+        if stage["ended"] == 0:
+            del stage["log"]
+        found = stage.get("found", {})
+        found.pop("times", None)  # medians and ranges are kept
+    if data is not None and list(folder.glob("samples_*.npz")):
+        results["scores"] = scores(folder, data)
+    kept.mkdir(parents=True, exist_ok=True)
+    name = free_name(kept, kept_name(results))
+    (kept / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    if (folder / "picture.png").is_file():
+        shutil.copyfile(folder / "picture.png", kept / f"{name}.png")
+
+
+def free_name(kept: Path, name: str) -> str:
+    """The name, numbered if a run of that day and device is kept already."""
+    number, free = 1, name
+    while (kept / f"{free}.json").exists():
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def page(kept: Path) -> str:
+    """The text of ``docs/accelerator.md``."""
+    names = sorted((path.stem for path in kept.glob("*.json")), reverse=True)
+    if not names:
+        return INTRODUCTION + NOTHING
+    lines = [INTRODUCTION + NOTES]
+    for name in names:
+        results = json.loads((kept / f"{name}.json").read_text())
+        lines += _about(results["about"], rehearsal=results["rehearsal"])
+        stages = results["stages"]
+        for stage, title, write in (
+            ("correct", "Agreement with float64", _correct),
+            ("fast", "Beside PyTorch", _fast),
+            ("good", "Five minutes of training", _good),
+        ):
+            if stage in stages:
+                lines += ["", f"### {title}", *_ending(stages[stage])]
+                if "found" in stages[stage]:
+                    lines += write(stages[stage]["found"])
+        if (kept / f"{name}.png").is_file():
+            lines += ["", f"![samples](accelerator/{name}.png)"]
+        if "scores" in results:
+            lines += ["", *_scores(results["scores"])]
+    return "\n".join(lines) + "\n"
+
+
+def _about(about: dict[str, Any], *, rehearsal: bool) -> list[str]:
+    device = about["gpu"] or "no GPU"
+    versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items() if v)
+    title = f"## {about['date'].split(' ')[0]}, {device.split(',')[0]}"
+    lines = ["", title + (" (rehearsal)" if rehearsal else ""), ""]
+    lines.append(
+        f"{device}; {about['cores']} cores; Python {about['python']}, {versions}; "
+        f"commit {about['commit']}."
+    )
+    return lines
+
+
+def _ending(stage: dict[str, Any]) -> list[str]:
+    if stage["ended"] == 0:
+        return ["", f"Took {stage['seconds']:.0f} s.", ""]
+    last = (stage.get("log", "").strip().splitlines() or ["nothing printed"])[-1]
+    return ["", f"Did not end well ({stage['ended']}): `{last[:200]}`", ""]
+
+
+def _correct(found: dict[str, Any]) -> list[str]:
+    """Agreement with float64."""
+    rows = []
+    for name, case in found.items():
+        worst: dict[str, float] = {}
+        for kinds in case.get("errors", {}).values():
+            for kind, error in kinds.items():
+                worst[kind] = max(worst.get(kind, 0.0), error)
+        shown = [f"{worst[k]:.1e}" if k in worst else "" for k in ("gradient", "array")]
+        kept = case.get("promises", {})
+        rows.append(
+            [
+                name.replace("/", ", "),
+                *shown,
+                f"{worst['metric']:.1e}" if "metric" in worst else "",
+                f"{sum(kept.values())} of {len(kept)}",
+                ", ".join(case["wrong"]) or "none",
+            ]
+        )
+    header = [
+        "case",
+        "gradients, relative error",
+        "worst array",
+        "worst metric",
+        "no transfer, no recompilation, memory reused",
+        "beyond tolerance",
+    ]
+    return table(header, rows)
+
+
+def _fast(found: dict[str, Any]) -> list[str]:
+    """Beside PyTorch."""
+    peaks = found.get("peaks", {})
+    lines = []
+    if peaks:
+        lines.append(
+            f"Measured peaks: {peaks['float32'] / 1e12:.3g} TFLOP/s in float32, "
+            f"{peaks['bfloat16'] / 1e12:.3g} in bfloat16, "
+            f"{peaks['bandwidth'] / 1e12:.3g} TB/s.\n"
+        )
+    rows = []
+    for name, steps in found.get("steps", {}).items():
+        pair, batch, precision = name.split("/")
+        for step, f in steps.items():
+            theirs, ratio = "", ""
+            if "ratio" in f:
+                low, high = f["ratio_range"]
+                theirs = f"{f['pytorch_ms'][f['form']]:.2f}, {f['form']}"
+                ratio = f"**{f['ratio']:.2f}** ({low:.2f} to {high:.2f})"
+            costs = found["costs"][name][step]
+            rows.append(
+                [
+                    f"{pair}, {batch}, {precision}",
+                    NAMES[step],
+                    f"{f['ms']:.2f}",
+                    theirs,
+                    ratio,
+                    f"{f['images_per_second']:,.0f}",
+                    f"{f['share_of_bound']:.2f}",
+                    f"{f['share_of_peak']:.2f}",
+                    f"{costs['kernels']:,.0f}",
+                    f"{costs['compile_seconds']:.0f}",
+                ]
+            )
+    header = [
+        "networks, batch, precision",
+        "step",
+        "ours, ms",
+        "PyTorch, ms",
+        "ratio (range)",
+        "images/s",
+        "of the bound",
+        "of the peak",
+        "kernels",
+        "compiled in, s",
+    ]
+    lines += table(header, rows) if rows else ["Nothing was timed."]
+    for side, reason in found.get("about", {}).get("missing", {}).items():
+        lines += ["", f"Left out: {side}: {reason}."]
+    for side, names in found.get("opened", {}).items():
+        for name, steps in names.items():
+            failed = {s: why for s, why in steps.items() if isinstance(why, str)}
+            if failed:
+                reasons = "; ".join(f"{s}: {why}" for s, why in failed.items())
+                lines += ["", f"Left out: {side}, {name}: {reasons}"]
+    for name, profile in found.get("profile", {}).items():
+        lines += ["", *_profile(name, profile)]
+    return lines
+
+
+def _profile(name: str, profile: dict[str, Any]) -> list[str]:
+    """Where one iteration's time goes."""
+    if not profile["longest"]:
+        return [f"Profile of {name}: {profile['reason']}."]
+    count, spent = profile["reordering"]
+    lines = [
+        f"Profile of one iteration of {name}: {profile['kernels']:,.0f} kernels in "
+        f"{profile['milliseconds']:.2f} ms, {profile['idle']:.0%} of the time idle; "
+        f"{count:,.0f} kernels that only reorder data take {spent:.2f} ms.",
+        "",
+    ]
+    rows = [[f"`{n}`", f"{c:,.0f}", f"{ms:.3f}"] for n, c, ms in profile["longest"]]
+    return lines + table(["kernel", "launches", "ms"], rows)
+
+
+def _good(found: dict[str, Any]) -> list[str]:
+    """Five minutes of training."""
+    if "iteration" not in found:
+        return [f"`{found['config']}` did not reach its samples."]
+    return [
+        f"`{found['config']}`: {found['iteration']:,} iterations in "
+        f"{found['seconds']:.0f} s of `launch.py`, start and compilation included; "
+        f"{found['iterations_per_second']:.1f} iterations/s at the end. The first "
+        f"64 of {found['samples']:,} samples of the averaged generator:"
+    ]
+
+
+def _scores(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Scores of the samples, with their protocol."""
+    first = rows[0]["protocol"]
+    lines = [
+        f"Scores of {first['fake_count']:,} samples against {first['real_count']:,} "
+        f"images of {first['split']}, features {first['features']}. The data is "
+        "CIFAR-10 re-compressed as JPEG, so that no published score compares.",
+        "",
+    ]
+    values = [[r["protocol"]["metric"], f"{r['value']:.4g}"] for r in rows]
+    return lines + table(["measure", "value"], values)
+
+
+def main() -> None:
+    """Keeps a run if one is given, and writes the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="filled by run.py")
+    parser.add_argument("--data", type=Path, help="tfds' prepared data, for scores")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    kept = options.docs / "accelerator"
+    if options.folder is not None:
+        keep(options.folder, kept, options.data)
+    (options.docs / "accelerator.md").write_text(page(kept))
+
+
+if __name__ == "__main__":
+    main()

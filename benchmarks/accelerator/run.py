@@ -1,0 +1,213 @@
+"""All that one GPU can say about the library in nine minutes, in one command.
+
+    python benchmarks/accelerator/run.py --out DIR --data TFDS_DATA_DIR
+    python benchmarks/accelerator/run.py --out DIR --rehearsal
+
+runs three stages, each a script of its own with a time limit: ``correct.py``,
+``fast.py`` and ``good.py``. A stage that fails or takes too long is reported, and the
+next one starts. After each stage ``results.json`` and the stage's files are in DIR, at
+most eight files in all. ``page.py`` turns them into a page afterwards, anywhere.
+The rehearsal takes every stage at a tiny size, on any device and without prepared data.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "torch")
+# Of the samples' parts at most three are made.
+FILES = (
+    "picture.png",
+    "generator.npz",
+    "run.zip",
+    *(f"samples_{i}.npz" for i in "012"),
+)
+REHEARSAL = (
+    "--config=configs/digits_wgan_gp.py",
+    "--probe=6",
+    "--unit=10",
+    "--most=20",
+    "--samples=70",
+    "--ending=20",
+    "--field=--config.generator.width=8",
+    "--field=--config.critic.width=8",
+    "--field=--config.training.batch_size=8",
+    "--field=--config.evaluation.every=0",
+    "--field=--config.samples.every=1000000",
+    "--field=--config.checkpoint.every=1000000",
+)
+
+
+class Stage(NamedTuple):
+    """One script.
+
+    Attributes:
+        name: of the script and of its JSON file.
+        seconds: that it may take.
+        options: beside ``--out`` and ``--seconds``.
+    """
+
+    name: str
+    seconds: float
+    options: tuple[str, ...]
+
+
+def stages(options: argparse.Namespace) -> list[Stage]:
+    """The stages that are wanted, with their limits."""
+    limits = dict(zip(("correct", "fast", "good"), options.limits, strict=True))
+    torch = (f"--torch-python={options.torch_python}",)
+    data = (f"--data={options.data}",) if options.data else ()
+    rehearsal = ("--rehearsal",) if options.rehearsal else ()
+    more = {
+        "correct": rehearsal,
+        "fast": (*torch, *rehearsal),
+        "good": REHEARSAL if options.rehearsal else data,
+    }
+    return [Stage(name, limits[name], more[name]) for name in options.stages]
+
+
+def take(stage: Stage, work: Path) -> dict[str, Any]:
+    """Runs a stage; how it ended and the end of what it printed.
+
+    Args:
+        stage: which.
+        work: folder for its files.
+    """
+    script = Path(__file__).with_name(f"{stage.name}.py")
+    command = [sys.executable, str(script), f"--out={work}"]
+    command += [f"--seconds={stage.seconds:g}", *stage.options]
+    began, log = time.time(), work / f"{stage.name}.log"
+    environment = os.environ | {
+        "PYTHONUNBUFFERED": "1",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    with log.open("w") as stream:
+        # A group of its own, so that nothing that it starts outlives it.
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            ended: int | str = process.wait(1.1 * stage.seconds + 10)
+        except subprocess.TimeoutExpired:
+            ended = "it took too long"
+        finally:
+            _end_group(process)
+    found: dict[str, Any] = {"ended": ended, "seconds": round(time.time() - began, 1)}
+    found["log"] = log.read_text(errors="replace")[-4000:]
+    written = work / f"{stage.name}.json"
+    if written.is_file():
+        found["found"] = json.loads(written.read_text())
+    return found
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def about() -> dict[str, Any]:
+    """The machine, the versions and the time."""
+    query = "--query-gpu=name,driver_version,memory.total"
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "gpu": _output(["nvidia-smi", query, "--format=csv,noheader"]),
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+        "versions": versions,
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    packed = ROOT / ".accelerator" / "commit.txt"  # of pack.py
+    if packed.is_file():
+        return packed.read_text().strip()
+    return _output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
+
+
+def _output(command: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def main() -> int:
+    """Runs the stages; returns 1 if one of them failed."""
+    options = arguments()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {"about": about(), "stages": {}}
+    content["rehearsal"] = options.rehearsal
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        # Compiled programs are shared among the stages and their processes.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(work / "cache"))
+        for stage in stages(options):
+            found = content["stages"][stage.name] = take(stage, work)
+            print(
+                f"== {stage.name}: {found['ended']}, {found['seconds']} s", flush=True
+            )
+            print(found["log"][-1500:], flush=True)
+            for path in (work / name for name in FILES):
+                if path.is_file():
+                    shutil.copy(path, out)
+            (out / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    for path in sorted(out.iterdir()):
+        print(f"{path.name}: {path.stat().st_size / 1e3:,.0f} kB")
+    return int(any(found["ended"] != 0 for found in content["stages"].values()))
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", required=True, help="folder of the results")
+    parser.add_argument("--data", help="folder of tfds' prepared CIFAR-10")
+    parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--rehearsal", action="store_true")
+    parser.add_argument(
+        "--stages",
+        type=lambda text: text.split(","),
+        default=["correct", "fast", "good"],
+    )
+    parser.add_argument(
+        "--limits",
+        type=lambda text: [float(part) for part in text.split(",")],
+        default=[60.0, 150.0, 300.0],
+        help="seconds of the three stages [60,150,300]",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

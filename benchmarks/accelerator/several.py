@@ -1,0 +1,74 @@
+"""One process's side of the stage ``fast``: several cases, opened ahead, then timed."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pytorch_cases import Case
+
+
+class Several:
+    """Sides of several cases, by name, in one process.
+
+    Starting a process and a device's context takes seconds, which a short visit to a
+    device does not have for each case.
+    """
+
+    def __init__(self, make_side: Callable[[list[Any]], Any]):
+        """Makes no side yet.
+
+        Args:
+            make_side: from a case as a list, a ``Side``; from [] one without case.
+        """
+        self._make_side = make_side
+        self._sides: dict[str, Any] = {}
+
+    def open(
+        self, name: str, case: Sequence[Any], steps: Sequence[str], until: float
+    ) -> dict[str, float | str]:
+        """Compiles steps of a case and takes each twice.
+
+        Args:
+            name: of the case from now on.
+            case: as a list.
+            steps: names.
+            until: time of ``time.time`` after which no further step is opened.
+
+        Returns:
+            By step the seconds that it took, or a sentence on why there is none.
+        """
+        side = self._sides.setdefault(name, self._make_side(list(case)))
+        if time.time() < until:
+            self.compile(name, steps)
+        found: dict[str, float | str] = {}
+        for step in steps:
+            if time.time() >= until:
+                found[step] = "no time was left to open it"
+                continue
+            try:
+                found[step] = side.open(step)
+            except Exception as error:
+                first = (str(error).strip() or "no message").splitlines()[0]
+                found[step] = f"{type(error).__name__}: {first}"
+        return found
+
+    def compile(self, name: str, steps: Sequence[str]) -> None:
+        """Compiles steps before they are opened, where that can be done ahead."""
+
+    def time(self, name: str, step: str, count: int) -> tuple[float, float]:
+        """Wall and CPU seconds of one of ``count`` steps in a row."""
+        return self._sides[name].time(step, count)
+
+    def about(self) -> dict[str, Any]:
+        """Versions and the device."""
+        found: dict[str, Any] = self._make_side([]).about()
+        return found
+
+
+def case_of(values: Sequence[Any]) -> list[Any] | None:
+    """A case as ``Side`` takes it: a list, or None if there is none."""
+    return list(Case(*values)) if values else None

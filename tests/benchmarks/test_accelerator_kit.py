@@ -1,0 +1,238 @@
+"""The kit for one GPU: a rehearsal of all stages, and the parts that judge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "accelerator"))
+
+import correct
+import correct_worker
+import fast
+import fast_ours
+import good
+import pack
+import page
+import run
+import small_cases
+
+KIT = Path(__file__).parents[2] / "benchmarks" / "accelerator"
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory):
+    """The folder that a rehearsal fills, and the process."""
+    out = tmp_path_factory.mktemp("rehearsal")
+    done = subprocess.run(
+        [
+            sys.executable,
+            KIT / "run.py",
+            f"--out={out}",
+            "--rehearsal",
+            "--limits=200,200,200",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=590,
+        check=False,
+    )
+    return out, done
+
+
+def test_a_rehearsal_takes_every_stage(rehearsed):
+    out, done = rehearsed
+    assert done.returncode == 0, done.stdout[-3000:]
+    results = json.loads((out / "results.json").read_text())
+    assert results["rehearsal"]
+    stages = results["stages"]
+    assert list(stages) == ["correct", "fast", "good"]
+    assert {s["ended"] for s in stages.values()} == {0}
+    assert all(not case["wrong"] for case in stages["correct"]["found"].values())
+    for name, steps in stages["fast"]["found"]["steps"].items():
+        figures = steps["iteration"]
+        assert figures["ms"] > 0, name
+        assert figures["images_per_second"] == pytest.approx(5 * 4e3 / figures["ms"])
+        assert 0 < figures["share_of_bound"] < 1
+    assert len(stages["fast"]["found"]["steps"]) == 2
+    (profile,) = stages["fast"]["found"]["profile"].values()
+    assert profile["kernels"] > 10
+    assert 0 <= profile["idle"] < 1
+    trained = stages["good"]["found"]
+    assert trained["finite"]
+    assert trained["iteration"] == trained["planned_iterations"] == 20
+
+
+def test_what_comes_back_is_at_most_eight_files(rehearsed):
+    out, _ = rehearsed
+    names = sorted(path.name for path in out.iterdir())
+    assert names == [
+        "generator.npz",
+        "picture.png",
+        "results.json",
+        "run.zip",
+        "samples_0.npz",
+    ]
+    assert np.load(out / "samples_0.npz")["images"].shape == (70, 8, 8, 1)
+    weights = np.load(out / "generator.npz")
+    stages = json.loads((out / "results.json").read_text())["stages"]
+    sizes = [weights[n].size for n in weights.files if n.startswith("params/")]
+    assert sum(sizes) == stages["good"]["found"]["generator_parameters"]
+    assert len(run.FILES) + 1 <= 8
+    assert parts_of(10_000) == 3
+
+
+def parts_of(count):
+    """Files that so many samples take, each below the limit of a file."""
+    assert good.PART * 32 * 32 * 3 < good.FILE_LIMIT
+    return len(range(0, count, good.PART))
+
+
+def test_a_run_becomes_a_page(rehearsed, tmp_path):
+    out, _ = rehearsed
+    kept = tmp_path / "accelerator"
+    for _ in range(2):
+        page.keep(out, kept, None)
+    first, second = sorted(path.stem for path in kept.glob("*.json"))
+    assert second == f"{first}-2"
+    text = page.page(kept)
+    assert "(rehearsal)" in text
+    assert f"![samples](accelerator/{first}.png)" in text
+    assert "| mlp, float32 |" in text
+    assert "| dcgan, 4, bfloat16 | 5 critic + 1 generator |" in text
+    assert "10 iterations in" in text or "iterations/s at the end" in text
+    assert "figures" not in text.split("## ")[0].split("```")[-1]
+
+
+def test_the_page_in_the_docs_is_that_of_the_runs_kept():
+    docs = KIT.parents[1] / "docs"
+    assert (docs / "accelerator.md").read_text() == page.page(docs / "accelerator")
+
+
+def test_without_a_run_the_page_has_no_figures(tmp_path):
+    text = page.page(tmp_path)
+    assert text.endswith("No GPU has run it yet, so this page has no figures.\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "ended"),
+    [
+        ("import sys; sys.exit('no device')", 1),
+        ("import time; print('begun', flush=True); time.sleep(60)", "it took too long"),
+    ],
+)
+def test_a_stage_that_fails_is_reported(script, ended, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text(script)
+    monkeypatch.setattr(run, "__file__", str(tmp_path / "run.py"))
+    found = run.take(run.Stage("broken", -8.0, ()), tmp_path)
+    assert found["ended"] == ended
+    assert found["log"].strip() in ("no device", "begun")
+    assert "found" not in found
+
+
+@pytest.mark.parametrize("name", small_cases.CASES)
+def test_each_case_has_a_reference_of_every_step(name):
+    reference = np.load(KIT / "references" / f"{name}.npz")
+    assert set(correct.CASES) == set(small_cases.CASES)
+    for step in ("critic", "generator", "iteration"):
+        kinds = {n.split("/")[1] for n in reference.files if n.startswith(f"{step}/")}
+        assert kinds == {"gradient", "metric", "state"}
+    terms = {n.split("/")[1] for n in reference.files if n.startswith("penalty/")}
+    assert terms in (set(), set(small_cases.TERMS))
+    assert all(np.isfinite(reference[n]).all() for n in reference.files)
+
+
+def test_a_wrong_array_is_found_and_the_rounding_of_a_zero_is_not():
+    reference = {
+        "critic/gradient/critic/a": np.array([3.0, 4.0]),
+        "critic/gradient/critic/b": np.array([1e-9]),
+        "critic/metric/critic/loss": np.array(2.0),
+        "critic/state/critic/a": np.array([0.5, 10.0]),
+        "penalty/r1/value": np.array(0.01),
+    }
+    exact = correct_worker.errors(reference, reference)
+    assert exact["critic"] == {"gradient": 0, "array": 0, "metric": 0, "state": 0}
+    moved = reference | {
+        "critic/gradient/critic/a": np.array([3.0, 4.5]),
+        "critic/gradient/critic/b": np.array([2e-9]),
+        "critic/metric/critic/loss": np.array(2.2),
+        "critic/state/critic/a": np.array([0.52, 10.1]),
+        "penalty/r1/value": np.array(0.02),
+    }
+    found = correct_worker.errors(moved, reference)
+    assert found["critic"] == pytest.approx(
+        {"gradient": 0.1, "array": 0.1, "metric": 0.1, "state": 0.02}
+    )
+    assert found["penalty/r1"]["metric"] == pytest.approx(0.1)  # over 0.1 at least
+    del moved["penalty/r1/value"]
+    with pytest.raises(ValueError, match="penalty/r1/value"):
+        correct_worker.errors(moved, reference)
+
+
+def test_ratios_are_those_of_the_fastest_form():
+    times = {
+        "iteration": {
+            "ours": [[0.010, 0], [0.020, 0], [0.010, 0]],
+            "graph": [[0.020, 0], [0.020, 0], [0.030, 0]],
+            "channels_last": [[0.040, 0]] * 3,
+        },
+        "plain": {"graph": [[0.020, 0]]},
+    }
+    case = fast.Case("dcgan", 4, 8, (32, 32, 3), 8, 10.0)
+    found = fast.summary(times, case)
+    assert set(found) == {"iteration"}
+    figures = found["iteration"]
+    assert figures["form"] == "graph"
+    assert figures["ratio"] == pytest.approx(2)
+    assert figures["ratio_range"] == pytest.approx([1, 3])
+    assert figures["images_per_second"] == pytest.approx(5 * 8 / 0.010)
+    assert figures["pytorch_ms"] == pytest.approx({"graph": 20, "channels_last": 40})
+
+
+def event(name, start, duration, **stats):
+    return SimpleNamespace(
+        name=name, start_ns=start, duration_ns=duration, stats=stats.items()
+    )
+
+
+def trace(*lines, plane="/device:GPU:0"):
+    rows = [SimpleNamespace(name=name, events=events) for name, events in lines]
+    host = SimpleNamespace(name="/host:CPU", lines=[])
+    return SimpleNamespace(planes=[host, SimpleNamespace(name=plane, lines=rows)])
+
+
+def test_a_profile_counts_kernels_idle_time_and_reordering():
+    kernels = [
+        event("conv", 0, 4e6),
+        event("nchwToNhwcKernel", 3e6, 3e6),
+        event("conv", 8e6, 2e6),
+    ]
+    again = [event("all of it", 0, 10e6)]
+    data = trace(("Stream #1(Compute)", kernels), ("XLA Ops", again))
+    found = fast_ours.read_profile(data, steps=2)
+    assert found["kernels"] == 1.5
+    assert found["milliseconds"] == 5
+    assert found["idle"] == pytest.approx(0.2)
+    assert found["longest"] == [["conv", 1.0, 3.0], ["nchwToNhwcKernel", 0.5, 1.5]]
+    assert found["reordering"] == [0.5, 1.5]
+
+
+def test_a_profile_without_kernels_says_so():
+    assert fast_ours.read_profile(trace(), steps=2)["kernels"] == 0
+
+
+def test_everything_is_opened_in_the_order_of_importance():
+    plan = fast.wanted(rehearsal=False)
+    assert next(iter(plan)) == "resnet/64/bfloat16"
+    assert len(plan) == 8
+    assert plan["dcgan/64/float32"][1] == tuple(fast.STEPS)
+    assert plan["resnet/256/bfloat16"][0].width == 128
+
+
+def test_the_command_is_one_that_the_machine_takes():
+    assert len(pack.COMMAND) < 2_000
+    assert "--out $OUT" in pack.COMMAND
