@@ -127,11 +127,12 @@ def train(
         return interruption.exit_code
     if distributed.speaks():
         _report(workdir, say=say)
+    page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
     say(
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
         f"Look at {workdir.samples / f'step_{done:08d}.png'}\n"
-        f"Curves: {workdir.report} (any browser), {workdir.metrics}, and "
+        f"Curves: {page}{workdir.metrics}, and "
         f"tensorboard --logdir {workdir.tensorboard}"
     )
     return 0
