@@ -5,8 +5,9 @@
 
 The global batch is the config's, for as long as the devices divide it (``fixed``),
 or the config's on each device (``per device``). What the file has already is not
-compiled again, so ``--config`` and ``--topology`` fill it in parts. Tables are printed
-as Markdown; all figures are of one device and one iteration.
+compiled again, so ``--config`` and ``--topology`` fill it in parts; its bound is
+computed again, with the time to start a kernel that ``targets.py`` has now. Tables are
+printed as Markdown; all figures are of one device and one iteration.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from wgan_jax.roofline import Roofline
 from wgan_jax.targets import parse_target
 
 FIXED = {
@@ -96,13 +98,27 @@ def planned(point: Point) -> dict[str, Any]:
         return json.loads(file.read_text())
 
 
+def bounded(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan with its kernels started in the time that ``ACCELERATORS`` has."""
+    launch = parse_target(plan["topology"]).accelerator.launch
+    iterations = []
+    for one in plan["iterations"]:
+        before = one["bound"]
+        terms = {name: before[name] for name in ("operations", "memory", "links")}
+        bound = Roofline(**terms, launches=one["kernels"] * launch).record()
+        images = one["images_per_second"] / before["iterations_per_second"]
+        rate = {"images_per_second": images * bound["iterations_per_second"]}
+        iterations.append(one | {"bound": bound} | rate)
+    return plan | {"estimated": {"launch": launch}, "iterations": iterations}
+
+
 def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
     """One table of Markdown."""
     yield (
-        "| devices | batch | operations | moved | all-reduces | exchanged "
+        "| devices | batch | operations | moved | kernels | all-reduces | exchanged "
         "| peak memory | at most, it/s | images/s | binds |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     shown = [p for p in points() if p.title == title and _is_in(p, way)]
     for point in sorted(shown, key=lambda p: p.topology.split(":")[0], reverse=True):
         plan = found.get("; ".join(point))
@@ -115,6 +131,7 @@ def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
             f"{plan['batch_size']:,}",
             f"{one['operations'] / 1e9:,.1f} GFLOP",
             f"{one['traffic'] / 1e6:,.0f} MB",
+            f"{one['kernels']:,.0f}",
             f"{sum(kind['count'] for kind in exchanged):g}",
             f"{sum(kind['bytes'] for kind in exchanged) / 1e6:,.0f} MB",
             f"{one['memory']['peak'] / 1e6:,.0f} MB",
@@ -128,6 +145,10 @@ def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
 def _is_in(point: Point, way: str) -> bool:
     """Whether a table has it: one device is the first row of both."""
     return point.way == way or parse_target(point.topology).devices == 1
+
+
+def _write(file: Path, found: dict[str, Any]) -> None:
+    file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def main() -> None:
@@ -147,7 +168,9 @@ def main() -> None:
         wanted &= point.topology in (args.topology or [point.topology])
         if wanted and "; ".join(point) not in found:
             found["; ".join(point)] = planned(point)
-            file.write_text(json.dumps(found, indent=1) + "\n")
+            _write(file, found)
+    found = {name: bounded(plan) for name, plan in found.items()}
+    _write(file, found)
     for way in ("fixed", "per device"):
         for title in CONFIGS:
             print(f"\n{title}, {way}:\n")

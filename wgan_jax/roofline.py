@@ -1,6 +1,7 @@
 """How fast a program can be at most, from what it does and what a device can."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from wgan_jax.program_counts import Collective
 from wgan_jax.targets import Target
@@ -14,21 +15,28 @@ class Roofline:
         operations: products at the published peak.
         memory: traffic at the published bandwidth.
         links: exchanged data at the published rate of the links.
+        launches: starts of kernels, one after another, at the estimated time of each.
     """
 
     operations: float
     memory: float
     links: float
+    launches: float
 
     @property
     def seconds(self) -> float:
-        """The longest of the three: all at once, each at its best."""
-        return max(self.operations, self.memory, self.links)
+        """The longest of the four: all at once, each at its best."""
+        return max(vars(self).values())
 
     @property
     def binds(self) -> str:
         """Which one that is."""
         return max(vars(self), key=lambda name: getattr(self, name))
+
+    def record(self) -> dict[str, Any]:
+        """All of it, of a program that is one iteration, as JSON values."""
+        rate = {"iterations_per_second": 1 / self.seconds}
+        return asdict(self) | {"binds": self.binds} | rate
 
 
 def roofline(
@@ -36,6 +44,7 @@ def roofline(
     *,
     products: float,
     traffic: float,
+    kernels: float,
     exchanges: list[Collective],
     dtype: str = "float32",
 ) -> Roofline:
@@ -45,6 +54,7 @@ def roofline(
         target: the devices.
         products: floating-point operations of each device.
         traffic: bytes to and from the memory of each.
+        kernels: that each launches.
         exchanges: between them.
         dtype: that products are computed in, ``float32`` or ``bfloat16``.
 
@@ -57,6 +67,7 @@ def roofline(
         operations=products / peak,
         memory=traffic / accelerator.bandwidth,
         links=sum(one.times * _seconds(target, one) for one in exchanges),
+        launches=kernels * accelerator.launch,
     )
 
 

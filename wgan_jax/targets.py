@@ -15,6 +15,11 @@ Links are bytes a second that a device sends while it receives as many: half of 
 of 4,096 chips. Eight H100 are joined by NVLink (900 GB/s both ways); beyond that each
 has one 400 Gb/s port of a DGX H100. ``h100.textproto`` is the device's description in
 openxla/xla's pull request 25919.
+
+No maker publishes how long a kernel takes to start. The 3 microseconds of a CUDA device
+are an estimate: the order of magnitude commonly measured for kernels that a host
+launches one after another. Those recorded as a CUDA graph start faster. A TPU has 0:
+the chip itself sequences the whole program, and no cost of that is published.
 """
 
 import math
@@ -54,6 +59,8 @@ class Accelerator:
         adds_in_switches: whether sums over devices can be taken on the way.
         shapes: of the sets of devices that there are.
         options: for the compiler.
+        launch: seconds to start a kernel, an estimate; 0 where the chip itself
+            sequences a program.
     """
 
     title: str
@@ -69,6 +76,7 @@ class Accelerator:
     far_link: float = 0.0
     adds_in_switches: bool = False
     options: tuple[tuple[str, Any], ...] = ()
+    launch: float = 0.0
 
 
 def _tpu(title: str, *, peak: float, **fields: Any) -> Accelerator:
@@ -132,6 +140,7 @@ ACCELERATORS: dict[str, Accelerator] = {
         far_link=50e9,
         adds_in_switches=True,
         shapes=_COUNTS,
+        launch=3e-6,
     ),
 }
 

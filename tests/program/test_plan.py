@@ -52,7 +52,7 @@ def test_another_is_refused_in_a_sentence(text, says):
 
 
 def bound(topology, *exchanges, **amounts):
-    amounts = {"products": 0.0, "traffic": 0.0, **amounts}
+    amounts = {"products": 0.0, "traffic": 0.0, "kernels": 0.0, **amounts}
     return roofline(parse_target(topology), exchanges=list(exchanges), **amounts)
 
 
@@ -64,6 +64,17 @@ def test_operations_and_memory_are_at_the_published_peaks():
     assert bound("v5e:1x1", products=197e12, dtype="bfloat16").operations == 1
     assert bound("h100:1", products=989.5e12, dtype="bfloat16").operations == 1
     assert bound("h100:1", products=494.7e12).operations == 1
+
+
+def test_kernels_start_one_after_another_on_cuda_alone():
+    # 2,601 times 3 us are 7.8 ms, and 11.7 GB at 3.35 TB/s are 3.5 ms.
+    found = bound("h100:1", kernels=2601, traffic=11.7e9)
+    assert found.launches == pytest.approx(7.803e-3)
+    assert found.memory == pytest.approx(3.4925e-3, rel=1e-4)
+    assert (found.seconds, found.binds) == (found.launches, "launches")
+    assert bound("h100:1", kernels=1000, traffic=11.7e9).binds == "memory"
+    on_tpu = bound("v5e:1x1", kernels=2601, traffic=819e9)
+    assert (on_tpu.launches, on_tpu.seconds) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +137,22 @@ def test_what_exceeds_the_memory_is_said_in_a_sentence():
     )
 
 
+def kernels_row(target):
+    lines = table(costs_of(), target, images=64, dtype="float32")
+    (row,) = (line.split() for line in lines if line.startswith("  kernels "))
+    return " ".join(row), lines[-1]
+
+
+def test_launches_are_in_the_table_where_they_take_time():
+    # A call, a convolution, a fusion, and a sum in each of three rounds: 18 us.
+    row, last = kernels_row(Target("h100", "2"))
+    assert row == "kernels 6 at 3 us each: 0.018 ms"
+    assert last.endswith("all devices together: the launches of kernels bind.")
+    assert last.startswith("At most 55,555.6 iterations/s, 3,555,556 images/s")
+    row, _ = kernels_row(Target("v5e", "2x2"))
+    assert row == "kernels 6 sequenced on the chip"
+
+
 def test_the_updates_of_a_critic_are_the_loop_over_them():
     array = 4 * 8 * 4 * 4 * 2
     found = costs_of()
@@ -162,7 +189,9 @@ def test_costs_are_of_one_device():
     assert found.state_bytes == 40
     assert found.bound.operations == found.operations / 494.7e12
     assert json.dumps(found.record())
-    assert found.record()["bound"]["binds"] == found.bound.binds
+    assert found.bound.launches == 6 * 3e-6
+    assert found.record()["bound"]["launches"] == found.bound.launches
+    assert found.record()["bound"]["binds"] == found.bound.binds == "launches"
     assert found.record()["memory"]["peak"] == 67
 
 
@@ -269,6 +298,7 @@ def test_a_plan_is_printed_and_written(here, tmp_path):
     assert code == 0
     found = json.loads(file.read_text())
     assert (found["topology"], found["devices"]) == ("h100:1", 1)
+    assert found["estimated"] == {"launch": 3e-6}
     (one,) = found["iterations"]
     assert one["updates"] == config.training.n_critic
     assert one["state_donated"] == one["state_bytes"] == one["memory"]["donated"]

@@ -93,11 +93,9 @@ class Costs:
 
     def record(self) -> dict[str, Any]:
         """All of it, as JSON values."""
-        seconds = self.bound.seconds
         return asdict(self) | {
             "memory": asdict(self.memory) | {"peak": self.memory.peak},
-            "bound": asdict(self.bound)
-            | {"binds": self.bound.binds, "iterations_per_second": 1 / seconds},
+            "bound": self.bound.record(),
         }
 
 
@@ -130,9 +128,14 @@ def read_costs(
     text, memory = program.as_text(), program.memory_analysis()
     counts = program.cost_analysis() or {}
     exchanges = collectives(text)
-    operations, moved = products(text), traffic(text)
+    operations, moved, launched = products(text), traffic(text), kernels(text)
     whole = roofline(
-        target, products=operations, traffic=moved, exchanges=exchanges, dtype=dtype
+        target,
+        products=operations,
+        traffic=moved,
+        kernels=launched,
+        exchanges=exchanges,
+        dtype=dtype,
     )
     critic, generator = _by_player(exchanges, updates, per_call, microbatches)
     return Costs(
@@ -140,7 +143,7 @@ def read_costs(
         operations=operations / per_call,
         operations_traced=traced / target.devices,
         traffic=moved / per_call,
-        kernels=kernels(text) / per_call,
+        kernels=launched / per_call,
         memory=Memory(
             arguments=memory.argument_size_in_bytes,
             results=memory.output_size_in_bytes,

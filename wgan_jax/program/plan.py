@@ -28,7 +28,7 @@ from wgan_jax.schema import check_config
 from wgan_jax.sharding import DATA_AXIS, replicated
 from wgan_jax.steps import train_step
 from wgan_jax.sweep import build_replicas
-from wgan_jax.targets import Target, parse_target, target_mesh
+from wgan_jax.targets import Accelerator, Target, parse_target, target_mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +217,7 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
             _number(costs.state_bytes, "B"),
             f"{costs.state_donated / costs.state_bytes:.1%} of it donated",
         ),
-        _row("kernels", f"{costs.kernels:,.0f}", "launched"),
+        _kernels(costs, device),
         f"At most {1 / bound.seconds:,.1f} iterations/s, "
         f"{images / bound.seconds:,.0f} images/s, all devices together: "
         f"{_BINDS[bound.binds]}.",
@@ -235,6 +235,7 @@ _BINDS = {
     "operations": "the operations bind",
     "memory": "the memory's bandwidth binds",
     "links": "the exchange between devices binds",
+    "launches": "the launches of kernels bind",
 }
 
 
@@ -246,6 +247,14 @@ def _row(name: str, figure: str, note: str, seconds: float | None = None) -> str
 def _kinds(exchanged: dict[str, Any]) -> str:
     named = [f"{one.count:g} {kind}s" for kind, one in exchanged.items()]
     return f"in {', '.join(named)}" if named else "nothing"
+
+
+def _kernels(costs: Costs, device: Accelerator) -> str:
+    count = f"{costs.kernels:,.0f}"
+    if not device.launch:
+        return _row("kernels", count, "sequenced on the chip")
+    note = f"at {1e6 * device.launch:g} us each"
+    return _row("kernels", count, note, costs.bound.launches)
 
 
 def _number(value: float, unit: str) -> str:
@@ -272,6 +281,7 @@ def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, 
             "peak_float32": accelerator.peak_float32,
             "link": accelerator.link,
         },
+        "estimated": {"launch": accelerator.launch},
         "batch_size": training.batch_size,
         "iterations_per_call": experiment.per_call,
         "replicas": len(experiment.seeds),
