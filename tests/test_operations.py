@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
+from flax import linen as nn
 
 from wgan_jax.networks.conv import conv
-from wgan_jax.networks.geometry import Geometry
 from wgan_jax.operations import operations, taps
 
 
@@ -12,7 +13,9 @@ def test_operations_are_those_of_products_without_padding():
     x, w = jnp.ones((2, 4, 4, 3)), jnp.ones((3, 3, 3, 5))
     pads = ((1, 1), (1, 1))
     # On each axis 2 results miss one tap of 3 and 2 none.
-    assert taps(Geometry(1, pads, (4, 4), (3, 3)), 0) == 10
+    assert taps(4, 3, 4, stride=1, low=1) == 10
+    # From the fourth of 9 pixels to one behind the last: 2 taps meet 6 and 5.
+    assert taps(9, 2, 6, stride=1, low=-3) == 11
     once = 2 * 2 * 10 * 10 * 3 * 5
 
     def score(w):
@@ -34,3 +37,74 @@ def test_of_two_ways_the_longer_counts():
         return jax.lax.cond(a[0, 0] > 0, lambda: a @ a @ a, lambda: a @ a)
 
     assert operations(power, matrix) == 2 * 2 * 27
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "options"),
+    [
+        ((2, 5, 6, 4), (3, 2, 4, 6), {}),
+        ((2, 5, 6, 4), (3, 2, 4, 6), {"padding": ((1, 2), (0, 3))}),
+        ((2, 5, 6, 4), (3, 2, 4, 6), {"window_strides": (2, 3)}),
+        ((2, 5, 6, 4), (3, 2, 4, 6), {"lhs_dilation": (2, 3)}),
+        ((2, 5, 6, 4), (2, 2, 4, 6), {"rhs_dilation": (3, 2)}),
+        ((2, 9, 9, 4), (3, 2, 4, 6), {"padding": ((-1, -2), (-3, -1))}),
+        ((2, 5, 6, 4), (3, 2, 2, 6), {"feature_group_count": 2}),
+        ((2, 5, 6, 4), (3, 2, 1, 4), {"feature_group_count": 4}),
+        ((6, 5, 6, 4), (3, 2, 4, 6), {"batch_group_count": 3}),
+        (
+            (4, 5, 6, 4),
+            (3, 2, 2, 6),
+            {
+                "feature_group_count": 2,
+                "window_strides": (2, 1),
+                "lhs_dilation": (3, 2),
+                "rhs_dilation": (2, 3),
+                "padding": ((2, 1), (-1, -3)),
+            },
+        ),
+    ],
+)
+def test_jaxs_convolution_counts_pairs_that_exist(image, kernel, options):
+    """Of ones with ones each pair adds 1: the sum of the results is their number."""
+    options = {"window_strides": (1, 1), "padding": ((1, 1), (1, 1))} | options
+
+    def run(x, w):
+        names = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(x, w, dimension_numbers=names, **options)
+
+    pairs = jnp.sum(run(jnp.ones(image), jnp.ones(kernel)))
+    assert operations(run, jnp.ones(image), jnp.ones(kernel)) == 2 * pairs
+
+
+def test_the_order_of_axes_is_that_of_the_convolution():
+    # On 4 and 6 pixels 3 taps meet 10 and 16, 2 channels to 5, 3 examples.
+    x, w = jnp.ones((2, 4, 3, 6)), jnp.ones((3, 5, 3, 2))
+
+    def run(x, w):
+        names = ("CHNW", "HOWI", "HNCW")
+        pads = ((1, 1), (1, 1))
+        return jax.lax.conv_general_dilated(x, w, (1, 1), pads, dimension_numbers=names)
+
+    assert operations(run, x, w) == 2 * 3 * 10 * 16 * 2 * 5
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradients_of_a_grouped_layer_are_two_more_of_it(stride):
+    layer = nn.Conv(6, (3, 3), stride, feature_group_count=2, use_bias=False)
+    x = jnp.ones((2, 4, 4, 4))
+    params = layer.init(jax.random.key(0), x)
+    # Of 3 taps on 4 pixels 10 meet one; every second result has 3 and 2 of them.
+    once = 2 * 2 * {1: 10, 2: 5}[stride] ** 2 * (4 // 2) * 6
+
+    def score(params, x):
+        return jnp.sum(layer.apply(params, x) ** 2)
+
+    def penalty(params):
+        return jnp.sum(jax.grad(score, 1)(params, x) ** 2)
+
+    assert operations(layer.apply, params, x) == once
+    assert operations(jax.grad(score, 1), params, x) == 2 * once
+    assert operations(jax.grad(score), params, x) == 2 * once
+    assert operations(jax.grad(score, (0, 1)), params, x) == 3 * once
+    # y = x w and g = y w^T; backwards dy = dg w, and w's share in each of the two.
+    assert operations(jax.grad(penalty), params) == 5 * once

@@ -159,6 +159,67 @@ def test_cudnns_three_maps_are_one_form(kind, operands, result):
     assert products(text) == 2 * 2 * 6 * 6 * 3 * 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "operands", "result"),
+    [
+        ("Forward", "%x, %w", "2,4,4,6"),
+        ("BiasActivationForward", "%x, %w, %b", "2,4,4,6"),
+        ("BackwardInput", "%y, %w", "2,4,4,4"),
+        ("BackwardFilter", "%x, %y", "6,3,3,2"),
+    ],
+)
+def test_cudnns_groups_have_a_part_of_the_channels_each(kind, operands, result):
+    # 10 pairs an axis; each of 6 results from the 2 channels of its group.
+    window = "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f"
+    text = program(
+        "%x = f32[2,4,4,4]{3,2,1,0} parameter(0)",
+        "%w = f32[6,3,3,2]{3,2,1,0} parameter(1)",
+        "%y = f32[2,4,4,6]{3,2,1,0} parameter(2)",
+        "%b = f32[6]{0} parameter(3)",
+        f"%z = (f32[{result}]{{3,2,1,0}}, u8[9]{{0}}) custom-call({operands}), "
+        f"{window}, feature_group_count=2, "
+        f'custom_call_target="__cudnn$conv{kind}"',
+    )
+    assert products(text) == 2 * 2 * 10 * 10 * 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("operands", "result", "form"),
+    [
+        (
+            "%x, %w",
+            "2,4,4,6",
+            "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_01io->b01f, "
+            "feature_group_count=2",
+        ),
+        # The kernel gradient as JAX has it: 4 channels as examples, in 2 groups.
+        (
+            "%x, %y",
+            "2,3,3,6",
+            "window={size=4x4 pad=1_1x1_1}, dim_labels=f01b_i01o->b01f, "
+            "batch_group_count=2",
+        ),
+        # A TPU's: groups as an axis, of whose 2 taps one meets a number each time.
+        (
+            "%grouped, %apart",
+            "2,4,4,2,3",
+            "window={size=3x3x2 stride=1x1x1 pad=1_1x1_1x0_0 lhs_dilate=1x1x2}, "
+            "dim_labels=b012f_01i2o->b012f",
+        ),
+    ],
+)
+def test_groups_of_channels_in_every_spelling(operands, result, form):
+    text = program(
+        "%x = f32[2,4,4,4]{3,2,1,0} parameter(0)",
+        "%w = f32[3,3,2,6]{3,2,1,0} parameter(1)",
+        "%y = f32[2,4,4,6]{3,2,1,0} parameter(2)",
+        "%grouped = f32[2,4,4,2,2]{4,3,2,1,0} parameter(3)",
+        "%apart = f32[3,3,2,2,3]{4,3,2,1,0} parameter(4)",
+        f"%z = f32[{result}]{{0}} convolution({operands}), {form}",
+    )
+    assert products(text) == 2 * 2 * 10 * 10 * 2 * 6
+
+
 def test_dilation_multiplies_nothing_by_its_zeros():
     # The input gradient of the same convolution, and its kernel gradient.
     image = "window={size=4x4 pad=2_2x2_2 lhs_dilate=2x2 rhs_reversal=1x1}"

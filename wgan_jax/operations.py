@@ -2,12 +2,13 @@
 
 They are counted in the program that JAX has traced, after what nobody reads is left
 out: an addition and a multiplication for each pair of numbers that meet. Pairs with
-a zero of the padding are not counted, nor is anything but products. Where a condition
-chooses, the way with the most of them counts.
+a zero that pads or dilates are not counted, nor is anything but products. Where a
+condition chooses, the way with the most of them counts.
 """
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -28,7 +29,7 @@ def operations(function: Callable[..., Any], *arguments: Any) -> float:
         Twice the multiplications.
 
     Raises:
-        ValueError: for a convolution of the package's that is not known here.
+        ValueError: for a convolution that is not known here.
     """
     closed = jax.make_jaxpr(function)(*arguments)
     jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.out_avals))
@@ -43,6 +44,8 @@ def _products(jaxpr: Any) -> int:
             total += _dot(equation)
         elif name in (OURS, f"{OURS}_backward", f"{OURS}_kernel"):
             total += _convolution(equation)
+        elif name == "conv_general_dilated":
+            total += _general(equation)
         elif "conv_" in name:
             raise ValueError(f"{name} is in the step, whose products nobody counts")
         length = equation.params.get("length", 1) if name == "scan" else 1
@@ -71,14 +74,74 @@ def _convolution(equation: Any) -> int:
         channels = a[3] * b[3]
     else:
         channels = b[2] * b[3]
-    return a[0] * channels * math.prod(taps(geometry, axis) for axis in range(2))
-
-
-def taps(geometry: Any, axis: int) -> int:
-    """Pairs of a result and a tap of the kernel that fall on a pixel, on one axis."""
-    low, size = geometry.padding[axis][0], geometry.size[axis]
-    return sum(
-        0 <= geometry.stride * i + t - low < size
-        for i in range(geometry.output[axis])
-        for t in range(geometry.kernel[axis])
+    sides = zip(
+        geometry.size, geometry.kernel, geometry.output, geometry.padding, strict=True
     )
+    return (
+        a[0]
+        * channels
+        * math.prod(
+            taps(image, kernel, result, stride=geometry.stride, low=low)
+            for image, kernel, result, (low, _) in sides
+        )
+    )
+
+
+def _general(equation: Any) -> int:
+    """The same of JAX's own convolution, whose groups are in the shapes.
+
+    With groups of channels the kernel has the input channels of one group and the
+    output channels of all. With groups of examples the result has as many examples
+    as one group.
+    """
+    params = equation.params
+    names = params["dimension_numbers"]
+    image, kernel = (v.aval.shape for v in equation.invars)
+    result = equation.outvars[0].aval.shape
+    outputs, inputs, *_ = names.rhs_spec
+    count = result[names.out_spec[0]] * kernel[outputs] * kernel[inputs]
+    for axis, (low, _) in enumerate(params["padding"]):
+        count *= taps(
+            image[names.lhs_spec[axis + 2]],
+            kernel[names.rhs_spec[axis + 2]],
+            result[names.out_spec[axis + 2]],
+            stride=params["window_strides"][axis],
+            low=low,
+            image_dilation=params["lhs_dilation"][axis],
+            kernel_dilation=params["rhs_dilation"][axis],
+        )
+    return count
+
+
+@cache
+def taps(
+    image: int,
+    kernel: int,
+    result: int,
+    *,
+    stride: int,
+    low: int,
+    image_dilation: int = 1,
+    kernel_dilation: int = 1,
+) -> int:
+    """Pairs of a result and a tap of the kernel that fall on a pixel, on one axis.
+
+    Args:
+        image: pixels.
+        kernel: taps.
+        result: numbers.
+        stride: of the window.
+        low: zeros before the first pixel, negative where pixels are left out.
+        image_dilation: distance of two pixels, with zeros between them.
+        kernel_dilation: distance of two taps.
+
+    Returns:
+        How many.
+    """
+    places = (
+        stride * i - low + kernel_dilation * t
+        for i in range(result)
+        for t in range(kernel)
+    )
+    last = (image - 1) * image_dilation
+    return sum(0 <= at <= last and at % image_dilation == 0 for at in places)

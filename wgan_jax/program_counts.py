@@ -6,9 +6,9 @@ that each of them runs.
 
 import math
 import re
-from functools import cache
 from typing import NamedTuple
 
+from wgan_jax.operations import taps
 from wgan_jax.program_text import (
     Execution,
     Instruction,
@@ -226,7 +226,7 @@ def _convolution(one: Execution, kind: str) -> int:
                 (image, kernel, result), labels.groups(), strict=True
             )
         ]
-        count *= _taps(*lengths, **_geometry(window, axis))
+        count *= taps(*lengths, **_geometry(window, axis))
     return count
 
 
@@ -240,24 +240,3 @@ def _geometry(window: dict[str, str], axis: int) -> dict[str, int]:
         "image_dilation": int(of("lhs_dilate", "1")),
         "kernel_dilation": int(of("rhs_dilate", "1")),
     }
-
-
-@cache
-def _taps(
-    image: int,
-    kernel: int,
-    result: int,
-    *,
-    stride: int,
-    low: int,
-    image_dilation: int,
-    kernel_dilation: int,
-) -> int:
-    """Pairs of a result and a tap that fall on a pixel, on one axis."""
-    places = (
-        stride * i - low + kernel_dilation * t
-        for i in range(result)
-        for t in range(kernel)
-    )
-    last = (image - 1) * image_dilation
-    return sum(0 <= at <= last and at % image_dilation == 0 for at in places)

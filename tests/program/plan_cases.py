@@ -52,9 +52,7 @@ def costs_of(case, target, mesh):
         (UPDATES, BATCH, side, side, 3), jax.numpy.float32, sharding=split_batches(mesh)
     )
     program = make_train_step(gan, mesh).lower(state, batch, key).compile()
-    traced = 0.0
-    if case != "plain":  # flax's convolutions are not counted there
-        traced = operations(partial(train_step, gan), state, batch, key)
+    traced = operations(partial(train_step, gan), state, batch, key)
     found = read_costs(program, target, state=state, updates=UPDATES, traced=traced)
     names = [jax.tree_util.keystr(path) for path, _ in leaves(state)]
     norms = sum("norm" in name and "scale" in name for name in names)
