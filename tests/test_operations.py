@@ -14,7 +14,7 @@ def test_operations_are_those_of_products_without_padding():
     pads = ((1, 1), (1, 1))
     # On each axis 2 results miss one tap of 3 and 2 none.
     assert taps(4, 3, 4, stride=1, low=1) == 10
-    # From the fourth of 9 pixels to one behind the last: 2 taps meet 6 and 5.
+    # The first 3 of 9 pixels are left out and one zero is added behind the last.
     assert taps(9, 2, 6, stride=1, low=-3) == 11
     once = 2 * 2 * 10 * 10 * 3 * 5
 
@@ -65,7 +65,7 @@ def test_of_two_ways_the_longer_counts():
     ],
 )
 def test_jaxs_convolution_counts_pairs_that_exist(image, kernel, options):
-    """Of ones with ones each pair adds 1: the sum of the results is their number."""
+    """Convolving ones with ones adds 1 for each pair: the results sum to the count."""
     options = {"window_strides": (1, 1), "padding": ((1, 1), (1, 1))} | options
 
     def run(x, w):
@@ -77,7 +77,7 @@ def test_jaxs_convolution_counts_pairs_that_exist(image, kernel, options):
 
 
 def test_the_order_of_axes_is_that_of_the_convolution():
-    # On 4 and 6 pixels 3 taps meet 10 and 16, 2 channels to 5, 3 examples.
+    # 3 taps on 4 and 6 pixels form 10 and 16 pairs; 3 examples, 2 channels to 5.
     x, w = jnp.ones((2, 4, 3, 6)), jnp.ones((3, 5, 3, 2))
 
     def run(x, w):
@@ -93,7 +93,7 @@ def test_gradients_of_a_grouped_layer_are_two_more_of_it(stride):
     layer = nn.Conv(6, (3, 3), stride, feature_group_count=2, use_bias=False)
     x = jnp.ones((2, 4, 4, 4))
     params = layer.init(jax.random.key(0), x)
-    # Of 3 taps on 4 pixels 10 meet one; every second result has 3 and 2 of them.
+    # On an axis 4 results have 2, 3, 3 and 2 taps on a pixel; with stride 2, 3 and 2.
     once = 2 * 2 * {1: 10, 2: 5}[stride] ** 2 * (4 // 2) * 6
 
     def score(params, x):
@@ -106,5 +106,5 @@ def test_gradients_of_a_grouped_layer_are_two_more_of_it(stride):
     assert operations(jax.grad(score, 1), params, x) == 2 * once
     assert operations(jax.grad(score), params, x) == 2 * once
     assert operations(jax.grad(score, (0, 1)), params, x) == 3 * once
-    # y = x w and g = y w^T; backwards dy = dg w, and w's share in each of the two.
+    # Forward y = x w and g = y w^T, then dy = dg w and one kernel gradient of each.
     assert operations(jax.grad(penalty), params) == 5 * once

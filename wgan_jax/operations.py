@@ -88,7 +88,7 @@ def _convolution(equation: Any) -> int:
 
 
 def _general(equation: Any) -> int:
-    """The same of JAX's own convolution, whose groups are in the shapes.
+    """The same for JAX's own convolution, whose shapes reflect its groups.
 
     With groups of channels the kernel has the input channels of one group and the
     output channels of all. With groups of examples the result has as many examples

@@ -34,7 +34,7 @@ class Roofline:
         return max(vars(self), key=lambda name: getattr(self, name))
 
     def record(self) -> dict[str, Any]:
-        """All of it, of a program that is one iteration, as JSON values."""
+        """The terms and the rate of a program of one iteration, as JSON values."""
         rate = {"iterations_per_second": 1 / self.seconds}
         return asdict(self) | {"binds": self.binds} | rate
 
