@@ -1,6 +1,5 @@
 """What the compilers for accelerators make of an iteration of the residual pair."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,26 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from compilers import require_compiler
 
 pytestmark = pytest.mark.slow
 CASES = Path(__file__).with_name("plan_cases.py")
-COMPILERS = {
-    "v5e:2x4": ("libtpu",),
-    "h100:8": ("jax_plugins.xla_cuda12", "nvidia.cuda_nvcc"),
-}
 
 
-def is_there(module):
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-@pytest.fixture(scope="module", params=COMPILERS)
+@pytest.fixture(scope="module", params=["v5e:2x4", "h100:8"])
 def topology(request):
-    if not all(map(is_there, COMPILERS[request.param])):
-        pytest.skip(f"no compiler for {request.param}: pip install 'wgan-jax[plan]'")
+    require_compiler(request.param)
     return request.param
 
 
