@@ -24,6 +24,7 @@ from wgan_jax.program.costs import read_costs
 from wgan_jax.targets import ACCELERATORS, Target
 
 PROFILED = 3  # iterations
+ROW = 200  # tiny kernels
 LONGEST = 10  # kernels that are listed
 # Kernels that only reorder: XLA's transposes and copies, cuDNN's changes of layout.
 REORDERS = ("transpose", "copy", "nchw", "nhwc", "converttensor")
@@ -110,14 +111,15 @@ class FastOurs(Several):
         return found
 
     def peaks(self, size: int) -> dict[str, float]:
-        """What the device reaches: operations and bytes a second.
+        """What the device reaches: operations and bytes a second, and tiny kernels.
 
         Args:
             size: side of a square product; a copy moves ``64 * size**2`` bytes.
 
         Returns:
             ``float32`` as the library multiplies it by default, ``bfloat16``, and
-            ``bandwidth``, bytes read and written.
+            ``bandwidth``, bytes read and written; ``launch`` is the seconds of one of
+            many tiny kernels in a row, each of which waits for the one before.
         """
         key = jax.random.key(0)
         found = {}
@@ -127,6 +129,8 @@ class FastOurs(Several):
             found[dtype] = 2 * size**3 / _least(product, x, x)
         x = jax.random.normal(key, (8 * size, size))
         found["bandwidth"] = 2 * x.nbytes / _least(jax.jit(lambda x: x + 1), x)
+        x = jax.random.normal(key, (16, 16))
+        found["launch"] = _least(jax.jit(_row_of_products), x) / ROW
         return found
 
     def memory(self) -> int | None:
@@ -148,6 +152,14 @@ class FastOurs(Several):
                 side.time(step, PROFILED)
             (file,) = Path(folder).rglob("*.xplane.pb")
             return read_profile(ProfileData.from_file(str(file)), PROFILED)
+
+
+def _row_of_products(x: jax.Array) -> jax.Array:
+    """``ROW`` products, one after another; no compiler joins them."""
+    y = x
+    for _ in range(ROW):
+        y = jnp.tanh(y @ x)
+    return y
 
 
 def _least(function: Callable[..., jax.Array], *inputs: jax.Array) -> float:

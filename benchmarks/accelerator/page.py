@@ -212,7 +212,8 @@ def _fast(found: dict[str, Any]) -> list[str]:
         lines.append(
             f"Measured peaks: {peaks['float32'] / 1e12:.3g} TFLOP/s in float32, "
             f"{peaks['bfloat16'] / 1e12:.3g} in bfloat16, "
-            f"{peaks['bandwidth'] / 1e12:.3g} TB/s.\n"
+            f"{peaks['bandwidth'] / 1e12:.3g} TB/s. A tiny product and a tanh take "
+            f"{1e6 * peaks['launch']:.2g} microseconds in a row of them.\n"
         )
     rows = []
     for name, steps in found.get("steps", {}).items():
