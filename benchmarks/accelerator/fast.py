@@ -158,6 +158,27 @@ def summary(
     return found
 
 
+def shares(
+    costs: dict[str, Any], peaks: dict[str, float], ms: float, precision: str
+) -> dict[str, float]:
+    """What part of its bounds a step reaches, from its costs and its milliseconds."""
+    seconds, bound = ms / 1e3, max(costs["bound"].values())
+    return {
+        "bound_ms": 1e3 * bound,
+        "share_of_bound": bound / seconds,
+        "share_of_peak": costs["operations_traced"] / seconds / peaks[precision],
+        "share_of_bandwidth": costs["traffic"] / seconds / peaks["bandwidth"],
+    }
+
+
+def _or_reason(worker: Worker, call: str, **arguments: Any) -> Any:
+    """A worker's answer, or a sentence on why there is none under ``reason``."""
+    try:
+        return worker(call, **arguments)
+    except Failure as failure:
+        return {"reason": str(failure)}
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The stage; its figures, written to ``fast.json`` as they come."""
     began = time.time()
@@ -183,7 +204,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for name, steps in opened["ours"].items()
     }
     content["costs"] = {
-        name: {step: ours("costs", name=name, step=step, peaks=peaks) for step in steps}
+        name: {
+            step: _or_reason(ours, "costs", name=name, step=step, peaks=peaks)
+            for step in steps
+        }
         for name, steps in there.items()
     }
     write()
@@ -198,18 +222,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     content["steps"] = {name: summary(t, plan[name][0]) for name, t in times.items()}
     for name, steps in content["steps"].items():
         for step, figures in steps.items():
-            seconds = figures["ms"] / 1e3
-            bound = content["costs"][name][step]["bound"]
-            figures["bound_ms"] = 1e3 * max(bound.values())
-            figures["share_of_bound"] = max(bound.values()) / seconds
-            done = content["costs"][name][step]["operations_traced"]
-            figures["share_of_peak"] = done / seconds / peaks[plan[name][0].precision]
-    content["peak_memory"] = ours("memory")
+            costs = content["costs"][name][step]
+            if "bound" in costs:
+                figures |= shares(costs, peaks, figures["ms"], plan[name][0].precision)
+    content["peak_memory"] = {
+        side: _or_reason(worker, "memory") for side, worker in workers.items()
+    }
     write()
     names = [n for n in PROFILED if "iteration" in there.get(n, ())]
     if options.rehearsal:
         names = [n for n in there if "iteration" in there[n]][:1]
-    content["profile"] = {n: ours("profile", name=n, step="iteration") for n in names}
+    content["profile"] = {
+        name: _or_reason(ours, "profile", name=name, step="iteration") for name in names
+    }
     write()
     for worker in workers.values():
         worker.close()
@@ -238,7 +263,7 @@ def main() -> None:
             )
             print(
                 f"{name:22} {step:10} {f['ms']:9.3f} ms  {f['images_per_second']:9.0f} "
-                f"images/s  {beside}  {f['share_of_bound']:.2f} of the bound"
+                f"images/s  {beside}  {f.get('share_of_bound', 0):.2f} of the bound"
             )
 
 

@@ -133,11 +133,6 @@ class FastOurs(Several):
         found["launch"] = _least(jax.jit(_row_of_products), x) / ROW
         return found
 
-    def memory(self) -> int | None:
-        """Most bytes that were in use so far; None on a CPU."""
-        stats = jax.devices()[0].memory_stats() or {}
-        return stats.get("peak_bytes_in_use")
-
     def profile(self, name: str, step: str) -> dict[str, Any]:
         """Where the device's time goes in a few steps.
 

@@ -12,7 +12,6 @@ from the averaged generator), ``generator.npz`` (its weights by path), ``picture
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -233,5 +232,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     print(json.dumps(run(arguments()), indent=1))

@@ -225,6 +225,7 @@ def _fast(found: dict[str, Any]) -> list[str]:
                 theirs = f"{f['pytorch_ms'][f['form']]:.2f}, {f['form']}"
                 ratio = f"**{f['ratio']:.2f}** ({low:.2f} to {high:.2f})"
             costs = found["costs"][name][step]
+            known = "bound" in costs
             rows.append(
                 [
                     f"{pair}, {batch}, {precision}",
@@ -233,10 +234,12 @@ def _fast(found: dict[str, Any]) -> list[str]:
                     theirs,
                     ratio,
                     f"{f['images_per_second']:,.0f}",
-                    f"{f['share_of_bound']:.2f}",
-                    f"{f['share_of_peak']:.2f}",
-                    f"{costs['kernels']:,.0f}",
-                    f"{costs['compile_seconds']:.0f}",
+                    f"{f['share_of_bound']:.2f}" if known else costs["reason"],
+                    f"{f['share_of_peak']:.2f}" if known else "",
+                    f"{f['share_of_bandwidth']:.2f}" if known else "",
+                    f"{costs['kernels']:,.0f}" if known else "",
+                    f"{costs['memory']['peak'] / 1e6:,.0f}" if known else "",
+                    f"{costs['compile_seconds']:.0f}" if known else "",
                 ]
             )
     header = [
@@ -248,10 +251,17 @@ def _fast(found: dict[str, Any]) -> list[str]:
         "images/s",
         "of the bound",
         "of the peak",
+        "of the bandwidth",
         "kernels",
+        "memory, MB",
         "compiled in, s",
     ]
     lines += table(header, rows) if rows else ["Nothing was timed."]
+    peaks_of = found.get("peak_memory", {})
+    known = {side: most for side, most in peaks_of.items() if isinstance(most, int)}
+    if known:
+        listed = ", ".join(f"{side} {most / 1e9:.1f}" for side, most in known.items())
+        lines += ["", f"Peak memory of each process, all steps, GB: {listed}."]
     for side, reason in found.get("about", {}).get("missing", {}).items():
         lines += ["", f"Left out: {side}: {reason}."]
     for side, names in found.get("opened", {}).items():
@@ -267,7 +277,7 @@ def _fast(found: dict[str, Any]) -> list[str]:
 
 def _profile(name: str, profile: dict[str, Any]) -> list[str]:
     """Where one iteration's time goes."""
-    if not profile["longest"]:
+    if "reason" in profile:
         return [f"Profile of {name}: {profile['reason']}."]
     count, spent = profile["reordering"]
     lines = [

@@ -91,7 +91,6 @@ def take(stage: Stage, work: Path) -> dict[str, Any]:
     began, log = time.time(), work / f"{stage.name}.log"
     environment = os.environ | {
         "PYTHONUNBUFFERED": "1",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     with log.open("w") as stream:
@@ -203,8 +202,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--limits",
         type=lambda text: [float(part) for part in text.split(",")],
-        default=[60.0, 150.0, 300.0],
-        help="seconds of the three stages [60,150,300]",
+        default=[80.0, 150.0, 300.0],
+        help="seconds of the three stages [80,150,300]",
     )
     return parser.parse_args()
 

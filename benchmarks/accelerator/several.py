@@ -63,6 +63,12 @@ class Several:
         """Wall and CPU seconds of one of ``count`` steps in a row."""
         return self._sides[name].time(step, count)
 
+    def memory(self) -> int | None:
+        """Most bytes of the device that were in use so far; None on a CPU."""
+        sides = list(self._sides.values())
+        found: int | None = sides[0].device_peak() if sides else None
+        return found
+
     def about(self) -> dict[str, Any]:
         """Versions and the device."""
         found: dict[str, Any] = self._make_side([]).about()

@@ -222,7 +222,31 @@ def test_a_profile_counts_kernels_idle_time_and_reordering():
 
 
 def test_a_profile_without_kernels_says_so():
-    assert fast_ours.read_profile(trace(), steps=2)["kernels"] == 0
+    assert "no kernels" in fast_ours.read_profile(trace(), steps=2)["reason"]
+
+
+def test_shares_are_of_the_longest_bound_and_of_each_peak():
+    costs = {
+        "bound": {"operations": 1e-3, "memory": 2e-3, "launches": 4e-3, "links": 0.0},
+        "operations_traced": 6e9,
+        "traffic": 3e9,
+    }
+    peaks = {"float32": 3e12, "bandwidth": 1.5e12}
+    assert fast.shares(costs, peaks, 8.0, "float32") == pytest.approx(
+        {
+            "bound_ms": 4,
+            "share_of_bound": 0.5,
+            "share_of_peak": 0.25,
+            "share_of_bandwidth": 0.25,
+        }
+    )
+
+
+def test_what_a_worker_cannot_say_is_a_reason():
+    def worker(call, **arguments):
+        raise fast.Failure(f"no {call}")
+
+    assert fast._or_reason(worker, "costs", name="x") == {"reason": "no costs"}
 
 
 def test_everything_is_opened_in_the_order_of_importance():
