@@ -58,10 +58,15 @@ def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape
     assert float(error) < 0.05
 
 
-def test_two_hundred_steps_end_near_each_other(key):
+def test_fifty_steps_stay_near_each_other_and_two_hundred_learn(key):
+    """Later steps are not compared: training amplifies rounding errors.
+
+    Two float32 runs whose parameters start 1e-6 apart already differ by 0.3 in
+    the mean of the last 20 estimates, a quarter of the peak.
+    """
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, (200, 5, 64))
     circle = np.stack([np.cos(angles), np.sin(angles)], -1).astype(np.float32)
-    ends = []
+    runs = []
     for dtype in (jnp.bfloat16, None):
         gan = gan_of("mlp", (2,), dtype)
         state, step = init_state(gan, key), make_train_step(gan)
@@ -72,8 +77,9 @@ def test_two_hundred_steps_end_near_each_other(key):
         assert {x.dtype for x in jax.tree.leaves(state.critic.params)} == {
             jnp.dtype("float32")
         }
-        ends.append((max(estimates), np.mean(estimates[-20:])))
-    (peak, last), (expected_peak, expected_last) = ends
-    assert expected_last < 0.5 * expected_peak  # it learns
-    assert last == pytest.approx(expected_last, abs=0.1 * expected_peak)
-    assert peak == pytest.approx(expected_peak, rel=0.1)
+        runs.append(np.array(estimates))
+        assert runs[-1][-20:].mean() < 0.5 * runs[-1].max()  # it learns
+    low, exact = runs
+    # Parameters kept in bfloat16 would differ by 0.3 of the peak.
+    np.testing.assert_allclose(low[:50], exact[:50], rtol=0, atol=0.1 * exact.max())
+    assert low.max() == pytest.approx(exact.max(), rel=0.1)
