@@ -2,6 +2,7 @@ import html
 import json
 import os
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from run_folders import CONFIG, NAMES, evaluation_line, make_run, metric_lines
 
+import wgan_jax.report
 from wgan_jax.report import ReportError, write_report
 
 PICTURES = ("step_00000100.png", "step_00000100_live.png", "step_00000200.png")
@@ -268,3 +270,13 @@ def test_long_runs_with_many_pictures_stay_below_5_megabytes(tmp_path):
     assert len(steps) >= 4
     assert (steps[0], steps[-1]) == (0, 99_900)
     assert np.ptp(np.diff(steps)) <= 100, "evenly thinned"
+
+
+def test_a_missing_library_is_named(tmp_path, monkeypatch):
+    for name in [n for n in sys.modules if n.startswith("wgan_jax.report.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(wgan_jax.report, "page", raising=False)
+    monkeypatch.setitem(sys.modules, "bokeh.document", None)
+    with pytest.raises(ReportError, match=r"needs bokeh, .*; pip install bokeh\.$"):
+        write_report([tmp_path], tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())
