@@ -34,7 +34,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_cases import FORMS, PARAMETERS, STEPS, Case, cases, images_of
+from pytorch_cases import (
+    FORMS,
+    PARAMETERS,
+    STEPS,
+    Case,
+    cases,
+    images_of,
+    label_of,
+    steps_of,
+)
 from pytorch_check import beyond, differences, in_their_layout
 from pytorch_figure import figure
 from pytorch_measurement import Sides, measure, memory_of
@@ -90,7 +99,7 @@ def check(sides: Sides, name: str, case: Case) -> dict[str, Any]:
 
 def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
     """Measures and prints one network."""
-    steps = options.steps
+    steps = steps_of(case, options.steps)
     forms = forms_of(case, options.forms)
     found = measure(sides, case, steps=steps, forms=forms, options=options)
     figures = {}
@@ -100,11 +109,11 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
         figures[step] = summarize(
             ours,
             times,
-            images=images_of(step, case.batch),
+            images=images_of(step, case),
             operations=found["operations"][step],
             peaks=found["peaks"],
         )
-        print(line(name, STEPS[step], figures[step]), flush=True)
+        print(line(name, label_of(step, case), figures[step]), flush=True)
     result = {"case": case._asdict(), "steps": figures}
     result |= {
         key: found[key] for key in ("peaks", "other_work", "opening", "failures")
@@ -128,7 +137,8 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
     last = steps[-1]
     result["memory"] = memory_of(sides, case, last, figures[last]["form"])
     for side, peaks in result["memory"].items():
-        print(memory_line(name, f"{side}: {STEPS[last]}"[:40], peaks), flush=True)
+        text = f"{side}: {label_of(last, case)}"[:40]
+        print(memory_line(name, text, peaks), flush=True)
     return result
 
 
@@ -210,6 +220,9 @@ def main() -> None:
     if not options.check:
         print(HEADER)
         for name in options.networks:
+            if not steps_of(known[name], options.steps):
+                print(f"{name:8} has none of the steps {','.join(options.steps)}")
+                continue
             content["networks"][name] = report(sides, name, known[name], options)
     if options.json:
         # Interpreters' places are of no use to a reader.

@@ -1,5 +1,6 @@
 """What ``pytorch.py`` measures: pairs of networks, and the steps of each."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 STEPS = {
@@ -14,7 +15,7 @@ FORMS = ("contiguous", "channels_last", "compiled")
 # do where starting kernels is what costs: ``graph`` of the eager form with
 # channels last, ``compiled_graph`` of the compiled one.
 GPU_FORMS = ("channels_last", "graph", "compiled_graph")
-UPDATES = 5  # of the critic in an iteration
+UPDATES = 5  # of the critic in an iteration, unless the case has others
 OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both players
 
 
@@ -27,10 +28,12 @@ class Case(NamedTuple):
         batch: examples of every update.
         shape: of one example, channels last.
         latent_size: numbers of a latent.
-        weight: of the gradient penalty.
+        weight: of the gradient penalty; 0 if the case has none.
         precision: ``float32``, as each library multiplies it by default (TF32 on a
             GPU that has it), or ``bfloat16``: networks computed in it, parameters
             and losses in float32; in PyTorch by autocast.
+        objective: name of our losses, ``wasserstein`` or ``non_saturating``.
+        updates: of the critic in an iteration.
     """
 
     pair: str
@@ -40,11 +43,30 @@ class Case(NamedTuple):
     latent_size: int
     weight: float
     precision: str = "float32"
+    objective: str = "wasserstein"
+    updates: int = UPDATES
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the critic's steps of an iteration have the gradient penalty."""
+        return self.weight > 0
 
 
-def images_of(step: str, batch: int) -> int:
+def images_of(step: str, case: Case) -> int:
     """Real examples that a step sees; of the generator's, those that it draws."""
-    return UPDATES * batch if step == "iteration" else batch
+    return case.updates * case.batch if step == "iteration" else case.batch
+
+
+def steps_of(case: Case, wanted: Iterable[str] = STEPS) -> list[str]:
+    """The steps that the case has: without a penalty none is timed with one."""
+    return [s for s in wanted if case.penalised or s != "penalty"]
+
+
+def label_of(step: str, case: Case) -> str:
+    """A step in words."""
+    if step == "iteration":
+        return f"{case.updates} critic + 1 generator"
+    return STEPS[step]
 
 
 def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
@@ -57,7 +79,9 @@ def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
 
     Returns:
         ``dcgan`` is the pair of the first Wasserstein GAN with the critic's batch
-        norm left out, as a penalty of each example's gradient asks for.
+        norm left out, as a penalty of each example's gradient asks for;
+        ``dcgan_ns`` has the same networks, the non-saturating losses, no penalty
+        and one critic update in an iteration.
     """
     images: dict[str, Any] = {
         "batch": batch,
@@ -71,8 +95,10 @@ def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
         "latent_size": 2,
         "weight": 0.1,
     }
+    without_penalty = {"weight": 0.0, "objective": "non_saturating", "updates": 1}
     return {
         "dcgan": Case("dcgan", 64, **images),
+        "dcgan_ns": Case("dcgan", 64, **images | without_penalty),
         "resnet": Case("resnet", 128 if gpu else 64, **images),
         "mlp64": Case("mlp", 64, **points),
         "mlp512": Case("mlp", 512, **points),
@@ -82,6 +108,7 @@ def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
 # Of generator and critic, as the cases are on a CPU.
 PARAMETERS = {
     "dcgan": (1_183_616, 662_528),
+    "dcgan_ns": (1_183_616, 662_528),
     "resnet": (368_771, 264_769),
     "mlp64": (8_642, 8_577),
     "mlp512": (527_874, 527_361),

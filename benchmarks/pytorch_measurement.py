@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytorch_cases import STEPS, Case
+from pytorch_cases import Case, label_of
 from pytorch_workers import Failure, Worker
 
 PAUSE = 0.02  # seconds, for a side's threads to stop waiting for work actively
@@ -95,7 +95,9 @@ def measure(
                 if side == "ours":
                     raise
                 failures[f"{side}, {step}"] = str(failure)
-                print(f"left out: {side}, {STEPS[step]}: {failure}", flush=True)
+                print(
+                    f"left out: {side}, {label_of(step, case)}: {failure}", flush=True
+                )
                 continue
             counts[step, side] = max(1, round(options.seconds / once))
     times: dict[str, dict[str, list[tuple[float, float]]]] = {s: {} for s in steps}

@@ -14,7 +14,7 @@ import jax
 import jaxlib
 import numpy as np
 import optax
-from pytorch_cases import OPTIMIZER, UPDATES, Case
+from pytorch_cases import OPTIMIZER, Case
 from pytorch_workers import Side, least, serve
 
 from wgan_jax import OBJECTIVES, Gan, init_state
@@ -34,7 +34,7 @@ from wgan_jax.steps import critic_step, generator_step
 
 
 def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:
-    """The Gan of one case; without a penalty if that is None."""
+    """The Gan of one case; without a penalty if that is None or the case has none."""
     dtype: dict[str, Any] = {"param_dtype": jax.numpy.result_type(float)}  # or float64
     if case.precision == "bfloat16":
         dtype["dtype"] = jax.numpy.bfloat16
@@ -45,8 +45,8 @@ def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:
             image_shape=case.shape, width=case.width, **dtype
         ),
         critic=CRITICS[case.pair](width=case.width, **options, **dtype),
-        objective=OBJECTIVES["wasserstein"],
-        penalties=() if penalty is None else ((penalty, case.weight),),
+        objective=OBJECTIVES[case.objective],
+        penalties=((penalty, case.weight),) if penalty and case.penalised else (),
         generator_optimizer=adam(),
         critic_optimizer=adam(),
         latent_size=case.latent_size,
@@ -66,7 +66,7 @@ class Ours(Side):
         if case is None:
             return
         self._case = case_ = Case(*case)._replace(shape=tuple(case[3]))
-        shape = (UPDATES, case_.batch, *case_.shape)
+        shape = (case_.updates, case_.batch, *case_.shape)
         self._batches = jax.random.uniform(self._key, shape, minval=-1.0)
         self._batch = self._batches[0] + 0
         self._state = init_state(build(case_), self._key)
@@ -116,7 +116,8 @@ class Ours(Side):
             (state, key),
         )
         if step == "iteration":
-            return UPDATES * operations(critic[0], *critic[1]) + operations(
+            critic_operations = operations(critic[0], *critic[1])
+            return self._case.updates * critic_operations + operations(
                 generator[0], *generator[1]
             )
         if step == "plain":
@@ -139,6 +140,7 @@ class Ours(Side):
         """
         case, key, at = self._case, self._key, jax.random.key(1)
         gan, plain = build(case, partial(_penalty_at, at)), build(case, None)
+        gans = {"penalty": gan, "plain": plain} if case.penalised else {"plain": plain}
 
         @jax.jit
         def everything(state: Any, real: Any, latent: Any) -> dict[str, Any]:
@@ -150,12 +152,19 @@ class Ours(Side):
                 name: critic_gradients(
                     g, state, (state.critic.model_state, ()), pairs, keys
                 )
-                for name, g in (("penalty", gan), ("plain", plain))
+                for name, g in gans.items()
             }
             moved = generator_gradients(
                 gan, state, (state.generator.model_state, ()), Draws(latent), keys
             )
             score = gan.critic_fn(state.critic.params, state.critic.model_state)
+            values = {
+                "fake": fake,
+                "real_scores": score(real),
+                "fake_scores": score(fake),
+            }
+            if case.penalised:
+                values["penalty"] = found["penalty"][2]["critic/penalty"]
             return {
                 "generator": state.generator.params,
                 "critic": state.critic.params,
@@ -164,12 +173,7 @@ class Ours(Side):
                     "latent": latent,
                     "points": interpolate(real, fake, at),
                 },
-                "values": {
-                    "fake": fake,
-                    "real_scores": score(real),
-                    "fake_scores": score(fake),
-                    "penalty": found["penalty"][2]["critic/penalty"],
-                },
+                "values": values,
                 "gradients": {name: f[0] for name, f in found.items()}
                 | {"generator": moved[0]},
             }

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_cases import FORMS, OPTIMIZER, UPDATES, Case
+from pytorch_cases import FORMS, OPTIMIZER, Case
 from pytorch_networks import build, load
 from pytorch_workers import Side, least, serve
 from torch.func import functional_call, grad
+from torch.nn import functional as F
 
-Critic = Callable[[torch.Tensor], torch.Tensor]
+Network = Callable[[torch.Tensor], torch.Tensor]
 
 
 def critic_loss(
@@ -30,17 +31,35 @@ def critic_loss(
     fake: torch.Tensor,
     points: torch.Tensor | None,
     *,
-    critic: Critic,
-    slopes: Callable[[Critic, torch.Tensor], torch.Tensor],
-    weight: float,
+    critic: Network,
+    slopes: Callable[[Network, torch.Tensor], torch.Tensor],
+    case: Case,
 ) -> torch.Tensor:
     """What the critic minimises; without a penalty if there are no points."""
     scores = at_least_single(critic(torch.cat([real, fake])))
     real_scores, fake_scores = scores.chunk(2)
-    loss = fake_scores.mean() - real_scores.mean()
+    if case.objective == "non_saturating":
+        loss = cross_entropy(real_scores, 1.0) + cross_entropy(fake_scores, 0.0)
+    else:
+        loss = fake_scores.mean() - real_scores.mean()
     if points is None:
         return loss
-    return loss + weight * penalty(slopes(critic, points))
+    return loss + case.weight * penalty(slopes(critic, points))
+
+
+def generator_loss(
+    latent: torch.Tensor, *, generator: Network, critic: Network, case: Case
+) -> torch.Tensor:
+    """What the generator minimises."""
+    scores = at_least_single(critic(generator(latent)))
+    if case.objective == "non_saturating":
+        return cross_entropy(scores, 1.0)
+    return -scores.mean()
+
+
+def cross_entropy(logits: torch.Tensor, label: float) -> torch.Tensor:
+    """Mean binary cross-entropy with one label for all: 1 for real, 0 for fake."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
 def penalty(gradients: torch.Tensor) -> torch.Tensor:
@@ -53,13 +72,13 @@ def at_least_single(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def eager_slopes(critic: Critic, points: torch.Tensor) -> torch.Tensor:
+def eager_slopes(critic: Network, points: torch.Tensor) -> torch.Tensor:
     """The gradient at each point, itself to be differentiated by ``backward``."""
     points.requires_grad_()
     return torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0]
 
 
-def functional_slopes(critic: Critic, points: torch.Tensor) -> torch.Tensor:
+def functional_slopes(critic: Network, points: torch.Tensor) -> torch.Tensor:
     """The same inside a function that ``torch.func.grad`` differentiates."""
     return grad(lambda x: critic(x).sum())(points)
 
@@ -109,7 +128,9 @@ class Theirs(Side):
             adam(p.parameters()) for p in (self._generator, self._critic)
         ]
         shape = (case_.batch, *self._channels_first(case_.shape))
-        self._batches = [self._place(2 * torch.rand(shape) - 1) for _ in range(UPDATES)]
+        self._batches = [
+            self._place(2 * torch.rand(shape) - 1) for _ in range(case_.updates)
+        ]
 
     def _channels_first(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[-1], *shape[:-1])
@@ -135,7 +156,7 @@ class Theirs(Side):
             return self._generator_step()
         if step == "plain":
             return partial(self._critic_step(penalised=False), self._batches[0])
-        critic = self._critic_step(penalised=True)
+        critic = self._critic_step(penalised=self._case.penalised)
         if step == "penalty":
             return partial(critic, self._batches[0])
         generator = self._generator_step()
@@ -174,10 +195,10 @@ class Theirs(Side):
 
     def _critic_gradients(self, *, penalised: bool) -> Callable[..., None]:
         """A function of real, fake and points that leaves gradients behind."""
-        critic, weight = self._critic, self._case.weight
+        critic, case = self._critic, self._case
         if not (penalised and self._compiled):
             loss = self._compile(
-                partial(critic_loss, critic=critic, slopes=eager_slopes, weight=weight)
+                partial(critic_loss, critic=critic, slopes=eager_slopes, case=case)
             )
 
             def backward(*inputs: torch.Tensor | None) -> None:
@@ -193,7 +214,7 @@ class Theirs(Side):
                 *inputs,
                 critic=lambda x: functional_call(critic, parameters, (x,)),
                 slopes=functional_slopes,
-                weight=weight,
+                case=case,
             )
 
         whole = torch.compile(grad(loss_of))
@@ -209,22 +230,31 @@ class Theirs(Side):
         return assign
 
     def _generator_step(self) -> Callable[[], None]:
-        generator, critic = self._generator, self._critic
+        gradients = self._generator_gradients()
         optimizer, _ = self._optimizers
-        loss = self._compile(
-            lambda latent: -at_least_single(critic(generator(latent))).mean()
-        )
 
         def take() -> None:
-            critic.requires_grad_(False)
-            generator.zero_grad(set_to_none=True)
-            with self._autocast():
-                value = loss(self._latent())
-            value.backward()
-            critic.requires_grad_(True)
+            gradients(self._latent())
             optimizer.step()
 
         return take
+
+    def _generator_gradients(self) -> Callable[[torch.Tensor], None]:
+        """A function of the latent that leaves gradients behind."""
+        generator, critic = self._generator, self._critic
+        loss = self._compile(
+            partial(generator_loss, generator=generator, critic=critic, case=self._case)
+        )
+
+        def backward(latent: torch.Tensor) -> None:
+            critic.requires_grad_(False)
+            generator.zero_grad(set_to_none=True)
+            with self._autocast():
+                value = loss(latent)
+            value.backward()
+            critic.requires_grad_(True)
+
+        return backward
 
     def wait(self) -> None:
         """As ``Side``."""
@@ -260,19 +290,20 @@ class Theirs(Side):
         load(generator, given["generator"])
         load(critic, given["critic"])
         real, points = (self._images(given["inputs"][k]) for k in ("real", "points"))
+        terms = {"penalty": points} if self._case.penalised else {}
         latent = torch.from_numpy(given["inputs"]["latent"]).to(self._device)
         with torch.no_grad():
             fake = generator(latent)
             values = {"real_scores": critic(real), "fake_scores": critic(fake)}
         values["fake"] = fake if fake.ndim == 2 else fake.permute(0, 2, 3, 1)
-        values["penalty"] = self._case.weight * penalty(eager_slopes(critic, points))
+        if terms:
+            distances = penalty(eager_slopes(critic, points))
+            values["penalty"] = self._case.weight * distances
         written = {f"values/{k}": v.detach().cpu() for k, v in values.items()}
-        for name, at in (("penalty", points), ("plain", None)):
+        for name, at in (*terms.items(), ("plain", None)):
             self._critic_gradients(penalised=at is not None)(real, fake, at)
             written |= gradients_of(critic, name)
-        generator.zero_grad()
-        critic.requires_grad_(False)
-        (-critic(generator(latent)).mean()).backward()
+        self._generator_gradients()(latent)
         written |= gradients_of(generator, "generator")
         np.savez(answer, **{k: np.asarray(v) for k, v in written.items()})
 

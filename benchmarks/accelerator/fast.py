@@ -142,7 +142,7 @@ def summary(
             continue
         figures: dict[str, Any] = {
             "ms": 1e3 * ours,
-            "images_per_second": images_of(step, case.batch) / ours,
+            "images_per_second": images_of(step, case) / ours,
             "pytorch_ms": {form: 1e3 * seconds for form, seconds in medians.items()},
         }
         if medians:

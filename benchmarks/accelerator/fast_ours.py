@@ -75,7 +75,7 @@ class Compiled(Ours):
                 lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
                 self._state,
             ),
-            updates=5,
+            updates=self._case.updates,
             traced=self.operations(step),
             dtype=dtype,
         )

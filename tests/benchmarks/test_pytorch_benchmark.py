@@ -12,14 +12,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import pytorch_workers
-from pytorch_cases import PARAMETERS, STEPS, Case, cases, images_of
+from pytorch_cases import PARAMETERS, STEPS, Case, cases, images_of, label_of, steps_of
 from pytorch_check import beyond, differences, in_their_layout, their_name
 from pytorch_ours import Ours, build
 from pytorch_summary import penalty_cost, summarize
 
-from wgan_jax import init_state
+from wgan_jax import OBJECTIVES, init_state
 
 TINY = Case("mlp", 8, 4, (2,), 2, 0.1)
+# As ``dcgan_ns``, with the networks of ``TINY``.
+UNPENALISED = TINY._replace(weight=0.0, objective="non_saturating", updates=1)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -102,7 +104,34 @@ def test_our_side_takes_every_step():
     whole = 5 * side.operations("penalty") + side.operations("generator")
     assert side.operations("iteration") == whole
     assert int(side._state.step) == 2 * 4  # two steps had it: opened and timed
-    assert images_of("iteration", 4) == 20
+    assert images_of("iteration", TINY) == 20
+    assert images_of("generator", TINY) == 4
+
+
+def test_our_side_takes_every_step_without_a_penalty():
+    case = UNPENALISED
+    side = Ours(json.loads(json.dumps(case)))
+    assert steps_of(case) == ["plain", "generator", "iteration"]
+    for step in steps_of(case):
+        side.open(step)
+        assert side.time(step, 1)[0] > 0
+    whole = side.operations("plain") + side.operations("generator")
+    assert side.operations("iteration") == whole
+    assert int(side._state.critic_updates) == 2 * 3  # opened and timed
+    assert images_of("iteration", case) == 4
+
+
+def test_the_case_without_a_penalty_has_its_own_steps_and_labels():
+    case = cases(64, gpu=False)["dcgan_ns"]
+    gan = build(case)
+    assert gan.penalties == ()
+    assert gan.objective is OBJECTIVES["non_saturating"]
+    assert label_of("iteration", case) == "1 critic + 1 generator"
+    assert steps_of(case, ["penalty"]) == []
+    penalised = cases(64, gpu=False)["dcgan"]
+    assert steps_of(penalised) == list(STEPS)
+    assert [label_of(s, penalised) for s in STEPS] == list(STEPS.values())
+    assert (case.pair, case.width) == (penalised.pair, penalised.width)
 
 
 def test_a_worker_answers_and_says_what_it_cannot_do(monkeypatch):
