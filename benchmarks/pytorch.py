@@ -3,6 +3,7 @@
     python benchmarks/pytorch.py                       # all networks and steps
     python benchmarks/pytorch.py --check               # only whether both are the same
     python benchmarks/pytorch.py --networks dcgan --steps iteration --json out.json
+    python benchmarks/pytorch.py --precision float32,bfloat16
     python benchmarks/pytorch.py --torch-python ENVIRONMENT/bin/python
 
 PyTorch is no dependency of the package: ``pip install torch==2.13.0`` here, or into an
@@ -12,14 +13,21 @@ and is left out, with a line that says why, where it does not work.
 
 First it shows that both sides are one function: as many parameters, and with ours
 copied into the modules of PyTorch, the same scores, penalties at the same points, and
-gradients. Then each round takes every step on every side, one after the other, each
-side in a process of its own on all cores, on batches that are in memory. Ratios are
-PyTorch's time over ours, medians over the rounds, in PyTorch's best form: above 1 ours
-is faster. The share of peak is our operations in matrix products, counted in the traced
-program without those that meet padding, over time and over the best float32 product of
-this machine in the same round. Memory is what one step needs above the libraries, in
-processes that do nothing else. Both sides take accelerators that they find; there both
-may round products to TF32. Stop other work first: it does not slow both alike. With
+gradients, in float64 and float32. In bfloat16 the networks are computed in it,
+parameters and losses in float32, in PyTorch by autocast; there the images and scores of
+each side have to be within 5% of our float32's, penalties and each network's gradient
+within 30%.
+
+Then each round takes every step on every side, one after the other, each side in a
+process of its own on all cores, on batches that are in memory. Ratios are PyTorch's
+time over ours, medians over the rounds, in PyTorch's best form: above 1 ours is faster.
+The share of peak is our operations in matrix products, counted in the traced program
+without those that meet padding, over time and over the peak. The peak is the best
+product of two square matrices in the networks' precision in the same round: of JAX,
+PyTorch and numpy in float32, of JAX and PyTorch in bfloat16, of 2048 rows on a CPU and
+8192 on an accelerator. Memory is what one step needs above the libraries, in processes
+that do nothing else. Both sides take accelerators that they find; there both may round
+float32 products to TF32. Stop other work first: it does not slow both alike. With
 ``--keep`` both keep freed memory, as ``launch.py`` does; by default neither does.
 """
 
@@ -37,18 +45,28 @@ import numpy as np
 from pytorch_cases import (
     FORMS,
     PARAMETERS,
+    PRECISIONS,
     STEPS,
     Case,
     cases,
+    entry_name,
     images_of,
     label_of,
     steps_of,
 )
-from pytorch_check import beyond, differences, in_their_layout
+from pytorch_check import (
+    beyond,
+    differences,
+    in_their_layout,
+    not_rounded,
+    outcomes,
+    rounding,
+)
 from pytorch_figure import figure
 from pytorch_measurement import Sides, measure, memory_of
 from pytorch_summary import (
     HEADER,
+    NAME,
     line,
     memory_line,
     penalty_cost,
@@ -83,22 +101,50 @@ def check(sides: Sides, name: str, case: Case) -> dict[str, Any]:
             )
         for worker in (ours, theirs):
             worker.close()
-        print(
-            f"{name:8} {dtype}: "
-            + ", ".join(f"{k} {v:.0e}" for k, v in found[dtype].items()),
-            flush=True,
-        )
+        print_differences(name, dtype, found[dtype])
         wrong = beyond(found[dtype], dtype)
         if wrong or counts[0] != counts[1]:
             sys.exit(f"{name}: not the same function: {counts}, {wrong}")
-    print(f"{name:8} parameters of generator and critic, both sides: {counts[0]}")
+    print(f"{name:{NAME}} parameters of generator and critic, both sides: {counts[0]}")
     if case.width == cases(1, gpu=False)[name].width:
         assert tuple(counts[0]) == PARAMETERS[name]
     return found | {"parameters": counts[0]}
 
 
+def check_bfloat16(sides: Sides, name: str, case: Case) -> dict[str, Any]:
+    """Differences of both sides in bfloat16 from our float32; ends as ``check``."""
+    case = case._replace(batch=min(case.batch, 16))
+    single, ours, theirs = (
+        sides.ours(case._replace(precision="float32")),
+        sides.ours(case),
+        sides.theirs(case),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        told, own, answer = (f"{folder}/{n}.npz" for n in ("told", "own", "answer"))
+        single("check", path=told)
+        ours("check", path=own)
+        theirs("check", path=told, answer=answer)
+        reference, mine = (in_their_layout(dict(np.load(p))) for p in (told, own))
+        compared = {"ours": mine, "pytorch": dict(np.load(answer))}
+    for worker in (single, ours, theirs):
+        worker.close()
+    found = {}
+    for side, arrays in compared.items():
+        found[side] = rounding(reference, outcomes(arrays))
+        print_differences(name, f"{side} from our float32", found[side])
+        if wrong := beyond(found[side], "bfloat16") | not_rounded(found[side]):
+            sys.exit(f"{name}: {side} is not our float32 rounded to bfloat16: {wrong}")
+    return found
+
+
+def print_differences(name: str, what: str, found: dict[str, float]) -> None:
+    """One line of a check."""
+    listed = ", ".join(f"{k} {v:.0e}" for k, v in found.items())
+    print(f"{name:{NAME}} {what}: {listed}", flush=True)
+
+
 def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
-    """Measures and prints one network."""
+    """Measures and prints one network in one precision."""
     steps = steps_of(case, options.steps)
     forms = forms_of(case, options.forms)
     found = measure(sides, case, steps=steps, forms=forms, options=options)
@@ -123,17 +169,20 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
         f"{k} {statistics.median(p[k] for p in found['peaks']) / 1e9:.0f}"
         for k in libraries
     )
-    print(f"{name:8} float32 matrix product, GFLOP/s: {listed}", flush=True)
+    print(
+        f"{name:{NAME}} {case.precision} matrix product, GFLOP/s: {listed}", flush=True
+    )
     if (most := max(x or 0.0 for x in found["other_work"])) > QUIET:
         print(
-            f"{name:8} NOT VALID: other work had up to {most:.0%} of the processors; "
-            "PyTorch's threads wait for each other actively and suffer more from it",
+            f"{name:{NAME}} NOT VALID: other work had up to {most:.0%} of the "
+            "processors; PyTorch's threads wait for each other actively and suffer "
+            "more from it",
             flush=True,
         )
     if {"plain", "penalty"} <= set(steps):
         result["penalty_cost"] = penalty_cost(found["times"])
         costs = ", ".join(f"{k} {v:.2f}" for k, v in result["penalty_cost"].items())
-        print(f"{name:8} critic with penalty / without: {costs}", flush=True)
+        print(f"{name:{NAME}} critic with penalty / without: {costs}", flush=True)
     last = steps[-1]
     result["memory"] = memory_of(sides, case, last, figures[last]["form"])
     for side, peaks in result["memory"].items():
@@ -181,6 +230,12 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(
             f"--{flag}", type=names(known), default=known, help=",".join(known)
         )
+    parser.add_argument(
+        "--precision",
+        type=names(PRECISIONS),
+        default=["float32"],
+        help=f"{','.join(PRECISIONS)}; float32 if not given",
+    )
     parser.add_argument("--repeats", type=int, default=15, help="rounds")
     parser.add_argument("--seconds", type=float, default=0.2, help="least, a sample")
     parser.add_argument("--batch", type=int, default=64)
@@ -215,15 +270,26 @@ def main() -> None:
         },
         "networks": {},
     }
-    print(f"{content['about']['device']}, batch {options.batch}, float32; {about}")
+    print(
+        f"{content['about']['device']}, batch {options.batch}, "
+        f"{' and '.join(options.precision)}; {about}"
+    )
     content["check"] = {n: check(sides, n, known[n]) for n in options.networks}
+    entries = {
+        entry_name(n, precision): known[n]._replace(precision=precision)
+        for n in options.networks
+        for precision in options.precision
+    }
+    for name, case in entries.items():
+        if case.precision == "bfloat16":
+            content["check"][name] = check_bfloat16(sides, name, case)
     if not options.check:
         print(HEADER)
-        for name in options.networks:
-            if not steps_of(known[name], options.steps):
-                print(f"{name:8} has none of the steps {','.join(options.steps)}")
+        for name, case in entries.items():
+            if not steps_of(case, options.steps):
+                print(f"{name:{NAME}} has none of the steps {','.join(options.steps)}")
                 continue
-            content["networks"][name] = report(sides, name, known[name], options)
+            content["networks"][name] = report(sides, name, case, options)
     if options.json:
         # Interpreters' places are of no use to a reader.
         content["arguments"] = {

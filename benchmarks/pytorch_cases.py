@@ -16,6 +16,7 @@ FORMS = ("contiguous", "channels_last", "compiled")
 # channels last, ``compiled_graph`` of the compiled one.
 GPU_FORMS = ("channels_last", "graph", "compiled_graph")
 UPDATES = 5  # of the critic in an iteration, unless the case has others
+PRECISIONS = ("float32", "bfloat16")
 OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both players
 
 
@@ -67,6 +68,11 @@ def label_of(step: str, case: Case) -> str:
     if step == "iteration":
         return f"{case.updates} critic + 1 generator"
     return STEPS[step]
+
+
+def entry_name(network: str, precision: str) -> str:
+    """Name of a network's results: its own in float32, else ``dcgan, bfloat16``."""
+    return network if precision == "float32" else f"{network}, {precision}"
 
 
 def cases(batch: int, *, gpu: bool) -> dict[str, Case]:

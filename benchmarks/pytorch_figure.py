@@ -11,6 +11,17 @@ from typing import Any
 COLOURS = ("#999999", "#56B4E9", "#009E73", "#D55E00")  # Okabe and Ito's
 
 
+def texts(content: dict[str, Any]) -> tuple[list[str], str]:
+    """Names under the groups of bars, a precision in a second line, and the title."""
+    about, arguments = content["about"], content["arguments"]
+    precisions = arguments.get("precision", ["float32"])  # older files name none
+    title = (
+        f"{about['device']}, {about['threads']} threads, {' and '.join(precisions)}, "
+        f"batch {arguments['batch']}"
+    )
+    return [name.replace(", ", "\n") for name in content["networks"]], title
+
+
 def figure(content: dict[str, Any], path: Path) -> None:
     """Bars of PyTorch's time over ours, a group of steps for each network.
 
@@ -49,14 +60,10 @@ def figure(content: dict[str, Any], path: Path) -> None:
         )
         axis.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
     axis.axhline(1, color="black", linewidth=0.8)
-    axis.set_xticks(range(len(networks)), list(networks))
+    names, title = texts(content)
+    axis.set_xticks(range(len(networks)), names)
     axis.set_ylabel("PyTorch's time / ours")
-    about = content["about"]
-    axis.set_title(
-        f"{about['device']}, {about['threads']} threads, float32, batch "
-        f"{content['arguments']['batch']}",
-        fontsize=9,
-    )
+    axis.set_title(title, fontsize=9)
     axis.legend(fontsize=8)
     drawing.tight_layout()
     drawing.savefig(path, dpi=120)

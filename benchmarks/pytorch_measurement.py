@@ -28,7 +28,7 @@ class Sides:
 
 
 def peak_of(workers: list[Worker], size: int) -> dict[str, float]:
-    """Operations a second of a float32 product, by library."""
+    """Operations a second of a product in the case's precision, by library."""
     found: dict[str, float] = {}
     for worker in workers:
         found |= worker("peak", size=size)

@@ -183,17 +183,24 @@ class Ours(Side):
         with jax.default_matmul_precision("highest"):
             found = everything(init_state(gan, key), self._batch, latent)
         named = {
-            "/".join(part.key for part in place): np.asarray(leaf)
+            "/".join(part.key for part in place): np.asarray(at_least_single(leaf))
             for place, leaf in jax.tree_util.tree_leaves_with_path(found)
         }
         np.savez(path, **named)
 
     def peak(self, size: int) -> dict[str, float]:
-        """Operations a second of a square float32 product, by library."""
-        x = jax.random.normal(self._key, (size, size))
+        """Operations a second of a square product in the case's precision.
+
+        Args:
+            size: of a side.
+
+        Returns:
+            By library; numpy has no bfloat16.
+        """
+        x = jax.random.normal(self._key, (size, size), self._case.precision)
         product = jax.jit(jax.numpy.matmul)
         calls = {"jax": lambda: product(x, x).block_until_ready()}
-        if jax.devices()[0].platform == "cpu":
+        if jax.devices()[0].platform == "cpu" and x.dtype == np.float32:
             y = np.asarray(x)
             calls["numpy"] = lambda: y @ y
         return {name: 2 * size**3 / least(call) for name, call in calls.items()}
@@ -212,6 +219,11 @@ class Ours(Side):
             "device": device.device_kind,
             "threads": len(os.sched_getaffinity(0)),
         }
+
+
+def at_least_single(x: jax.Array) -> jax.Array:
+    """Out of bfloat16, which numpy's files lack; float32 and float64 as they are."""
+    return x.astype(jax.numpy.promote_types(x.dtype, np.float32))
 
 
 def _penalty_at(

@@ -6,7 +6,7 @@ replayed as CUDA graphs, with channels last. What is compiled cannot differentia
 it has differentiated, so there the penalised critic's gradient is one compiled function
 made of ``torch.func.grad``. Real and fake images go through the critic in one call,
 which is faster than two; Adam is the fused one; the generator's step asks for no
-gradients of the critic's parameters.
+gradients of the critic's parameters. In bfloat16 forward passes are under autocast.
 """
 
 import os
@@ -292,14 +292,17 @@ class Theirs(Side):
         real, points = (self._images(given["inputs"][k]) for k in ("real", "points"))
         terms = {"penalty": points} if self._case.penalised else {}
         latent = torch.from_numpy(given["inputs"]["latent"]).to(self._device)
-        with torch.no_grad():
-            fake = generator(latent)
+        with torch.no_grad(), self._autocast():
+            fake = generator(latent).to(real.dtype)
             values = {"real_scores": critic(real), "fake_scores": critic(fake)}
         values["fake"] = fake if fake.ndim == 2 else fake.permute(0, 2, 3, 1)
         if terms:
-            distances = penalty(eager_slopes(critic, points))
+            with self._autocast():
+                distances = penalty(eager_slopes(critic, points))
             values["penalty"] = self._case.weight * distances
-        written = {f"values/{k}": v.detach().cpu() for k, v in values.items()}
+        written = {
+            f"values/{k}": at_least_single(v.detach()).cpu() for k, v in values.items()
+        }
         for name, at in (*terms.items(), ("plain", None)):
             self._critic_gradients(penalised=at is not None)(real, fake, at)
             written |= gradients_of(critic, name)
@@ -312,8 +315,9 @@ class Theirs(Side):
         return self._place(x if x.ndim == 2 else x.permute(0, 3, 1, 2))
 
     def peak(self, size: int) -> dict[str, float]:
-        """Operations a second of a square float32 product."""
-        x = torch.randn(size, size, device=self._device)
+        """Operations a second of a square product in the case's precision."""
+        dtype = getattr(torch, self._case.precision)
+        x = torch.randn(size, size, device=self._device).to(dtype)
 
         def product() -> None:
             torch.mm(x, x)

@@ -34,8 +34,9 @@ def summarize(
         theirs: as many of each form of PyTorch.
         images: that the step sees.
         operations: of matrix products in our step.
-        peaks: operations a second of a matrix product by library, one entry a
-            round; the best of each round is this machine's peak in it.
+        peaks: operations a second of a matrix product in the networks' precision by
+            library, one entry a round; the best of each round is this machine's peak
+            in it.
 
     Returns:
         ``ratio`` is PyTorch's time over ours, in the form with the least median:
@@ -83,8 +84,9 @@ def penalty_cost(times: Mapping[str, Mapping[str, Times]]) -> dict[str, float]:
     }
 
 
+NAME = 18  # characters of a network's name and precision
 HEADER = (
-    f"{'network':8} {'step':22} {'ours ms':>9} {'torch ms':>9}  {'form':13}"
+    f"{'network':{NAME}} {'step':22} {'ours ms':>9} {'torch ms':>9}  {'form':13}"
     f"{'ratio':>6} {'(range)':>13} {'images/s':>9} {'torch':>9}"
     f" {'CPU ms':>8} {'torch':>8} {'of peak':>8}"
 )
@@ -95,8 +97,8 @@ def line(network: str, step: str, figures: Mapping[str, Any]) -> str:
     f = figures
     low, high = f["ratio_range"]
     return (
-        f"{network:8} {step:22} {f['ms']:9.2f} {f['pytorch_ms']:9.2f}  {f['form']:13}"
-        f"{f['ratio']:6.2f} {f'({low:.2f}-{high:.2f})':>13}"
+        f"{network:{NAME}} {step:22} {f['ms']:9.2f} {f['pytorch_ms']:9.2f}"
+        f"  {f['form']:13}{f['ratio']:6.2f} {f'({low:.2f}-{high:.2f})':>13}"
         f" {f['images_per_second']:9.0f} {f['pytorch_images_per_second']:9.0f}"
         f" {f['cpu_ms']:8.2f} {f['pytorch_cpu_ms']:8.2f} {f['share_of_peak']:8.2f}"
     )
@@ -107,6 +109,6 @@ def memory_line(network: str, side: str, found: Mapping[str, int | None]) -> str
     steps, process = found["steps"], found["process"]
     stepping = "unknown" if steps is None else f"{steps / 1e6:.0f} MB"
     return (
-        f"{network:8} {side:22} {stepping} while stepping, "
+        f"{network:{NAME}} {side:22} {stepping} while stepping, "
         f"{(process or 0) / 1e6:.0f} MB with compiling"
     )

@@ -1,9 +1,11 @@
 """The parts of the benchmark against PyTorch that need no PyTorch."""
 
+import argparse
 import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -12,10 +14,30 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import pytorch_workers
-from pytorch_cases import PARAMETERS, STEPS, Case, cases, images_of, label_of, steps_of
-from pytorch_check import beyond, differences, in_their_layout, their_name
+from pytorch import names, report
+from pytorch_cases import (
+    PARAMETERS,
+    PRECISIONS,
+    STEPS,
+    Case,
+    cases,
+    entry_name,
+    images_of,
+    label_of,
+    steps_of,
+)
+from pytorch_check import (
+    beyond,
+    differences,
+    in_their_layout,
+    not_rounded,
+    outcomes,
+    rounding,
+    their_name,
+)
+from pytorch_figure import texts
 from pytorch_ours import Ours, build
-from pytorch_summary import penalty_cost, summarize
+from pytorch_summary import HEADER, NAME, line, penalty_cost, summarize
 
 from wgan_jax import OBJECTIVES, init_state
 
@@ -108,8 +130,9 @@ def test_our_side_takes_every_step():
     assert images_of("generator", TINY) == 4
 
 
-def test_our_side_takes_every_step_without_a_penalty():
-    case = UNPENALISED
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_our_side_takes_every_step_without_a_penalty(precision):
+    case = UNPENALISED._replace(precision=precision)
     side = Ours(json.loads(json.dumps(case)))
     assert steps_of(case) == ["plain", "generator", "iteration"]
     for step in steps_of(case):
@@ -119,6 +142,10 @@ def test_our_side_takes_every_step_without_a_penalty():
     assert side.operations("iteration") == whole
     assert int(side._state.critic_updates) == 2 * 3  # opened and timed
     assert images_of("iteration", case) == 4
+    leaves = jax.tree.leaves(side._state.critic.params)
+    assert {x.dtype.name for x in leaves} == {"float32"}
+    libraries = {"jax", "numpy"} if precision == "float32" else {"jax"}
+    assert set(side.peak(64)) == libraries
 
 
 def test_the_case_without_a_penalty_has_its_own_steps_and_labels():
@@ -132,6 +159,117 @@ def test_the_case_without_a_penalty_has_its_own_steps_and_labels():
     assert steps_of(penalised) == list(STEPS)
     assert [label_of(s, penalised) for s in STEPS] == list(STEPS.values())
     assert (case.pair, case.width) == (penalised.pair, penalised.width)
+
+
+def test_what_our_side_writes_for_the_check_is_what_the_case_has(tmp_path):
+    found = {}
+    for name, case in (
+        ("penalised", TINY),
+        ("float32", UNPENALISED),
+        ("bfloat16", UNPENALISED._replace(precision="bfloat16")),
+    ):
+        path = str(tmp_path / f"{name}.npz")
+        Ours(list(case)).check(path)
+        found[name] = in_their_layout(dict(np.load(path)))
+    groups = {
+        name: {"/".join(n.split("/")[:2]) for n in outcomes(arrays)}
+        for name, arrays in found.items()
+    }
+    penalty = {"values/penalty", "gradients/penalty"}
+    assert penalty <= groups["penalised"]
+    assert groups["float32"] == groups["penalised"] - penalty
+    assert groups["bfloat16"] == groups["float32"]
+    # Parameters are the same, the networks' outputs are rounded.
+    apart = rounding(found["float32"], outcomes(found["bfloat16"]))
+    assert beyond(apart, "bfloat16") == {}
+    assert beyond(apart, "float32") != {}
+    assert not_rounded(apart) == {}
+    kernels = [n for n in found["float32"] if n.startswith(("critic/", "generator/"))]
+    assert all((found["float32"][n] == found["bfloat16"][n]).all() for n in kernels)
+    same = differences(found["float32"], outcomes(found["float32"]))
+    assert set(not_rounded(same)) == {"fake", "real_scores", "fake_scores"}
+
+
+def test_bfloat16_has_a_limit_for_values_and_one_for_gradients():
+    found = {
+        "fake": 0.1,
+        "real_scores": 0.01,
+        "penalty": 0.1,
+        "gradients of plain": 0.2,
+    }
+    assert set(beyond(found, "bfloat16")) == {"fake"}
+    assert beyond({"gradients of plain": 0.4}, "bfloat16") != {}
+
+
+def test_in_bfloat16_a_network_has_one_gradient():
+    reference = {
+        "gradients/plain/a.weight": np.array([[3.0, 4.0]]),
+        "gradients/plain/a.bias": np.array([0.0]),
+        "values/fake": np.ones(2),
+    }
+    moved = reference | {"gradients/plain/a.bias": np.array([0.5])}
+    assert differences(reference, moved)["gradients of plain"] == 0.5  # of a zero
+    found = rounding(reference, moved)
+    assert found == {"fake": 0.0, "gradients of plain": pytest.approx(0.1)}
+
+
+def test_a_precision_names_its_results():
+    assert names(PRECISIONS)("bfloat16,float32") == ["float32", "bfloat16"]
+    with pytest.raises(argparse.ArgumentTypeError, match="float16: choose from"):
+        names(PRECISIONS)("float16")
+    assert entry_name("dcgan", "float32") == "dcgan"
+    longest = max((entry_name(n, p) for n in PARAMETERS for p in PRECISIONS), key=len)
+    assert longest == "dcgan_ns, bfloat16"
+    assert len(longest) <= NAME
+
+
+class Here:
+    """A worker that answers in this process, with our steps on either side."""
+
+    def __init__(self, case, form=None):
+        self._side = Ours(list(case))
+
+    def __call__(self, call, **arguments):
+        return getattr(self._side, call)(**arguments)
+
+    def processor_seconds(self):
+        return 0.0
+
+    def close(self):
+        pass
+
+
+def test_a_report_has_the_steps_and_labels_of_its_case(capsys):
+    case = UNPENALISED._replace(precision="bfloat16")
+    options = argparse.Namespace(
+        steps=list(STEPS), forms=["contiguous"], repeats=2, seconds=1e-4
+    )
+    name = entry_name("dcgan_ns", "bfloat16")
+    found = report(SimpleNamespace(ours=Here, theirs=Here), name, case, options)
+    assert list(found["steps"]) == ["plain", "generator", "iteration"]
+    iteration = found["steps"]["iteration"]
+    assert iteration["images_per_second"] == pytest.approx(4e3 / iteration["ms"])
+    assert iteration["share_of_peak"] > 0
+    assert "penalty_cost" not in found
+    printed = capsys.readouterr().out
+    assert "1 critic + 1 generator" in printed
+    assert "bfloat16 matrix product" in printed
+    row = line(name, label_of("iteration", case), iteration)
+    assert row in printed.splitlines()
+    assert row.index("1 critic") == HEADER.index("step")
+
+
+def test_the_figure_names_the_precisions_also_of_files_without_them():
+    content = {
+        "arguments": {"batch": 64, "precision": list(PRECISIONS)},
+        "about": {"device": "Xeon", "threads": 2},
+        "networks": {entry_name("dcgan", p): {} for p in PRECISIONS},
+    }
+    names, title = texts(content)
+    assert names == ["dcgan", "dcgan\nbfloat16"]
+    assert title == "Xeon, 2 threads, float32 and bfloat16, batch 64"
+    del content["arguments"]["precision"]
+    assert texts(content)[1] == "Xeon, 2 threads, float32, batch 64"
 
 
 def test_a_worker_answers_and_says_what_it_cannot_do(monkeypatch):
