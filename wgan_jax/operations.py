@@ -16,6 +16,7 @@ from jax.extend.core import jaxprs_in_params
 from jax.interpreters import partial_eval
 
 OURS = "wgan_jax_conv"  # the three maps of networks/conv.py, and _backward, _kernel
+PRODUCT = "wgan_jax_product"  # of networks/product.py
 
 
 def operations(function: Callable[..., Any], *arguments: Any) -> float:
@@ -42,6 +43,8 @@ def _products(jaxpr: Any) -> int:
         name = equation.primitive.name
         if name == "dot_general":
             total += _dot(equation)
+        elif name == PRODUCT:
+            total += _product(equation)
         elif name in (OURS, f"{OURS}_backward", f"{OURS}_kernel"):
             total += _convolution(equation)
         elif name == "conv_general_dilated":
@@ -59,6 +62,13 @@ def _dot(equation: Any) -> int:
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     summed = math.prod(left[axis] for axis in contracted)
+    return summed * math.prod(equation.outvars[0].aval.shape)
+
+
+def _product(equation: Any) -> int:
+    """As ``_dot``, of a product whose flags say which side is summed."""
+    left = equation.invars[0].aval.shape
+    summed = left[int(not equation.params["transpose_a"])]
     return summed * math.prod(equation.outvars[0].aval.shape)
 
 

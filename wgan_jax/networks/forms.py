@@ -195,7 +195,7 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
     1 - 1/s^2.
     """
     s = geometry.stride
-    rows, columns = (_phases(geometry, axis) for axis in (0, 1))
+    rows, columns = (phases_of(geometry, axis) for axis in (0, 1))
     phases = []
     for row in rows:
         for column in columns:
@@ -218,7 +218,8 @@ class _Phase(NamedTuple):
     padding: tuple[int, int]
 
 
-def _phases(geometry: Geometry, axis: int) -> list[_Phase]:
+def phases_of(geometry: Geometry, axis: int) -> list[_Phase]:
+    """The phases of ``backward`` along one axis, in the order of the pixels."""
     s, k = geometry.stride, geometry.kernel[axis]
     low, side = geometry.padding[axis][0], geometry.size[axis]
     pixels = -(-side // s)

@@ -18,6 +18,7 @@ from wgan_jax.networks.conv import (
 from wgan_jax.networks.geometry import Padding
 from wgan_jax.networks.labels import Initializer
 from wgan_jax.networks.parametrization import parametrize
+from wgan_jax.networks.product import product
 from wgan_jax.types import Array, PRNGKey
 
 normal_init: Initializer = nn.initializers.normal(0.02)
@@ -123,7 +124,7 @@ class Dense(nn.Module):
     def __call__(self, x: Array) -> Array:
         """``[B, I] -> [B, O]``."""
         x, kernel, bias = layer_parameters(self, x, (x.shape[-1], self.features))
-        y = jax.lax.dot(x, kernel)
+        y = product(x, kernel)
         return y if bias is None else y + bias.reshape(1, -1)
 
 

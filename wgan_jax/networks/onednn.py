@@ -1,0 +1,161 @@
+"""oneDNN's convolution and matrix product, which jaxlib carries on x86-64.
+
+XLA's CPU backend never chooses them by itself, but it accepts them as custom calls: a
+forward convolution with a stride, zero padding and a dilated kernel, and a product of
+two matrices. Both take float32 or bfloat16, which is multiplied by AMX or AVX-512 where
+the processor has it, and add up in float32. The names of the calls are XLA's own, and a
+call that oneDNN refuses ends the process, so ``onednn_support`` tries them first in a
+process of its own.
+
+They exist while a CPU program is lowered, below differentiation, ``vmap`` and
+``jax.export``: ``forms`` chooses them inside the lowering of its own primitives.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+
+from wgan_jax.networks.geometry import Padding
+from wgan_jax.types import Array
+
+_IMAGES = {
+    "dims": "4",
+    "data": {"batch_dim": "0", "feature_dim": "3", "spatial_dims": ["1", "2"]},
+}
+_KERNEL = {
+    "dims": "4",
+    "filter": {
+        "input_feature_dim": "2",
+        "output_feature_dim": "3",
+        "spatial_dims": ["0", "1"],
+    },
+}
+
+
+def convolution(
+    x: Array,
+    w: Array,
+    *,
+    stride: int = 1,
+    padding: Padding,
+    dilation: int = 1,
+) -> Array:
+    """A cross-correlation, as ``lax.conv_general_dilated`` with a strided window.
+
+    Args:
+        x: ``[B, H, W, I]``, float32 or bfloat16.
+        w: ``[K, K', I, O]`` of the same dtype.
+        stride: of the window, along both sides.
+        padding: zeros around the images; negative ones are refused.
+        dilation: distance of the kernel's taps.
+
+    Returns:
+        ``[B, h, w, O]`` of the same dtype.
+
+    Raises:
+        ValueError: for negative padding, which oneDNN does not crop by.
+    """
+    if min(low for pair in padding for low in pair) < 0:
+        raise ValueError(f"onednn.convolution: padding is {padding}, below 0.")
+    return _CONVOLUTION.bind(x, w, stride=stride, padding=padding, dilation=dilation)
+
+
+def product(
+    a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False
+) -> Array:
+    """``A B`` of two matrices, either of them transposed.
+
+    Args:
+        a: ``[M, N]``, or ``[N, M]`` if transposed; float32 or bfloat16.
+        b: ``[N, L]``, or ``[L, N]`` if transposed; of the same dtype.
+        transpose_a: whether to take A's transpose.
+        transpose_b: whether to take B's transpose.
+
+    Returns:
+        ``[M, L]`` of the same dtype.
+    """
+    return _PRODUCT.bind(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+
+
+_CONVOLUTION = Primitive("wgan_jax_onednn_convolution")
+_PRODUCT = Primitive("wgan_jax_onednn_product")
+
+
+@_CONVOLUTION.def_abstract_eval
+def _(
+    x: Any, w: Any, *, stride: int, padding: Padding, dilation: int
+) -> jax.core.ShapedArray:
+    size = [
+        (x.shape[1 + i] + sum(padding[i]) - dilation * (w.shape[i] - 1) - 1) // stride
+        + 1
+        for i in range(2)
+    ]
+    return jax.core.ShapedArray((x.shape[0], *size, w.shape[3]), x.dtype)
+
+
+@_PRODUCT.def_abstract_eval
+def _(a: Any, b: Any, *, transpose_a: bool, transpose_b: bool) -> jax.core.ShapedArray:
+    shape = a.shape[int(transpose_a)], b.shape[1 - int(transpose_b)]
+    return jax.core.ShapedArray(shape, a.dtype)
+
+
+def _lower(target: str, config: Any, ctx: Any, *operands: Any) -> Any:
+    def layout(aval: Any) -> tuple[int, ...]:
+        return tuple(range(aval.ndim))[::-1]
+
+    rule = jax.ffi.ffi_lowering(
+        target,
+        api_version=2,
+        backend_config=json.dumps(config),
+        operand_layouts=[layout(aval) for aval in ctx.avals_in],
+        result_layouts=[layout(aval) for aval in ctx.avals_out],
+    )
+    return rule(ctx, *operands)
+
+
+def _lower_convolution(
+    ctx: Any, x: Any, w: Any, *, stride: int, padding: Padding, dilation: int
+) -> Any:
+    config = {
+        "dims": "4",
+        "input": _IMAGES,
+        "kernel": _KERNEL,
+        "output": _IMAGES,
+        "window": {
+            "size": _texts(ctx.avals_in[1].shape[:2]),
+            "pad_left": _texts([low for low, _ in padding]),
+            "pad_right": _texts([high for _, high in padding]),
+            "strides": _texts([stride, stride]),
+            "window_dilations": _texts([dilation, dilation]),
+        },
+        "fusions": {},
+        "feature_groups": "1",
+    }
+    return _lower("__onednn$convolution", {"onednn_conv_config": config}, ctx, x, w)
+
+
+def _lower_product(
+    ctx: Any, a: Any, b: Any, *, transpose_a: bool, transpose_b: bool
+) -> Any:
+    config = {
+        "transpose_a": transpose_a,
+        "transpose_b": transpose_b,
+        "fusions": {},
+        "optimization_config": {},
+    }
+    return _lower("__onednn$matmul", {"onednn_matmul_config": config}, ctx, a, b)
+
+
+def _texts(numbers: Sequence[int]) -> list[str]:
+    return [str(number) for number in numbers]
+
+
+for _primitive, _rule in (
+    (_CONVOLUTION, _lower_convolution),
+    (_PRODUCT, _lower_product),
+):
+    mlir.register_lowering(_primitive, _rule, platform="cpu")
