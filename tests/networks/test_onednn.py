@@ -38,8 +38,8 @@ def needs(dtype):
 @pytest.fixture
 def forced(monkeypatch):
     """oneDNN wherever there is a form, however small; compiled anew."""
-    for module in (onednn_forms, sys.modules[product.__module__]):
-        monkeypatch.setattr(module, "SMALLEST", 0)
+    for name in ("SMALLEST", "_LONG"):
+        monkeypatch.setattr(onednn_forms, name, 0)
     jax.clear_caches()
     with onednn_support.use("on"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=onednn_support._NOT_CACHED)
@@ -262,7 +262,7 @@ GEOMETRY = {
             "convolution phases convolution",
         ),
         ("1x1", 64, 64, *["product product product"] * 2),
-        ("whole", 256, 64, *["product product product"] * 2),
+        ("whole", 256, 64, "product - -", "product product product"),
     ],
 )
 def test_the_rule_takes_the_form_that_was_fastest(
@@ -289,6 +289,18 @@ def test_small_maps_and_small_batches_in_bfloat16_are_left_to_xla():
     sizes = {"geometry": GEOMETRY["3x3"], "inputs": 64, "outputs": 64}
     assert onednn_forms.choose("kernel", "bfloat16", batch=8, **sizes) is None
     assert onednn_forms.choose("forward", "bfloat16", batch=8, **sizes) is not None
+
+
+def test_products_in_float32_are_those_that_xla_is_slow_at():
+    takes = partial(onednn_forms.takes_product, "float32")
+    assert not takes(33_554_432, inner=512, transposed=False)
+    assert not takes(33_554_432, inner=128, transposed=True)
+    assert takes(67_108_864, inner=256, transposed=True)
+    assert takes(16_777_216, inner=4_096, transposed=False)
+    assert not takes(1_000_000, inner=4_096, transposed=False)
+    assert onednn_forms.takes_product(
+        "bfloat16", 16_777_216, inner=512, transposed=False
+    )
 
 
 @pytest.fixture

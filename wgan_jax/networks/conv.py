@@ -17,14 +17,13 @@ for which XLA's CPU backend has only a naive loop.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from wgan_jax.networks import forms, onednn_forms, onednn_support
+from wgan_jax.networks import forms, onednn_forms
 from wgan_jax.networks.geometry import Geometry, Padding
 from wgan_jax.types import Array
 
@@ -222,10 +221,12 @@ def _primitive(
         return jax.core.ShapedArray(shape(a.shape, b.shape, geometry), a.dtype)
 
     primitive.def_abstract_eval(abstract)
-    mlir.register_lowering(primitive, _lowered(form))
+    lower = partial(mlir.lower_fun, multiple_results=False)
+    mlir.register_lowering(primitive, lower(form))
     for platform, other in forms_on.items():
-        rule = _lowered_on_cpu(name, other) if platform == "cpu" else _lowered(other)
-        mlir.register_lowering(primitive, rule, platform=platform)
+        mlir.register_lowering(primitive, lower(other), platform=platform)
+    on_cpu = onednn_forms.lowering(form.__name__, forms_on["cpu"])
+    mlir.register_lowering(primitive, on_cpu, platform="cpu")
 
     def batch(
         args: Sequence[Array], dims: Sequence[int | None], *, geometry: Geometry
@@ -246,36 +247,6 @@ def _primitive(
     return primitive
 
 
-_lowered = partial(mlir.lower_fun, multiple_results=False)
-
-
-def _lowered_on_cpu(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
-    """A lowering that takes oneDNN's form of a map where there is a faster one."""
-    name = _NAMES[name]
-
-    def rule(ctx: Any, a: Any, b: Any, *, geometry: Geometry) -> Any:
-        first, second = ctx.avals_in
-        dtype = first.dtype.name
-        found = None
-        if onednn_support.takes(ctx, dtype):
-            channels = {
-                "forward": second.shape[2:],
-                "backward": second.shape[2:],
-                "kernel": (first.shape[3], second.shape[3]),
-            }[name]
-            found = onednn_forms.choose(
-                name,
-                dtype,
-                geometry=geometry,
-                batch=first.shape[0],
-                inputs=channels[0],
-                outputs=channels[1],
-            )
-        return _lowered(found or form)(ctx, a, b, geometry=geometry)
-
-    return rule
-
-
 def _fold(a: Array, dim: int, axis: int) -> Array:
     """The batch axis ``dim`` made the slow part of ``axis`` of the rest."""
     a = jnp.moveaxis(a, dim, axis)
@@ -286,7 +257,6 @@ def _unfold(a: Array, axis: int, size: int) -> Array:
     return a.reshape(*a.shape[:axis], size, -1, *a.shape[axis + 1 :])
 
 
-_NAMES = {"conv": "forward", "conv_backward": "backward", "conv_kernel": "kernel"}
 FORWARD = _primitive(
     "conv",
     forms.forward,

@@ -16,11 +16,8 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from wgan_jax.networks import onednn, onednn_support
+from wgan_jax.networks import onednn, onednn_forms, onednn_support
 from wgan_jax.types import Array
-
-# Multiplications below which oneDNN's call costs more than it saves.
-SMALLEST = 500_000
 
 
 def product(x: Array, w: Array) -> Array:
@@ -77,7 +74,10 @@ def _lower_on_cpu(ctx: Any, a: Any, b: Any, **flags: bool) -> Any:
     first, (result,) = ctx.avals_in[0], ctx.avals_out
     inner = first.shape[int(not flags["transpose_a"])]
     form: Callable[..., Array] = _dot
-    if result.size * inner >= SMALLEST and onednn_support.takes(ctx, first.dtype.name):
+    dtype = first.dtype.name
+    if onednn_support.takes(ctx, dtype) and onednn_forms.takes_product(
+        dtype, result.size * inner, inner=inner, transposed=flags["transpose_a"]
+    ):
         form = onednn.product
     return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **flags)
 
