@@ -17,7 +17,7 @@ import pytest
 from test_conv import derivatives
 
 from wgan_jax.networks import conv as closed
-from wgan_jax.networks import forms, onednn_forms, onednn_support
+from wgan_jax.networks import forms, onednn_forms, onednn_rule, onednn_support
 from wgan_jax.networks.conv import conv, conv_transpose
 from wgan_jax.networks.geometry import Geometry
 from wgan_jax.networks.onednn_trial import _SHAPES
@@ -39,7 +39,7 @@ def needs(dtype):
 def forced(monkeypatch):
     """oneDNN wherever there is a form, however small; compiled anew."""
     for name in ("SMALLEST", "_LONG"):
-        monkeypatch.setattr(onednn_forms, name, 0)
+        monkeypatch.setattr(onednn_rule, name, 0)
     jax.clear_caches()
     with onednn_support.use("on"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=onednn_support._NOT_CACHED)
@@ -115,7 +115,7 @@ def test_all_derivatives_with_each_form_forced(name, forced, monkeypatch):
         with onednn_support.use("off"):
             expected = derivatives(f, a, b, a[::-1], b[::-1])
         jax.clear_caches()
-        monkeypatch.setattr(onednn_forms, "choose", choose)
+        monkeypatch.setattr(onednn_rule, "choose", choose)
         found = derivatives(f, a, b, a[::-1], b[::-1])
         monkeypatch.undo()
         jax.clear_caches()
@@ -204,11 +204,11 @@ from wgan_jax.networks.conv import conv
 from wgan_jax.sharding import make_mesh, replicated
 mesh = make_mesh()
 split = NamedSharding(mesh, PartitionSpec("data"))
-x = jax.device_put(jnp.ones((16, 8, 8, 16)), split)
-w = jax.device_put(jnp.ones((3, 3, 16, 16)), replicated(mesh))
+x = jax.device_put(jnp.ones((16, 8, 8, 64)), split)
+w = jax.device_put(jnp.ones((3, 3, 64, 64)), replicated(mesh))
 f = partial(conv, padding=((1, 1), (1, 1)))
 text = jax.jit(jax.grad(lambda w, x: f(x, w).sum())).lower(w, x).compile().as_text()
-alone = jax.jit(f).lower(jnp.ones((16, 8, 8, 16)), jnp.ones((3, 3, 16, 16))).as_text()
+alone = jax.jit(f).lower(jnp.ones((16, 8, 8, 64)), jnp.ones((3, 3, 64, 64))).as_text()
 print(mesh.size, "__onednn" in text, "all-gather" in text, "__onednn" in alone)
 """
 
@@ -271,7 +271,7 @@ def test_the_rule_takes_the_form_that_was_fastest(
     for dtype, expected in (("float32", float32), ("bfloat16", bfloat16)):
         found = []
         for name in ("forward", "backward", "kernel"):
-            form = onednn_forms.choose(
+            form = onednn_rule.choose(
                 name,
                 dtype,
                 geometry=GEOMETRY[shape],
@@ -285,20 +285,20 @@ def test_the_rule_takes_the_form_that_was_fastest(
 
 def test_small_maps_and_small_batches_in_bfloat16_are_left_to_xla():
     sizes = {"geometry": GEOMETRY["3x3 small"], "inputs": 8, "outputs": 8}
-    assert onednn_forms.choose("forward", "float32", batch=8, **sizes) is None
+    assert onednn_rule.choose("forward", "float32", batch=8, **sizes) is None
     sizes = {"geometry": GEOMETRY["3x3"], "inputs": 64, "outputs": 64}
-    assert onednn_forms.choose("kernel", "bfloat16", batch=8, **sizes) is None
-    assert onednn_forms.choose("forward", "bfloat16", batch=8, **sizes) is not None
+    assert onednn_rule.choose("kernel", "bfloat16", batch=8, **sizes) is None
+    assert onednn_rule.choose("forward", "bfloat16", batch=8, **sizes) is not None
 
 
 def test_products_in_float32_are_those_that_xla_is_slow_at():
-    takes = partial(onednn_forms.takes_product, "float32")
+    takes = partial(onednn_rule.takes_product, "float32")
     assert not takes(33_554_432, inner=512, transposed=False)
     assert not takes(33_554_432, inner=128, transposed=True)
     assert takes(67_108_864, inner=256, transposed=True)
     assert takes(16_777_216, inner=4_096, transposed=False)
     assert not takes(1_000_000, inner=4_096, transposed=False)
-    assert onednn_forms.takes_product(
+    assert onednn_rule.takes_product(
         "bfloat16", 16_777_216, inner=512, transposed=False
     )
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from wgan_jax.networks import forms, onednn_forms
+from wgan_jax.networks import forms, onednn_rule
 from wgan_jax.networks.geometry import Geometry, Padding
 from wgan_jax.types import Array
 
@@ -225,7 +225,7 @@ def _primitive(
     mlir.register_lowering(primitive, lower(form))
     for platform, other in forms_on.items():
         mlir.register_lowering(primitive, lower(other), platform=platform)
-    on_cpu = onednn_forms.lowering(form.__name__, forms_on["cpu"])
+    on_cpu = onednn_rule.lowering(form.__name__, forms_on["cpu"])
     mlir.register_lowering(primitive, on_cpu, platform="cpu")
 
     def batch(

@@ -1,32 +1,18 @@
-"""The three maps of ``conv`` by oneDNN's calls, and the rule that chooses them.
+"""The three maps of ``conv`` stated with oneDNN's calls.
 
 oneDNN has a forward convolution and a matrix product here, and no gradients. The forms
-state each map with these two. ``choose`` takes one by shape and dtype, from the
-measurements of ``benchmarks/forms.py``, or leaves a map to XLA.
+state each map with these two; ``onednn_rule`` chooses among them.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.interpreters import mlir
 
-from wgan_jax.networks import onednn, onednn_support
+from wgan_jax.networks import onednn
 from wgan_jax.networks.forms import phases_of
 from wgan_jax.networks.geometry import Geometry, Padding
 from wgan_jax.types import Array
-
-# Multiplications below which a call saves little or nothing. A program with none of
-# them can be kept in the compilation cache.
-SMALLEST = 5_000_000
-_NARROW = 8  # channels
-# Channels below which oneDNN's bfloat16 convolution is wrong with large kernels: seen
-# with 4 and 8 channels and kernels of 16x16 and 32x32, in jaxlib 0.10.2.
-_AMX_CHANNELS = 16
-_LONG = 2_048  # terms of a sum
-_LARGE_PRODUCT = 50_000_000  # multiplications
-_SMALL_MAP = 64  # pixels: 8x8
-_LARGE_MAP = 256  # pixels: 16x16
 
 
 def forward_convolution(x: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -44,7 +30,7 @@ def forward_product(x: Array, w: Array, *, geometry: Geometry) -> Array:
 def backward_convolution(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """``backward`` with stride 1: the kernel reversed, its channels exchanged."""
     w = w[::-1, ::-1].swapaxes(2, 3)
-    pads = tuple(
+    height, width = (
         (k - 1 - low, side - out + low)
         for k, (low, _), side, out in zip(
             geometry.kernel,
@@ -54,7 +40,7 @@ def backward_convolution(g: Array, w: Array, *, geometry: Geometry) -> Array:
             strict=True,
         )
     )
-    return _convolution(g, w, pads)
+    return _convolution(g, w, (height, width))
 
 
 def backward_product(g: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -105,7 +91,7 @@ def backward_joined(g: Array, w: Array, *, geometry: Geometry) -> Array:
 def kernel_convolution(x: Array, g: Array, *, geometry: Geometry) -> Array:
     """``kernel`` as a convolution of images whose channels are the batch."""
     s = geometry.stride
-    pads = tuple(
+    height, width = (
         (low, s * (out - 1) + k - side - low)
         for k, (low, _), side, out in zip(
             geometry.kernel,
@@ -115,7 +101,9 @@ def kernel_convolution(x: Array, g: Array, *, geometry: Geometry) -> Array:
             strict=True,
         )
     )
-    y = _convolution(x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), pads, dilation=s)
+    y = _convolution(
+        x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), (height, width), s
+    )
     return y.transpose(1, 2, 0, 3)
 
 
@@ -193,163 +181,35 @@ class Form(NamedTuple):
     fits: Callable[[Geometry], bool]
 
 
-def _is_product(geometry: Geometry) -> bool:
+def is_product(geometry: Geometry) -> bool:
+    """Whether the maps are products of two matrices as they lie in memory."""
     return geometry.whole or geometry.pointwise
 
 
-def _is_dense(geometry: Geometry) -> bool:
+def is_dense(geometry: Geometry) -> bool:
+    """Whether the input gradient is a convolution without zeros between pixels."""
     return geometry.stride == 1 and not geometry.whole
 
 
-def _has_phases(geometry: Geometry) -> bool:
+def has_phases(geometry: Geometry) -> bool:
+    """Whether the input gradient falls apart into phases, each with a tap."""
     return 1 < geometry.stride <= min(geometry.kernel) and not geometry.whole
 
 
 FORMS: dict[str, tuple[Form, ...]] = {
     "forward": (
         Form(forward_convolution, lambda geometry: True),
-        Form(forward_product, _is_product),
+        Form(forward_product, is_product),
     ),
     "backward": (
-        Form(backward_convolution, _is_dense),
-        Form(backward_product, _is_product),
-        Form(backward_phases, _has_phases),
-        Form(backward_joined, _has_phases),
+        Form(backward_convolution, is_dense),
+        Form(backward_product, is_product),
+        Form(backward_phases, has_phases),
+        Form(backward_joined, has_phases),
     ),
     "kernel": (
         Form(kernel_convolution, lambda geometry: True),
-        Form(kernel_product, _is_product),
-        Form(kernel_windows, _is_dense),
+        Form(kernel_product, is_product),
+        Form(kernel_windows, is_dense),
     ),
 }
-
-
-def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
-    """A CPU's lowering rule that takes oneDNN's form of a map where it is faster.
-
-    Args:
-        name: ``forward``, ``backward`` or ``kernel``.
-        form: XLA's, for everything else.
-
-    Returns:
-        The rule.
-    """
-
-    def rule(ctx: Any, a: Any, b: Any, *, geometry: Geometry) -> Any:
-        first, second = ctx.avals_in
-        dtype, chosen = first.dtype.name, None
-        if onednn_support.takes(ctx, dtype):
-            inputs, outputs = second.shape[2:]
-            if name == "kernel":  # images and gradients: no kernel to look at
-                inputs, outputs = first.shape[3], second.shape[3]
-            chosen = choose(
-                name,
-                dtype,
-                geometry=geometry,
-                batch=first.shape[0],
-                inputs=inputs,
-                outputs=outputs,
-            )
-        lower = mlir.lower_fun(chosen or form, multiple_results=False)
-        return lower(ctx, a, b, geometry=geometry)
-
-    return rule
-
-
-def choose(
-    name: str, dtype: str, *, geometry: Geometry, batch: int, inputs: int, outputs: int
-) -> Callable[..., Array] | None:
-    """The fastest form of a map, or None for XLA's.
-
-    Args:
-        name: ``forward``, ``backward`` or ``kernel``.
-        dtype: ``float32`` or ``bfloat16``.
-        geometry: of the convolution.
-        batch: B.
-        inputs: I, channels of its images.
-        outputs: O, channels of its results.
-
-    Returns:
-        A function as those of ``forms``.
-    """
-    pixels = geometry.output[0] * geometry.output[1]
-    taps = geometry.kernel[0] * geometry.kernel[1]
-    multiplications = batch * pixels * taps * inputs * outputs
-    low = dtype == "bfloat16"
-    if multiplications < SMALLEST:
-        return None
-    if geometry.whole and not takes_product(
-        dtype,
-        multiplications,
-        inner={"forward": taps * inputs, "backward": outputs, "kernel": batch}[name],
-        transposed=name == "kernel",
-    ):
-        return None
-    if name == "kernel":
-        return _kernel(low, geometry, pixels, inputs, outputs, batch)
-    rule = {"forward": _forward, "backward": _backward}[name]
-    return rule(low, geometry, pixels, inputs, outputs)
-
-
-def takes_product(
-    dtype: str, multiplications: int, *, inner: int, transposed: bool
-) -> bool:
-    """Whether oneDNN's product of two matrices is faster than XLA's.
-
-    XLA gives a float32 product to YNNPACK, which is as fast, but for a transposed left
-    operand and for long sums.
-
-    Args:
-        dtype: ``float32`` or ``bfloat16``.
-        multiplications: of the product.
-        inner: terms of each sum.
-        transposed: whether the left operand is.
-    """
-    if multiplications < SMALLEST:
-        return False
-    if dtype == "bfloat16" or inner >= _LONG:
-        return True
-    return transposed and multiplications >= _LARGE_PRODUCT
-
-
-def _forward(
-    low: bool, geometry: Geometry, pixels: int, inputs: int, outputs: int
-) -> Callable[..., Array] | None:
-    if _is_product(geometry):
-        return forward_product
-    taps = geometry.kernel[0] * geometry.kernel[1]
-    deep = pixels < _SMALL_MAP and taps * inputs >= 2048
-    return forward_convolution if low or not (outputs < _NARROW or deep) else None
-
-
-def _backward(
-    low: bool, geometry: Geometry, pixels: int, inputs: int, outputs: int
-) -> Callable[..., Array] | None:
-    if _is_product(geometry):
-        return backward_product
-    if _is_dense(geometry):
-        return backward_convolution if low or inputs >= _NARROW else None
-    if not _has_phases(geometry):
-        return None
-    if low and (pixels >= _LARGE_MAP or inputs < _NARROW):
-        return backward_joined
-    return backward_phases if low or inputs >= _NARROW else None
-
-
-def _kernel(
-    low: bool,
-    geometry: Geometry,
-    pixels: int,
-    inputs: int,
-    outputs: int,
-    batch: int,
-) -> Callable[..., Array] | None:
-    if _is_product(geometry):
-        return kernel_product
-    if min(inputs, outputs) < _NARROW:
-        return None
-    if low and batch < _AMX_CHANNELS:
-        return None
-    if low and _is_dense(geometry) and pixels > _LARGE_MAP:
-        return kernel_windows
-    return kernel_convolution if low or pixels <= _SMALL_MAP else None

@@ -60,7 +60,7 @@ def _worst(dtype: str) -> float:
             for form in onednn_forms.FORMS[name]:
                 if form.fits(geometry):
                     call = partial(form.function, geometry=geometry)
-                    program = jax.jit(call).lower(*rounded).compile()
+                    program: Any = jax.jit(call).lower(*rounded).compile()
                     with contextlib.suppress(Exception):  # that it survives is enough
                         program.runtime_executable().serialize()
                     found = program(*rounded)

@@ -16,7 +16,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from wgan_jax.networks import onednn, onednn_forms, onednn_support
+from wgan_jax.networks import onednn, onednn_rule, onednn_support
 from wgan_jax.types import Array
 
 
@@ -58,7 +58,7 @@ def _shape(a: Any, b: Any, *, transpose_a: bool, transpose_b: bool) -> Any:
 
 
 def _batch(
-    args: Sequence[Array], dims: Sequence[int | None], **flags: bool
+    args: Sequence[Array], dims: Sequence[int | None], **flags: Any
 ) -> tuple[Array, int]:
     (a, b), (at, bt) = args, dims
     if bt is None and not flags["transpose_a"]:
@@ -75,7 +75,7 @@ def _lower_on_cpu(ctx: Any, a: Any, b: Any, **flags: bool) -> Any:
     inner = first.shape[int(not flags["transpose_a"])]
     form: Callable[..., Array] = _dot
     dtype = first.dtype.name
-    if onednn_support.takes(ctx, dtype) and onednn_forms.takes_product(
+    if onednn_support.takes(ctx, dtype) and onednn_rule.takes_product(
         dtype, result.size * inner, inner=inner, transposed=flags["transpose_a"]
     ):
         form = onednn.product

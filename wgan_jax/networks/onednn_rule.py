@@ -1,0 +1,171 @@
+"""Which maps and products a CPU gets from oneDNN, and in which form.
+
+The rule goes by shape and dtype, from the measurements of ``benchmarks/forms.py`` on a
+processor with AMX and AVX-512; ``None`` and False leave a map or a product to XLA.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from jax.interpreters import mlir
+
+from wgan_jax.networks import onednn_support
+from wgan_jax.networks.geometry import Geometry
+from wgan_jax.networks.onednn_forms import (
+    backward_convolution,
+    backward_joined,
+    backward_phases,
+    backward_product,
+    forward_convolution,
+    forward_product,
+    has_phases,
+    is_dense,
+    is_product,
+    kernel_convolution,
+    kernel_product,
+    kernel_windows,
+)
+from wgan_jax.types import Array
+
+# Multiplications below which a call saves little or nothing. A program with none of
+# them can be kept in the compilation cache.
+SMALLEST = 5_000_000
+_NARROW = 8  # channels
+# Channels below which oneDNN's bfloat16 convolution is wrong with large kernels: seen
+# with 4 and 8 channels and kernels of 16x16 and 32x32, in jaxlib 0.10.2.
+_AMX_CHANNELS = 16
+_LONG = 2_048  # terms of a sum
+_LARGE_PRODUCT = 50_000_000  # multiplications
+_SMALL_MAP = 64  # pixels: 8x8
+_LARGE_MAP = 256  # pixels: 16x16
+
+
+def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
+    """A CPU's lowering rule that takes oneDNN's form of a map where it is faster.
+
+    Args:
+        name: ``forward``, ``backward`` or ``kernel``.
+        form: XLA's, for everything else.
+
+    Returns:
+        The rule.
+    """
+
+    def rule(ctx: Any, a: Any, b: Any, *, geometry: Geometry) -> Any:
+        first, second = ctx.avals_in
+        dtype, chosen = first.dtype.name, None
+        if onednn_support.takes(ctx, dtype):
+            inputs, outputs = second.shape[2:]
+            if name == "kernel":  # images and gradients: no kernel to look at
+                inputs, outputs = first.shape[3], second.shape[3]
+            chosen = choose(
+                name,
+                dtype,
+                geometry=geometry,
+                batch=first.shape[0],
+                inputs=inputs,
+                outputs=outputs,
+            )
+        lower = mlir.lower_fun(chosen or form, multiple_results=False)
+        return lower(ctx, a, b, geometry=geometry)
+
+    return rule
+
+
+def choose(
+    name: str, dtype: str, *, geometry: Geometry, batch: int, inputs: int, outputs: int
+) -> Callable[..., Array] | None:
+    """The fastest form of a map, or None for XLA's.
+
+    Args:
+        name: ``forward``, ``backward`` or ``kernel``.
+        dtype: ``float32`` or ``bfloat16``.
+        geometry: of the convolution.
+        batch: B.
+        inputs: I, channels of its images.
+        outputs: O, channels of its results.
+
+    Returns:
+        A function as those of ``forms``.
+    """
+    pixels = geometry.output[0] * geometry.output[1]
+    taps = geometry.kernel[0] * geometry.kernel[1]
+    multiplications = batch * pixels * taps * inputs * outputs
+    low = dtype == "bfloat16"
+    if multiplications < SMALLEST:
+        return None
+    if geometry.whole and not takes_product(
+        dtype,
+        multiplications,
+        inner={"forward": taps * inputs, "backward": outputs, "kernel": batch}[name],
+        transposed=name == "kernel",
+    ):
+        return None
+    if name == "kernel":
+        return _kernel(low, geometry, pixels, inputs, outputs, batch)
+    rule = {"forward": _forward, "backward": _backward}[name]
+    return rule(low, geometry, pixels, inputs, outputs)
+
+
+def takes_product(
+    dtype: str, multiplications: int, *, inner: int, transposed: bool
+) -> bool:
+    """Whether oneDNN's product of two matrices is faster than XLA's.
+
+    XLA gives a float32 product to YNNPACK, which is as fast, but for a transposed left
+    operand and for long sums.
+
+    Args:
+        dtype: ``float32`` or ``bfloat16``.
+        multiplications: of the product.
+        inner: terms of each sum.
+        transposed: whether the left operand is.
+    """
+    if multiplications < SMALLEST:
+        return False
+    if dtype == "bfloat16" or inner >= _LONG:
+        return True
+    return transposed and multiplications >= _LARGE_PRODUCT
+
+
+def _forward(
+    low: bool, geometry: Geometry, pixels: int, inputs: int, outputs: int
+) -> Callable[..., Array] | None:
+    if is_product(geometry):
+        return forward_product
+    taps = geometry.kernel[0] * geometry.kernel[1]
+    deep = pixels < _SMALL_MAP and taps * inputs >= 2048
+    return forward_convolution if low or not (outputs < _NARROW or deep) else None
+
+
+def _backward(
+    low: bool, geometry: Geometry, pixels: int, inputs: int, outputs: int
+) -> Callable[..., Array] | None:
+    if is_product(geometry):
+        return backward_product
+    if is_dense(geometry):
+        return backward_convolution if low or inputs >= _NARROW else None
+    if not has_phases(geometry):
+        return None
+    if low and (pixels >= _LARGE_MAP or inputs < _NARROW):
+        return backward_joined
+    return backward_phases if low or inputs >= _NARROW else None
+
+
+def _kernel(
+    low: bool,
+    geometry: Geometry,
+    pixels: int,
+    inputs: int,
+    outputs: int,
+    batch: int,
+) -> Callable[..., Array] | None:
+    if is_product(geometry):
+        return kernel_product
+    if min(inputs, outputs) < _NARROW:
+        return None
+    if low and batch < _AMX_CHANNELS:
+        return None
+    if low and is_dense(geometry) and pixels > _LARGE_MAP:
+        return kernel_windows
+    return kernel_convolution if low or pixels <= _SMALL_MAP else None
