@@ -1,10 +1,11 @@
 """The forms of the three convolution maps, by shape, in turn.
 
-    python benchmarks/forms.py [--json out.json]
+    python benchmarks/forms.py [--dtype bfloat16] [--json out.json]
 
-The numbers behind the rule of ``wgan_jax/networks/forms.py``: milliseconds of each form
-of a forward convolution, of its input gradient and of its kernel gradient, 64 images,
-float32, compiled as the steps are. "chosen" is what the rule takes. The forms
+The numbers behind the rules of ``wgan_jax/networks/forms.py`` and ``onednn_rule.py``:
+milliseconds of each form of a forward convolution, of its input gradient and of its
+kernel gradient, 64 images, compiled as the steps are. "chosen" is what the rules take
+here, "xla" what they take without oneDNN, whose forms have its name. The forms
 "patches" copy the image's windows out and multiply once; they are here to show why the
 rule does not have them.
 """
@@ -26,7 +27,8 @@ import jax.numpy as jnp
 
 from wgan_jax.compilation import compiler_options
 from wgan_jax.memory import keep_freed_memory
-from wgan_jax.networks import forms
+from wgan_jax.networks import conv as closed
+from wgan_jax.networks import forms, onednn_forms, onednn_support
 from wgan_jax.networks.geometry import Geometry
 
 BATCH = 64
@@ -72,34 +74,59 @@ def kernel_patches(x: jax.Array, g: jax.Array, *, geometry: Geometry) -> jax.Arr
 
 MAPS: dict[str, dict[str, Callable[..., jax.Array]]] = {
     "forward": {
-        "chosen": forms.forward_cpu,
+        "chosen": closed.FORWARD.bind,
+        "xla": forms.forward_cpu,
         "convolution": forms.forward,
         "patches": forward_patches,
     },
     "input gradient": {
-        "chosen": forms.backward_cpu,
+        "chosen": closed.BACKWARD.bind,
+        "xla": forms.backward_cpu,
         "dilated": forms.backward,
         "phases": forms.backward_phases,
         "columns": forms.backward_columns,
     },
     "kernel gradient": {
-        "chosen": forms.kernel_cpu,
+        "chosen": closed.KERNEL.bind,
+        "xla": forms.kernel_cpu,
         "convolution": forms.kernel,
         "patches": kernel_patches,
     },
 }
 
 
+# Of each map, its name in ``onednn_forms.FORMS``.
+NAMES = {
+    "forward": "forward",
+    "input gradient": "backward",
+    "kernel gradient": "kernel",
+}
+# Relative to the largest value; sums of bfloat16 products differ by their order.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
+
+
+def forms_of(name: str, geometry: Geometry, dtype: str) -> dict[str, Any]:
+    """All forms of a map that a geometry has, by name."""
+    found = {
+        f: c for f, c in MAPS[name].items() if f != "phases" or geometry.stride > 1
+    }
+    if onednn_support.is_used(dtype):
+        for form in onednn_forms.FORMS[NAMES[name]]:
+            if form.fits(geometry):
+                found[f"oneDNN {form.function.__name__.split('_')[1]}"] = form.function
+    return found
+
+
 def measure(
-    calls: dict[str, Callable[..., Any]], args: Any, *, repeats: int
+    calls: dict[str, Callable[..., Any]], args: Any, *, repeats: int, tolerance: float
 ) -> dict[str, float]:
     """Median milliseconds of each call, all in turn; their values must agree."""
     expected = None
     for call in calls.values():
-        found = call(*args)
+        found = call(*args).astype(jnp.float32)
         expected = found if expected is None else expected
         scale = float(jnp.abs(expected).max())
-        assert jnp.allclose(found, expected, rtol=1e-3, atol=1e-4 * scale)
+        assert float(jnp.abs(found - expected).max()) < tolerance * scale
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
@@ -114,6 +141,7 @@ def main() -> None:
     """Measures, prints a line for each map and shape, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--dtype", choices=list(TOLERANCE), default="float32")
     parser.add_argument("--json", help="file to write the figures to")
     options = parser.parse_args()
     keep_freed_memory()  # else some forms' temporaries cost more than their work
@@ -121,21 +149,28 @@ def main() -> None:
     rows = []
     for side, inputs, outputs, k, stride in SHAPES:
         geometry = Geometry(stride, ((1, 1), (1, 1)), (side, side), (k, k))
-        x = jax.random.normal(key, (BATCH, side, side, inputs))
-        w = jax.random.normal(key, (k, k, inputs, outputs))
-        g = jax.random.normal(key, (BATCH, *geometry.output, outputs))
+        shapes = (
+            (BATCH, side, side, inputs),
+            (k, k, inputs, outputs),
+            (BATCH, *geometry.output, outputs),
+        )
+        x, w, g = (jax.random.normal(key, s).astype(options.dtype) for s in shapes)
         args = {"forward": (x, w), "input gradient": (g, w), "kernel gradient": (x, g)}
         shape = (
             f"{k}x{k} stride {stride}, {side}x{side}x{inputs} -> "
             f"{geometry.output[0]}x{geometry.output[1]}x{outputs}"
         )
-        for name, table in MAPS.items():
+        for name in MAPS:
             calls = {
                 form: jax.jit(partial(f, geometry=geometry), compiler_options=settings)
-                for form, f in table.items()
-                if form != "phases" or stride > 1
+                for form, f in forms_of(name, geometry, options.dtype).items()
             }
-            found = measure(calls, args[name], repeats=options.repeats)
+            found = measure(
+                calls,
+                args[name],
+                repeats=options.repeats,
+                tolerance=TOLERANCE[options.dtype],
+            )
             rows.append({"map": name, "shape": shape, "ms": found})
             listed = ", ".join(f"{form} {ms:.1f}" for form, ms in found.items())
             print(f"{name:16} {shape:40} {listed}", flush=True)

@@ -53,19 +53,20 @@ def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
 
     def rule(ctx: Any, a: Any, b: Any, *, geometry: Geometry) -> Any:
         first, second = ctx.avals_in
-        dtype, chosen = first.dtype.name, None
-        if onednn_support.takes(ctx, dtype):
-            inputs, outputs = second.shape[2:]
-            if name == "kernel":  # images and gradients: no kernel to look at
-                inputs, outputs = first.shape[3], second.shape[3]
-            chosen = choose(
-                name,
-                dtype,
-                geometry=geometry,
-                batch=first.shape[0],
-                inputs=inputs,
-                outputs=outputs,
-            )
+        inputs, outputs = second.shape[2:]
+        if name == "kernel":  # of images and gradients: no kernel to look at
+            inputs, outputs = first.shape[3], second.shape[3]
+        chosen = choose(
+            name,
+            first.dtype.name,
+            geometry=geometry,
+            batch=first.shape[0],
+            inputs=inputs,
+            outputs=outputs,
+        )
+        # Asked last: a program of small maps needs no trial.
+        if chosen is not None and not onednn_support.takes(ctx, first.dtype.name):
+            chosen = None
         lower = mlir.lower_fun(chosen or form, multiple_results=False)
         return lower(ctx, a, b, geometry=geometry)
 

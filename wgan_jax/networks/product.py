@@ -67,7 +67,8 @@ def _batch(
         a = jnp.moveaxis(a, at, 0)
         y = PRODUCT.bind(a.reshape(-1, a.shape[2]), b, **flags)
         return y.reshape(*a.shape[:2], -1), 0
-    return jax.vmap(partial(_dot, **flags), (at, bt))(a, b), 0
+    form: Callable[..., Array] = partial(_dot, **flags)
+    return jax.vmap(form, (at, bt))(a, b), 0
 
 
 def _lower_on_cpu(ctx: Any, a: Any, b: Any, **flags: bool) -> Any:
@@ -75,9 +76,10 @@ def _lower_on_cpu(ctx: Any, a: Any, b: Any, **flags: bool) -> Any:
     inner = first.shape[int(not flags["transpose_a"])]
     form: Callable[..., Array] = _dot
     dtype = first.dtype.name
-    if onednn_support.takes(ctx, dtype) and onednn_rule.takes_product(
+    faster = onednn_rule.takes_product(
         dtype, result.size * inner, inner=inner, transposed=flags["transpose_a"]
-    ):
+    )
+    if faster and onednn_support.takes(ctx, dtype):
         form = onednn.product
     return mlir.lower_fun(form, multiple_results=False)(ctx, a, b, **flags)
 

@@ -20,7 +20,12 @@ from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
-from wgan_jax.program.setup import Experiment, Say, prepare
+from wgan_jax.program.setup import (
+    Experiment,
+    Say,
+    prepare,
+    warn_of_slow_bfloat16,
+)
 from wgan_jax.program.workdir import Workdir, reference_cache
 from wgan_jax.report import ReportError, write_report
 from wgan_jax.schema import check_config
@@ -60,6 +65,7 @@ def train(
     check_calls(config)
     workdir.check(config)
     experiment = prepare(config, say=say)
+    warn_of_slow_bfloat16(config, say=say)
     evaluator = _evaluator(experiment)
     target = experiment.target
     data = experiment.source.record()
