@@ -85,7 +85,7 @@ def layer_parameters(
 
     Returns:
         The three, the kernel as the layer's parametrization makes it and the
-        bias None if the layer has none.
+        bias None if the layer has none, else for ``add_bias``, as it is stored.
     """
     kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
     kernel = parametrize(layer, kernel, name=layer.parametrization, axis=axis)
@@ -93,7 +93,7 @@ def layer_parameters(
     if layer.use_bias:
         channels = (shape[axis],)
         bias = layer.param("bias", layer.bias_init, channels, layer.param_dtype)
-    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=layer.dtype)
+    x, kernel = promote_dtype(x, kernel, dtype=layer.dtype)
     return x, kernel, bias
 
 
@@ -125,7 +125,7 @@ class Dense(nn.Module):
         """``[B, I] -> [B, O]``."""
         x, kernel, bias = layer_parameters(self, x, (x.shape[-1], self.features))
         y = product(x, kernel)
-        return y if bias is None else y + bias.reshape(1, -1)
+        return add_bias(y, bias)
 
 
 class _Kernel(nn.Module):
@@ -192,7 +192,7 @@ class Conv(_Kernel):
         """``[B, H, W, I] -> [B, h, w, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
         padding = self._same(x.shape[1:3])
-        return _add(conv(x, kernel, stride=self.strides, padding=padding), bias)
+        return add_bias(conv(x, kernel, stride=self.strides, padding=padding), bias)
 
 
 class ConvTranspose(_Kernel):
@@ -217,7 +217,7 @@ class ConvTranspose(_Kernel):
             padding=self._same(size),
             output_size=size,
         )
-        return _add(y, bias)
+        return add_bias(y, bias)
 
     def _output_size(self, size: Sequence[int]) -> tuple[int, int]:
         s = self.strides
@@ -238,7 +238,7 @@ class ConvMeanPool(_Kernel):
     def __call__(self, x: Array) -> Array:
         """``[B, H, W, I] -> [B, H/2, W/2, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
-        return _add(conv_mean_pool(x, kernel), bias)
+        return add_bias(conv_mean_pool(x, kernel), bias)
 
 
 class UpsampleConv(_Kernel):
@@ -248,8 +248,24 @@ class UpsampleConv(_Kernel):
     def __call__(self, x: Array) -> Array:
         """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
-        return _add(upsample_conv(x, kernel), bias)
+        return add_bias(upsample_conv(x, kernel), bias)
 
 
-def _add(y: Array, bias: Array | None) -> Array:
-    return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+def add_bias(y: Array, bias: Array | None) -> Array:
+    """A layer's result and its bias, added in at least float32.
+
+    The bias's gradient is a sum over all examples and pixels. Of numbers in bfloat16 it
+    would be taken in bfloat16, and lose what is small beside the sum so far.
+
+    Args:
+        y: ``[B, ..., O]`` floating.
+        bias: ``[O]``, or None for none.
+
+    Returns:
+        ``y`` with the bias, in the dtype of ``y``.
+    """
+    if bias is None:
+        return y
+    exact = jnp.promote_types(y.dtype, jnp.float32)
+    row = bias.astype(exact).reshape(*(1,) * (y.ndim - 1), -1)
+    return (y.astype(exact) + row).astype(y.dtype)
