@@ -6,12 +6,15 @@ import numpy as np
 import optax
 import pytest
 
+from configs import gaussians_wgan_gp
 from wgan_jax.compiled import make_train_step
 from wgan_jax.gan import Gan
 from wgan_jax.initialization import init_state
 from wgan_jax.losses import OBJECTIVES, gradient_penalty_and_norms
 from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.networks.layers import add_bias
 from wgan_jax.players import Keys, Pairs, critic_gradients
+from wgan_jax.program import train
 
 
 def gan_of(row, shape, dtype):
@@ -83,3 +86,27 @@ def test_fifty_steps_stay_near_each_other_and_two_hundred_learn(key):
     # Parameters kept in bfloat16 would differ by 0.3 of the peak.
     np.testing.assert_allclose(low[:50], exact[:50], rtol=0, atol=0.1 * exact.max())
     assert low.max() == pytest.approx(exact.max(), rel=0.1)
+
+
+def test_a_biass_gradient_is_summed_in_float32():
+    """In bfloat16 a sum of ones ends at 256, the first that another one is lost in."""
+    y = jnp.zeros((10, 10, 10, 2), jnp.bfloat16)
+
+    def total(bias):
+        return jnp.sum(add_bias(y, bias).astype(jnp.float32))
+
+    np.testing.assert_array_equal(jax.grad(total)(jnp.zeros(2)), [1000, 1000])
+    assert add_bias(y, jnp.zeros(2)).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(("is_used", "lines"), [(False, 1), (True, 0)])
+def test_a_cpu_without_kernels_for_bfloat16_is_said_so(is_used, lines, monkeypatch):
+    config = gaussians_wgan_gp.get_config()
+    monkeypatch.setattr(train.onednn_support, "is_used", lambda dtype: is_used)
+    said = []
+    for dtype in ("float32", "bfloat16"):
+        with config.unlocked():
+            config.training.compute_dtype = dtype
+        train._warn_of_slow_bfloat16(config, say=said.append)
+    assert len(said) == lines
+    assert all(line.endswith("Use float32 here.") for line in said)

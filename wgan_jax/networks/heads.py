@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks.labels import Embedding, Initializer, check_labels
-from wgan_jax.networks.layers import Dense, layer_parameters
+from wgan_jax.networks.layers import Dense, add_bias, layer_parameters
 from wgan_jax.types import Array
 
 HEADS = ("projection", "auxiliary")
@@ -57,9 +57,7 @@ class Head(nn.Module):
         read the labels, and None from the others.
         """
         x, kernel, bias = layer_parameters(self, features, (features.shape[-1], 1))
-        scores = jnp.dot(x, kernel).reshape(-1)
-        if bias is not None:
-            scores = scores + bias
+        scores = add_bias(jnp.dot(x, kernel), bias).reshape(-1)
         if not self.classes:
             return scores, None
         shared = {

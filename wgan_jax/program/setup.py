@@ -17,7 +17,6 @@ from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
 from wgan_jax.experiment import build_pipeline, build_schedule, build_source
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.initialization import abstract_state, init_state
-from wgan_jax.networks import onednn_support
 from wgan_jax.program.calls import iterations_per_call
 from wgan_jax.program.pictures import check_drawable
 from wgan_jax.replicas import (
@@ -245,25 +244,6 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
         settings=settings,
         seeds=seeds,
     )
-
-
-def warn_of_slow_bfloat16(config: ml_collections.ConfigDict, *, say: Say) -> None:
-    """Says that bfloat16 will not pay, on a CPU that does not multiply it itself.
-
-    Args:
-        config: one experiment.
-        say: prints one line for the user.
-    """
-    asked = config.training.get("compute_dtype") == "bfloat16"
-    if (
-        asked
-        and jax.default_backend() == "cpu"
-        and not onednn_support.is_used("bfloat16")
-    ):
-        say(
-            "config.training.compute_dtype is bfloat16, but this CPU has no kernels "
-            "for it, so training is slower than in float32. Use float32 here."
-        )
 
 
 def _placement(config: ml_collections.ConfigDict) -> str:

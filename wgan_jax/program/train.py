@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
+import jax
 import ml_collections
 
 from wgan_jax import distributed
@@ -14,18 +15,14 @@ from wgan_jax.data import prefetch
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.examination import build_evaluator
 from wgan_jax.gan import GanState
+from wgan_jax.networks import onednn_support
 from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.evaluations import Evaluations
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
-from wgan_jax.program.setup import (
-    Experiment,
-    Say,
-    prepare,
-    warn_of_slow_bfloat16,
-)
+from wgan_jax.program.setup import Experiment, Say, prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
 from wgan_jax.report import ReportError, write_report
 from wgan_jax.schema import check_config
@@ -65,7 +62,7 @@ def train(
     check_calls(config)
     workdir.check(config)
     experiment = prepare(config, say=say)
-    warn_of_slow_bfloat16(config, say=say)
+    _warn_of_slow_bfloat16(config, say=say)
     evaluator = _evaluator(experiment)
     target = experiment.target
     data = experiment.source.record()
@@ -187,6 +184,17 @@ def _restore_or_start(
         state, _, start = restored
         return state, start
     return experiment.fresh_state(), 0
+
+
+def _warn_of_slow_bfloat16(config: ml_collections.ConfigDict, *, say: Say) -> None:
+    """Says that bfloat16 will not pay, on a CPU that does not multiply it itself."""
+    asked = config.training.get("compute_dtype") == "bfloat16"
+    on_cpu = asked and jax.default_backend() == "cpu"
+    if on_cpu and not onednn_support.is_used("bfloat16"):
+        say(
+            "config.training.compute_dtype is bfloat16, but this CPU has no kernels "
+            "for it, so training is slower than in float32. Use float32 here."
+        )
 
 
 def _report(workdir: Workdir, *, say: Say) -> None:
