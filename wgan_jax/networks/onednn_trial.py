@@ -69,7 +69,7 @@ def _worst(dtype: str) -> float:
 
     # One program, since compiling is what a trial takes long for.
     arguments = [operands for _, operands in cases]
-    quick = {"xla_backend_optimization_level": 0}
+    quick: Any = {"xla_backend_optimization_level": 0}
     lowered = jax.jit(errors).lower(arguments)
     program: Any = lowered.compile(compiler_options=quick)
     with contextlib.suppress(Exception):  # that it survives is enough
