@@ -223,10 +223,10 @@ def _primitive(
     primitive.def_abstract_eval(abstract)
     lower = partial(mlir.lower_fun, multiple_results=False)
     mlir.register_lowering(primitive, lower(form))
-    for platform, other in forms_on.items():
-        mlir.register_lowering(primitive, lower(other), platform=platform)
-    on_cpu = onednn_rule.lowering(form.__name__, forms_on["cpu"])
-    mlir.register_lowering(primitive, on_cpu, platform="cpu")
+    rules = {platform: lower(other) for platform, other in forms_on.items()}
+    rules["cpu"] = onednn_rule.lowering(form.__name__, forms_on["cpu"])
+    for platform, rule in rules.items():
+        mlir.register_lowering(primitive, rule, platform=platform)
 
     def batch(
         args: Sequence[Array], dims: Sequence[int | None], *, geometry: Geometry

@@ -37,19 +37,14 @@ def forward(x: Array, w: Array, *, geometry: Geometry) -> Array:
 def backward(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """``[B, h, w, O], [K, K, I, O] -> [B, H, W, I]`` with zeros between pixels."""
     s = geometry.stride
-    pads = [
-        (k - 1 - low, side - 1 - s * (out - 1) + low)
-        for k, (low, _), side, out in zip(
-            geometry.kernel,
-            geometry.padding,
-            geometry.size,
-            geometry.output,
-            strict=True,
-        )
-    ]
     w = w[::-1, ::-1].swapaxes(2, 3)
     return lax.conv_general_dilated(
-        g, w, (1, 1), pads, lhs_dilation=(s, s), dimension_numbers=LAYOUT
+        g,
+        w,
+        (1, 1),
+        geometry.backward_padding,
+        lhs_dilation=(s, s),
+        dimension_numbers=LAYOUT,
     )
 
 
@@ -74,21 +69,11 @@ def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
     another order is as fast alone, but leaves XLA's fast path inside a loop.
     """
     s = geometry.stride
-    pads = [
-        (low, s * (out - 1) + k - side - low)
-        for k, (low, _), side, out in zip(
-            geometry.kernel,
-            geometry.padding,
-            geometry.size,
-            geometry.output,
-            strict=True,
-        )
-    ]
     y = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0),
         g.transpose(1, 2, 0, 3),
         (1, 1),
-        pads,
+        geometry.kernel_padding,
         rhs_dilation=(s, s),
         dimension_numbers=LAYOUT,
     )

@@ -34,6 +34,28 @@ class Geometry(NamedTuple):
         return height, width
 
     @property
+    def backward_padding(self) -> Padding:
+        """Of the results, zeros between them, so that a dense window gives images."""
+        height, width = (
+            (k - 1 - low, side - 1 - self.stride * (out - 1) + low)
+            for k, (low, _), side, out in zip(
+                self.kernel, self.padding, self.size, self.output, strict=True
+            )
+        )
+        return height, width
+
+    @property
+    def kernel_padding(self) -> Padding:
+        """Of the images, so that the results as a dilated window give the kernel."""
+        height, width = (
+            (low, self.stride * (out - 1) + k - side - low)
+            for k, (low, _), side, out in zip(
+                self.kernel, self.padding, self.size, self.output, strict=True
+            )
+        )
+        return height, width
+
+    @property
     def whole(self) -> bool:
         """Whether the one window is the whole image: a matrix product."""
         return self.kernel == self.size and self.padding == ((0, 0), (0, 0))

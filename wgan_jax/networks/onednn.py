@@ -8,7 +8,8 @@ call that oneDNN refuses ends the process, so ``onednn_support`` tries them firs
 process of its own.
 
 They exist while a CPU program is lowered, below differentiation, ``vmap`` and
-``jax.export``: ``forms`` chooses them inside the lowering of its own primitives.
+``jax.export``: ``onednn_rule`` chooses them inside the lowering of ``conv`` and
+``product``.
 """
 
 import json

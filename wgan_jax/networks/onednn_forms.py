@@ -30,17 +30,7 @@ def forward_product(x: Array, w: Array, *, geometry: Geometry) -> Array:
 def backward_convolution(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """``backward`` with stride 1: the kernel reversed, its channels exchanged."""
     w = w[::-1, ::-1].swapaxes(2, 3)
-    height, width = (
-        (k - 1 - low, side - out + low)
-        for k, (low, _), side, out in zip(
-            geometry.kernel,
-            geometry.padding,
-            geometry.size,
-            geometry.output,
-            strict=True,
-        )
-    )
-    return _convolution(g, w, (height, width))
+    return _convolution(g, w, geometry.backward_padding)
 
 
 def backward_product(g: Array, w: Array, *, geometry: Geometry) -> Array:
@@ -90,19 +80,11 @@ def backward_joined(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 def kernel_convolution(x: Array, g: Array, *, geometry: Geometry) -> Array:
     """``kernel`` as a convolution of images whose channels are the batch."""
-    s = geometry.stride
-    height, width = (
-        (low, s * (out - 1) + k - side - low)
-        for k, (low, _), side, out in zip(
-            geometry.kernel,
-            geometry.padding,
-            geometry.size,
-            geometry.output,
-            strict=True,
-        )
-    )
     y = _convolution(
-        x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), (height, width), s
+        x.transpose(3, 1, 2, 0),
+        g.transpose(1, 2, 0, 3),
+        geometry.kernel_padding,
+        geometry.stride,
     )
     return y.transpose(1, 2, 0, 3)
 
