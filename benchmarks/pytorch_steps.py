@@ -12,7 +12,7 @@ gradients of the critic's parameters. In bfloat16 forward passes are under autoc
 import os
 import platform
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,7 @@ class Theirs(Side):
         if self._device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # as XLA's default there
             torch.backends.cudnn.allow_tf32 = True
+            torch.backends.cudnn.benchmark = True  # tries algorithms, as XLA does
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         # Threads and the context belong to the baseline, as on our side.
         x = torch.ones(8, 8, device=self._device, requires_grad=True)
@@ -153,13 +154,13 @@ class Theirs(Side):
 
     def _eager(self, step: str) -> Callable[[], None]:
         if step == "generator":
-            return self._generator_step()
+            return self._generator_step
         if step == "plain":
-            return partial(self._critic_step(penalised=False), self._batches[0])
-        critic = self._critic_step(penalised=self._case.penalised)
+            return partial(self._plain_step, self._batches[0])
+        critic = self._penalised_step if self._case.penalised else self._plain_step
         if step == "penalty":
             return partial(critic, self._batches[0])
-        generator = self._generator_step()
+        generator = self._generator_step
 
         def iteration() -> None:
             for real in self._batches:
@@ -167,6 +168,19 @@ class Theirs(Side):
             generator()
 
         return iteration
+
+    # Made once, so that what an iteration has compiled is there for its parts.
+    @cached_property
+    def _plain_step(self) -> Callable[[torch.Tensor], None]:
+        return self._critic_step(penalised=False)
+
+    @cached_property
+    def _penalised_step(self) -> Callable[[torch.Tensor], None]:
+        return self._critic_step(penalised=True)
+
+    @cached_property
+    def _generator_step(self) -> Callable[[], None]:
+        return self._make_generator_step()
 
     def _latent(self) -> torch.Tensor:
         size = (self._case.batch, self._case.latent_size)
@@ -229,7 +243,7 @@ class Theirs(Side):
 
         return assign
 
-    def _generator_step(self) -> Callable[[], None]:
+    def _make_generator_step(self) -> Callable[[], None]:
         gradients = self._generator_gradients()
         optimizer, _ = self._optimizers
 

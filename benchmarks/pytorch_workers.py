@@ -80,6 +80,10 @@ class Worker:
         fields = text.rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def kill(self) -> None:
+        """Ends the process at once; a call that waits for it fails."""
+        self._process.kill()
+
     def close(self) -> None:
         """Ends the process."""
         assert self._process.stdin is not None
@@ -115,6 +119,10 @@ class Side(abc.ABC):
     @abc.abstractmethod
     def device_peak(self) -> int | None:
         """Most bytes that were in use on an accelerator; None if there is none."""
+
+    def ready(self, step: str) -> bool:
+        """Whether the step needs no more compiling."""
+        return step in self._steps
 
     def open(self, step: str) -> float:
         """Compiles a step and takes it twice; the seconds of all that."""

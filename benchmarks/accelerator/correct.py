@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,11 @@ def one(case: str, precision: str, until: float) -> dict[str, Any]:
     return found | seconds
 
 
-def run(out: Path, *, seconds: float, rehearsal: bool) -> dict[str, Any]:
-    """Runs all; what each found, by case and precision."""
+def run(
+    out: Path, pairs: Sequence[tuple[str, str]], *, seconds: float
+) -> dict[str, Any]:
+    """Runs cases in precisions; what each pair found."""
     until = time.time() + seconds
-    pairs = [(case, p) for case in CASES for p in PRECISIONS]
-    if rehearsal:
-        pairs = list(REHEARSED)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda pair: one(*pair, until), pairs))
     content = {
@@ -69,8 +69,15 @@ def main() -> int:
     parser.add_argument("--out", required=True, help="folder of correct.json")
     parser.add_argument("--seconds", type=float, default=80, help="for all of it")
     parser.add_argument("--rehearsal", action="store_true", help="the smallest cases")
+    parser.add_argument(
+        "--only",
+        type=lambda text: [tuple(pair.split("/")) for pair in text.split(",")],
+        default=[(case, p) for case in CASES for p in PRECISIONS],
+        help="some of the pairs, such as sngan/bfloat16,resnet/float32",
+    )
     options = parser.parse_args()
-    found = run(Path(options.out), seconds=options.seconds, rehearsal=options.rehearsal)
+    pairs = REHEARSED if options.rehearsal else options.only
+    found = run(Path(options.out), pairs, seconds=options.seconds)
     for name, result in found.items():
         wrong = ", ".join(result["wrong"])
         print(f"{name:18} {wrong or 'correct'}")

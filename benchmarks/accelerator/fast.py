@@ -3,9 +3,9 @@
     python benchmarks/accelerator/fast.py --out DIR [--seconds 150] [--rehearsal]
 
 All steps are first opened (compiled, recorded, taken twice), each side in a process
-of its own, most important cases first, until a little more than half of the time is
-gone. Then every round times every step on every side. What could not be opened in time
-is listed as such. ``fast.json`` is written anew after each part.
+of its own, the most important first, until a little more than half of the time is gone.
+Then every round times every step on every side. What could not be opened in time is
+listed as such. ``fast.json`` is written anew after each part.
 """
 
 import argparse
@@ -14,46 +14,78 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pytorch_cases import GPU_FORMS, STEPS, Case, cases, images_of
+from pytorch_cases import GPU_FORMS, Case, cases, images_of
 from pytorch_workers import Failure, Worker
 
-OPENING = 0.6  # of the stage's time
+OPENING = 0.55  # of the stage's time
+TIMING = 0.88  # likewise, from the stage's begin to the last round's
+# Seconds for what was begun before; without ours there is nothing to time.
+PATIENCE = {"ours": 60.0}
+PATIENCE_OF_OTHERS = 10.0
 ROUNDS = 5
-SAMPLE = 0.25  # seconds, at least, of one timing
-PROFILED = ("resnet/64/bfloat16", "resnet/64/float32")
+SAMPLE = 0.15  # seconds, at least, of one timing
+VARIANTS = ("graph", "loops", "nhwc")  # of ours, see ``fast_ours``
+PROFILED = ("resnet/64/bfloat16", "resnet/64/float32", "dcgan/64/bfloat16")
 PEAK_SIZE = 8192
 
 
-def wanted(*, rehearsal: bool) -> dict[str, tuple[Case, tuple[str, ...]]]:
-    """Cases and their steps by name, the most important first."""
+Plan: TypeAlias = list[tuple[str, Case, tuple[str, ...]]]
+
+
+def wanted(*, rehearsal: bool) -> Plan:
+    """Name, case and steps, the most important first.
+
+    Whole iterations come first, since what is compiled for them is there for their
+    parts.
+    """
     if rehearsal:
-        known = {"dcgan": Case("dcgan", 4, 4, (32, 32, 3), 8, 10.0)}
-        batches, precisions = (4,), ("float32", "bfloat16")
+        pairs = {"dcgan": Case("dcgan", 4, 4, (32, 32, 3), 8, 10.0)}
+        sizes = ((4, ("iteration",)),)
     else:
         known = cases(64, gpu=True)
-        batches, precisions = (64, 256), ("bfloat16", "float32")
-    found = {}
-    for batch in batches:
-        for precision in precisions:
-            for pair in ("resnet", "dcgan"):
-                if pair in known:
-                    case = known[pair]._replace(batch=batch, precision=precision)
-                    steps = tuple(STEPS) if batch == 64 else ("penalty", "iteration")
-                    if rehearsal:
-                        steps = ("iteration",)
-                    found[f"{pair}/{batch}/{precision}"] = (case, steps)
-    return found
+        pairs = {pair: known[pair] for pair in ("resnet", "dcgan")}
+        parts = ("penalty", "generator", "plain")
+        sizes = ((64, ("iteration",)), (64, parts), (256, ("iteration",)))
+    return [
+        (
+            f"{pair}/{batch}/{precision}",
+            case._replace(batch=batch, precision=precision),
+            steps,
+        )
+        for batch, steps in sizes
+        for precision in ("bfloat16", "float32")
+        for pair, case in pairs.items()
+    ]
 
 
-def start(forms: list[str], torch_python: str) -> tuple[dict[str, Worker], dict]:
+def share_of(side: str, plan: Plan) -> Plan:
+    """What a side takes of the plan: a variant of ours whole iterations alone."""
+    if "@" not in side:
+        return plan
+    return [
+        entry
+        for entry in plan
+        if entry[2] == ("iteration",)
+        and (side != "ours@nhwc" or entry[1].precision == "float32")
+    ]
+
+
+def start(
+    forms: Sequence[str], variants: Sequence[str], torch_python: str
+) -> tuple[dict[str, Worker], dict[str, Any]]:
     """Workers by side, and why those are missing that did not start."""
     here = Path(__file__).parent.name
     workers = {"ours": Worker(sys.executable, f"{here}/fast_ours.py")}
+    for variant in variants:  # apart, since one may end its process
+        workers[f"ours@{variant}"] = Worker(
+            sys.executable, f"{here}/fast_ours.py", variant=variant
+        )
     for form in forms:
         workers[form] = Worker(torch_python, f"{here}/fast_torch.py", form=form)
     about, missing = {}, {}
@@ -69,28 +101,53 @@ def start(forms: list[str], torch_python: str) -> tuple[dict[str, Worker], dict]
 
 
 def open_all(
-    workers: dict[str, Worker],
-    plan: dict[str, tuple[Case, tuple[str, ...]]],
-    until: float,
+    workers: dict[str, Worker], plan: Plan, until: float
 ) -> dict[str, dict[str, dict[str, float | str]]]:
-    """Opens every case on every side at once; seconds or a sentence by side."""
-    found: dict[str, dict[str, dict[str, float | str]]] = {s: {} for s in workers}
+    """Opens every case on every side at once; seconds or a sentence by side.
+
+    A side that is still at it too long after ``until`` is ended: it would take the
+    time of all the others. Our variants begin when our iterations are there, whose
+    choices of algorithms they find in the compiler's cache.
+    """
+    found: dict[str, dict[str, dict[str, float | str]]] = {}
+    begun = threading.Event()
+    first = [entry for entry in plan if entry[2] == ("iteration",)]
+    first = [entry for entry in first if entry[1].batch == plan[0][1].batch]
+
+    def of_part(side: str, part: Plan) -> None:
+        entries = [(name, list(case), list(steps)) for name, case, steps in part]
+        workers[side]("prepare", plan=entries, until=until)
+        for name, case, steps in entries:
+            found[side].setdefault(name, {}).update(
+                workers[side]("open", name=name, case=case, steps=steps, until=until)
+            )
 
     def of_one(side: str) -> None:
-        for name, (case, steps) in plan.items():
-            try:
-                found[side][name] = workers[side](
-                    "open", name=name, case=list(case), steps=list(steps), until=until
-                )
-            except Failure as failure:
-                found[side][name] = dict.fromkeys(steps, str(failure))
-                return  # the process is gone
+        found[side] = {}
+        share = share_of(side, plan)
+        try:
+            if side == "ours":
+                of_part(side, first)
+                begun.set()
+                share = [entry for entry in plan if entry not in first]
+            elif "@" in side:
+                begun.wait(max(0.0, until - time.time()))
+            of_part(side, share)
+        except Failure as failure:  # the process is gone, with what it had opened
+            found[side] = {name: dict.fromkeys(s, str(failure)) for name, _, s in share}
+        finally:
+            if side == "ours":
+                begun.set()
 
-    threads = [threading.Thread(target=of_one, args=(side,)) for side in workers]
-    for thread in threads:
+    threads = {s: threading.Thread(target=of_one, args=(s,)) for s in workers}
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
-        thread.join()
+    for side, thread in threads.items():
+        patience = PATIENCE.get(side, PATIENCE_OF_OTHERS)
+        thread.join(max(0.0, until + patience - time.time()))
+        if thread.is_alive():
+            workers[side].kill()
+            thread.join()
     return found
 
 
@@ -140,11 +197,17 @@ def summary(
         ours = medians.pop("ours", None)
         if ours is None:
             continue
+        variants = {s: medians.pop(s) for s in list(medians) if s.startswith("ours@")}
         figures: dict[str, Any] = {
             "ms": 1e3 * ours,
             "images_per_second": images_of(step, case) / ours,
             "pytorch_ms": {form: 1e3 * seconds for form, seconds in medians.items()},
         }
+        if variants:
+            figures["variants_ms"] = {
+                side.removeprefix("ours@"): 1e3 * seconds
+                for side, seconds in variants.items()
+            }
         if medians:
             best = min(medians, key=lambda form: medians[form])
             pairs = zip(sides[best], sides["ours"], strict=False)
@@ -183,15 +246,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """The stage; its figures, written to ``fast.json`` as they come."""
     began = time.time()
     plan = wanted(rehearsal=options.rehearsal)
-    forms = ["channels_last"] if options.rehearsal else list(GPU_FORMS)
-    content: dict[str, Any] = {"cases": {n: list(c) for n, (c, _) in plan.items()}}
+    forms = GPU_FORMS[:1] if options.rehearsal else GPU_FORMS
+    variants = VARIANTS[:1] if options.rehearsal else VARIANTS
+    known = {name: case for name, case, _ in plan}
+    content: dict[str, Any] = {"cases": {n: list(c) for n, c in known.items()}}
     file = Path(options.out, "fast.json")
 
     def write() -> None:
         content["seconds"] = time.time() - began
         file.write_text(json.dumps(content, indent=1) + "\n")
 
-    workers, content["about"] = start(forms, options.torch_python)
+    workers, content["about"] = start(forms, variants, options.torch_python)
     ours = workers["ours"]
     size = 256 if options.rehearsal else PEAK_SIZE
     content["peaks"] = peaks = ours("peaks", size=size)
@@ -199,43 +264,37 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     until = began + OPENING * options.seconds
     content["opened"] = opened = open_all(workers, plan, until)
     write()
-    there = {
-        name: [step for step, s in steps.items() if isinstance(s, float)]
-        for name, steps in opened["ours"].items()
-    }
-    content["costs"] = {
-        name: {
-            step: _or_reason(ours, "costs", name=name, step=step, peaks=peaks)
-            for step in steps
-        }
-        for name, steps in there.items()
-    }
-    write()
-    times = take_times(
+    content["times"] = times = take_times(
         workers,
         opened,
         sample=0.01 if options.rehearsal else SAMPLE,
         rounds=2 if options.rehearsal else ROUNDS,
-        until=began + 0.92 * options.seconds,
+        until=began + TIMING * options.seconds,
     )
-    content["times"] = times
-    content["steps"] = {name: summary(t, plan[name][0]) for name, t in times.items()}
-    for name, steps in content["steps"].items():
-        for step, figures in steps.items():
-            costs = content["costs"][name][step]
-            if "bound" in costs:
-                figures |= shares(costs, peaks, figures["ms"], plan[name][0].precision)
+    content["steps"] = {name: summary(t, known[name]) for name, t in times.items()}
     content["peak_memory"] = {
         side: _or_reason(worker, "memory") for side, worker in workers.items()
     }
     write()
-    names = [n for n in PROFILED if "iteration" in there.get(n, ())]
+    names = [n for n in PROFILED if "iteration" in times.get(n, ())]
     if options.rehearsal:
-        names = [n for n in there if "iteration" in there[n]][:1]
+        names = list(times)[:1]
     content["profile"] = {
         name: _or_reason(ours, "profile", name=name, step="iteration") for name in names
     }
     write()
+    content["costs"] = costs = {name: {} for name in times}
+    for name, step in [(n, s) for n, steps in times.items() for s in steps]:
+        if time.time() > began + options.seconds:
+            costs[name][step] = {"reason": "no time was left to count"}
+            continue
+        counted = _or_reason(ours, "costs", name=name, step=step, peaks=peaks)
+        costs[name][step] = counted
+        figures = content["steps"][name].get(step)
+        if figures and "bound" in counted:
+            precision = known[name].precision
+            figures |= shares(counted, peaks, figures["ms"], precision)
+        write()
     for worker in workers.values():
         worker.close()
     return content

@@ -1,5 +1,6 @@
 """Our side of the stage ``fast``: steps, what bounds them, and a profile."""
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -25,7 +26,23 @@ from wgan_jax.targets import ACCELERATORS, Target
 
 PROFILED = 3  # iterations
 ROW = 200  # tiny kernels
-LONGEST = 10  # kernels that are listed
+LONGEST = 80  # kernels that are listed
+COMPILED_AT_ONCE = 6
+# What XLA records in CUDA graphs by default.
+RECORDED = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION"
+# Of one program: options of its compiler.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "": {},
+    "graph": {"xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION"},
+    "loops": {
+        "xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION,WHILE,CONDITIONAL",
+        "xla_gpu_command_buffer_unroll_loops": True,
+    },
+    "nhwc": {
+        "xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION",
+        "xla_gpu_force_conv_nhwc": True,
+    },
+}
 # Kernels that only reorder: XLA's transposes and copies, cuDNN's changes of layout.
 REORDERS = ("transpose", "copy", "nchw", "nhwc", "converttensor")
 
@@ -33,8 +50,9 @@ REORDERS = ("transpose", "copy", "nchw", "nhwc", "converttensor")
 class Compiled(Ours):
     """One case whose steps are compiled before they are taken."""
 
-    def __init__(self, case: list[Any] | None = None):
+    def __init__(self, case: list[Any] | None, options: dict[str, Any]):
         super().__init__(case)
+        self._options = options
         self.programs: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
 
@@ -42,8 +60,13 @@ class Compiled(Ours):
         """Compiles a step; several may be compiled by threads at once."""
         call, rest = self.jitted(step)
         began = time.perf_counter()
-        self.programs[step] = call.lower(self._state, *rest).compile()
+        lowered = call.lower(self._state, *rest)
+        self.programs[step] = lowered.compile(self._options)
         self.seconds[step] = time.perf_counter() - began
+
+    def ready(self, step: str) -> bool:
+        """As ``Side``."""
+        return step in self.programs
 
     def make(self, step: str) -> Callable[[], None]:
         """As ``Side``."""
@@ -96,14 +119,26 @@ class Compiled(Ours):
 class FastOurs(Several):
     """Our cases."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda values: Compiled(case_of(values)))
+    def __init__(self, variant: str = "") -> None:
+        options = VARIANTS[variant]
+        super().__init__(lambda values: Compiled(case_of(values), options))
 
-    def compile(self, name: str, steps: Sequence[str]) -> None:
-        """As ``Several``: all at once, since compiling takes one core each."""
-        side = self._sides[name]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(side.compile, steps))
+    def prepare(
+        self, plan: Sequence[tuple[str, Sequence[Any], Sequence[str]]], until: float
+    ) -> None:
+        """As ``Several``: several at once, since compiling takes about a core each."""
+
+        def of_one(side: Compiled, step: str) -> None:
+            if time.time() >= until:
+                return  # left to ``open``, which says so
+            with contextlib.suppress(Exception):  # likewise
+                side.compile(step)
+
+        with ThreadPoolExecutor(COMPILED_AT_ONCE) as pool:
+            for name, case, steps in plan:
+                side = self._side(name, case)
+                for step in steps:
+                    pool.submit(of_one, side, step)
 
     def costs(self, name: str, step: str, peaks: dict[str, float]) -> dict[str, Any]:
         """As ``Compiled``."""

@@ -30,23 +30,21 @@ class Several:
     def open(
         self, name: str, case: Sequence[Any], steps: Sequence[str], until: float
     ) -> dict[str, float | str]:
-        """Compiles steps of a case and takes each twice.
+        """Makes steps of a case and takes each twice.
 
         Args:
             name: of the case from now on.
             case: as a list.
             steps: names.
-            until: time of ``time.time`` after which no further step is opened.
+            until: time of ``time.time`` after which nothing more is compiled.
 
         Returns:
             By step the seconds that it took, or a sentence on why there is none.
         """
-        side = self._sides.setdefault(name, self._make_side(list(case)))
-        if time.time() < until:
-            self.compile(name, steps)
+        side = self._side(name, case)
         found: dict[str, float | str] = {}
         for step in steps:
-            if time.time() >= until:
+            if time.time() >= until and not side.ready(step):
                 found[step] = "no time was left to open it"
                 continue
             try:
@@ -56,8 +54,15 @@ class Several:
                 found[step] = f"{type(error).__name__}: {first}"
         return found
 
-    def compile(self, name: str, steps: Sequence[str]) -> None:
-        """Compiles steps before they are opened, where that can be done ahead."""
+    def prepare(
+        self, plan: Sequence[tuple[str, Sequence[Any], Sequence[str]]], until: float
+    ) -> None:
+        """Compiles ahead what can be; ``plan`` has name, case and steps as ``open``."""
+
+    def _side(self, name: str, case: Sequence[Any]) -> Any:
+        if name not in self._sides:
+            self._sides[name] = self._make_side(list(case))
+        return self._sides[name]
 
     def time(self, name: str, step: str, count: int) -> tuple[float, float]:
         """Wall and CPU seconds of one of ``count`` steps in a row."""

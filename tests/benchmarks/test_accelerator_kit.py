@@ -177,6 +177,7 @@ def test_ratios_are_those_of_the_fastest_form():
     times = {
         "iteration": {
             "ours": [[0.010, 0], [0.020, 0], [0.010, 0]],
+            "ours@graph": [[0.005, 0]] * 3,
             "graph": [[0.020, 0], [0.020, 0], [0.030, 0]],
             "channels_last": [[0.040, 0]] * 3,
         },
@@ -190,6 +191,7 @@ def test_ratios_are_those_of_the_fastest_form():
     assert figures["ratio"] == pytest.approx(2)
     assert figures["ratio_range"] == pytest.approx([1, 3])
     assert figures["images_per_second"] == pytest.approx(5 * 8 / 0.010)
+    assert figures["variants_ms"] == pytest.approx({"graph": 5})
     assert figures["pytorch_ms"] == pytest.approx({"graph": 20, "channels_last": 40})
 
 
@@ -251,10 +253,25 @@ def test_what_a_worker_cannot_say_is_a_reason():
 
 def test_everything_is_opened_in_the_order_of_importance():
     plan = fast.wanted(rehearsal=False)
-    assert next(iter(plan)) == "resnet/64/bfloat16"
-    assert len(plan) == 8
-    assert plan["dcgan/64/float32"][1] == tuple(fast.STEPS)
-    assert plan["resnet/256/bfloat16"][0].width == 128
+    names = [name for name, _, _ in plan]
+    assert names[0] == "resnet/64/bfloat16"
+    assert len(set(names)) == 8
+    assert [steps for _, _, steps in plan[:4]] == [("iteration",)] * 4
+    found = [steps for name, _, steps in plan if name == "dcgan/64/float32"]
+    assert found == [("iteration",), ("penalty", "generator", "plain")]
+    (large,) = [case for name, case, _ in plan if name == "resnet/256/bfloat16"]
+    assert (large.width, large.batch) == (128, 256)
+
+
+def test_a_variant_of_ours_takes_whole_iterations_alone():
+    plan = fast.wanted(rehearsal=False)
+    assert fast.share_of("ours", plan) == plan
+    assert fast.share_of("graph", plan) == plan  # of PyTorch
+    shares = {v: fast.share_of(f"ours@{v}", plan) for v in fast.VARIANTS}
+    assert {steps for _, _, steps in shares["graph"]} == {("iteration",)}
+    assert len(shares["graph"]) == len(shares["loops"]) == 8
+    assert {case.precision for _, case, _ in shares["nhwc"]} == {"float32"}
+    assert set(fast.VARIANTS) | {""} == set(fast_ours.VARIANTS)
 
 
 def test_the_command_is_one_that_the_machine_takes():
