@@ -15,6 +15,16 @@ FORMS = ("contiguous", "channels_last", "compiled")
 # do where starting kernels is what costs: ``graph`` of the eager form with
 # channels last, ``compiled_graph`` of the compiled one.
 GPU_FORMS = ("channels_last", "graph", "compiled_graph")
+# Ours with other options of XLA's compiler than the library's own. By default XLA
+# records no convolutions in CUDA graphs, and no loops.
+_RECORDED = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION"
+GPU_VARIANTS: dict[str, dict[str, Any]] = {
+    "pieces": {"xla_gpu_enable_command_buffer": _RECORDED},
+    "loops": {
+        "xla_gpu_enable_command_buffer": f"{_RECORDED},CONVOLUTION,WHILE,CONDITIONAL",
+        "xla_gpu_command_buffer_unroll_loops": True,
+    },
+}
 UPDATES = 5  # of the critic in an iteration, unless the case has others
 PRECISIONS = ("float32", "bfloat16")
 OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both players

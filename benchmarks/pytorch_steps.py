@@ -239,7 +239,7 @@ class Theirs(Side):
             with self._autocast():
                 gradients = whole(detached, *inputs)
             for name, gradient in gradients.items():
-                parameters[name].grad = gradient
+                parameters[name].grad = laid_out_as(parameters[name], gradient)
 
         return assign
 
@@ -367,6 +367,13 @@ def replayed(take: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.graph(graph):
         take()
     return graph.replay
+
+
+def laid_out_as(parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient with its parameter's strides, as the fused Adam needs on a GPU."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def gradients_of(module: torch.nn.Module, label: str) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Five minutes of one large GPU on CIFAR-10: SN-GAN in bfloat16, two critic updates.
+"""Minutes of one large GPU on CIFAR-10: SN-GAN in bfloat16, two critic updates.
 
 Paper:   Miyato et al. 2018, arXiv:1802.05957, for networks, hinge loss and spectral
          normalization; Heusel et al. 2017, arXiv:1706.08500, for a critic that learns
@@ -9,10 +9,12 @@ Paper:   Miyato et al. 2018, arXiv:1802.05957, for networks, hinge loss and spec
          the critic leave more of the generator's. The learning rate falls to 0 at
          the last iteration: choose ``training.iterations`` by the time there is.
 Command: python launch.py --config=configs/cifar10_gpu.py
-Cost:    generator 4,276,739 and critic 1,053,824 parameters. A run for an
+Cost:    generator 4,276,739 and critic 1,053,824 parameters. 104 iterations a second
+         on an H100 before convolutions were recorded in CUDA graphs. A run for an
          accelerator; ``benchmarks/accelerator/`` runs it for as long as a visit to
          one lasts.
-Expect:  no run of it has been measured yet, and no score is claimed.
+Expect:  after 8,000 iterations, under two minutes, cars, boats and horses that can
+         be told, and animals that cannot: docs/accelerator.md has the pictures.
 """
 
 import ml_collections

@@ -1,6 +1,6 @@
 """The stage ``correct``: small steps on the device against references in float64.
 
-    python benchmarks/accelerator/correct.py --out DIR [--seconds 80] [--rehearsal]
+    python benchmarks/accelerator/correct.py --out DIR [--seconds 100] [--rehearsal]
 
 Each case runs in each precision in a process of its own, as many at once as there are
 processors to compile on. ``correct.json`` has their errors, tolerances and promises;
@@ -67,7 +67,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of correct.json")
-    parser.add_argument("--seconds", type=float, default=80, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=100, help="for all of it")
     parser.add_argument("--rehearsal", action="store_true", help="the smallest cases")
     parser.add_argument(
         "--only",

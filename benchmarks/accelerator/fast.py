@@ -1,6 +1,6 @@
 """The stage ``fast``: our steps beside the same ones in PyTorch, in turn.
 
-    python benchmarks/accelerator/fast.py --out DIR [--seconds 150] [--rehearsal]
+    python benchmarks/accelerator/fast.py --out DIR [--seconds 230] [--rehearsal]
 
 All steps are first opened (compiled, recorded, taken twice), each side in a process
 of its own, the most important first, until a little more than half of the time is gone.
@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pytorch_cases import GPU_FORMS, Case, cases, images_of
+from pytorch_cases import GPU_FORMS, GPU_VARIANTS, Case, cases, images_of
 from pytorch_workers import Failure, Worker
 
 OPENING = 0.55  # of the stage's time
@@ -30,7 +30,6 @@ PATIENCE = {"ours": 60.0}
 PATIENCE_OF_OTHERS = 10.0
 ROUNDS = 5
 SAMPLE = 0.15  # seconds, at least, of one timing
-VARIANTS = ("graph", "loops", "nhwc")  # of ours, see ``fast_ours``
 PROFILED = ("resnet/64/bfloat16", "resnet/64/float32", "dcgan/64/bfloat16")
 PEAK_SIZE = 8192
 
@@ -68,12 +67,7 @@ def share_of(side: str, plan: Plan) -> Plan:
     """What a side takes of the plan: a variant of ours whole iterations alone."""
     if "@" not in side:
         return plan
-    return [
-        entry
-        for entry in plan
-        if entry[2] == ("iteration",)
-        and (side != "ours@nhwc" or entry[1].precision == "float32")
-    ]
+    return [entry for entry in plan if entry[2] == ("iteration",)]
 
 
 def start(
@@ -247,7 +241,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     began = time.time()
     plan = wanted(rehearsal=options.rehearsal)
     forms = GPU_FORMS[:1] if options.rehearsal else GPU_FORMS
-    variants = VARIANTS[:1] if options.rehearsal else VARIANTS
+    variants = list(GPU_VARIANTS)[: 1 if options.rehearsal else None]
     known = {name: case for name, case, _ in plan}
     content: dict[str, Any] = {"cases": {n: list(c) for n, c in known.items()}}
     file = Path(options.out, "fast.json")
@@ -256,6 +250,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         content["seconds"] = time.time() - began
         file.write_text(json.dumps(content, indent=1) + "\n")
 
+    content["variants"] = {v: GPU_VARIANTS[v] for v in variants}
     workers, content["about"] = start(forms, variants, options.torch_python)
     ours = workers["ours"]
     size = 256 if options.rehearsal else PEAK_SIZE
@@ -306,7 +301,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of fast.json")
-    parser.add_argument("--seconds", type=float, default=150, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=230, help="for all of it")
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--rehearsal", action="store_true", help="tiny, on any device")
     return parser.parse_args()

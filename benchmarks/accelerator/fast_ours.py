@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import jax
 import jax.numpy as jnp
 from jax.profiler import ProfileData
+from pytorch_cases import GPU_VARIANTS
 from pytorch_ours import Ours
 from pytorch_workers import least, serve
 from several import Several, case_of
@@ -28,23 +29,16 @@ PROFILED = 3  # iterations
 ROW = 200  # tiny kernels
 LONGEST = 80  # kernels that are listed
 COMPILED_AT_ONCE = 6
-# What XLA records in CUDA graphs by default.
-RECORDED = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION"
-# Of one program: options of its compiler.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "": {},
-    "graph": {"xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION"},
-    "loops": {
-        "xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION,WHILE,CONDITIONAL",
-        "xla_gpu_command_buffer_unroll_loops": True,
-    },
-    "nhwc": {
-        "xla_gpu_enable_command_buffer": f"{RECORDED},CONVOLUTION",
-        "xla_gpu_force_conv_nhwc": True,
-    },
-}
 # Kernels that only reorder: XLA's transposes and copies, cuDNN's changes of layout.
-REORDERS = ("transpose", "copy", "nchw", "nhwc", "converttensor")
+# The names of its convolutions have nhwc in them too.
+REORDERS = (
+    "transpose",
+    "copy",
+    "nchwtonhwc",
+    "nhwctonchw",
+    "nhwcaddpadding",
+    "converttensor",
+)
 
 
 class Compiled(Ours):
@@ -120,7 +114,7 @@ class FastOurs(Several):
     """Our cases."""
 
     def __init__(self, variant: str = "") -> None:
-        options = VARIANTS[variant]
+        options = GPU_VARIANTS[variant] if variant else {}
         super().__init__(lambda values: Compiled(case_of(values), options))
 
     def prepare(

@@ -1,6 +1,6 @@
 """The stage ``good``: the program trains a recipe for as long as there is time.
 
-    python benchmarks/accelerator/good.py --out DIR --seconds 300 --data TFDS_DATA_DIR
+    python benchmarks/accelerator/good.py --out DIR --seconds 210 --data TFDS_DATA_DIR
 
 A few iterations in a folder of their own say how fast the device is, and so how many
 iterations fit, since the learning rate falls to 0 at the last one. Then ``launch.py``
@@ -219,7 +219,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of the files")
-    parser.add_argument("--seconds", type=float, default=300, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=210, help="for all of it")
     parser.add_argument("--data", help="folder of tfds' prepared data")
     parser.add_argument("--config", default=CONFIG)
     parser.add_argument("--field", action="append", default=[], help="--config.a.b=c")

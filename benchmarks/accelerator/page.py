@@ -1,12 +1,14 @@
 """Turns what came back from a GPU into a page, on any machine.
 
-    python benchmarks/accelerator/page.py DIR [--data TFDS_DATA_DIR] [--docs docs]
+    python benchmarks/accelerator/page.py DIR ... [--data TFDS_DATA_DIR] [--docs docs]
     python benchmarks/accelerator/page.py         # the page of the runs kept so far
 
-DIR is the folder that ``run.py`` filled. The samples are scored by the library's own
-protocol where prepared data is given: 5,000 of them against the first 5,000 test images
-on EfficientNet-Lite0's features. Kept are ``docs/accelerator/<date>-<device>.json`` and
-``.png``; ``docs/accelerator.md`` shows all runs that are kept, the newest first.
+DIR is the folder that ``run.py`` filled, or several of one visit to a device, each with
+some of the stages; of a stage or case that is in two the later one counts. The samples
+are scored by the library's own protocol where prepared data is given: 5,000 of them
+against the first 5,000 test images on EfficientNet-Lite0's features. Kept are
+``docs/accelerator/<date>-<device>.json`` and ``.png``; ``docs/accelerator.md`` shows
+all runs that are kept, the newest first.
 """
 
 import argparse
@@ -24,18 +26,20 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 COUNT = 5_000
+SHOWN = 10  # kernels of a profile
 NAMES = {
     "plain": "critic, no penalty",
     "penalty": "critic, penalty",
     "generator": "generator",
     "iteration": "5 critic + 1 generator",
 }
+ORDER = ("iteration", "penalty", "plain", "generator")
 INTRODUCTION = """\
 # On a GPU
 
-`benchmarks/accelerator/` measures the library on one NVIDIA GPU in nine minutes:
+`benchmarks/accelerator/` measures the library on one NVIDIA GPU in ten minutes:
 whether small steps agree with float64 references from a CPU, how fast the steps are
-beside the same ones in PyTorch, and what `configs/cifar10_gpu.py` learns in five
+beside the same ones in PyTorch, and what `configs/cifar10_gpu.py` learns in a few
 minutes. The machine needs JAX, PyTorch and the usual scientific packages, and no
 network.
 
@@ -97,21 +101,41 @@ def kept_name(results: dict[str, Any]) -> str:
     return f"{date}-{re.sub('[^a-z0-9]+', '-', device.lower()).strip('-')}"
 
 
-def keep(folder: Path, kept: Path, data: Path | None) -> None:
+def merged(folders: Sequence[Path]) -> dict[str, Any]:
+    """The results of several calls on one device as those of one."""
+    first, *others = (json.loads((f / "results.json").read_text()) for f in folders)
+    for results in (first, *others):
+        for stage in results["stages"].values():
+            stage["commit"] = results["about"]["commit"]
+    for results in others:
+        for name, stage in results["stages"].items():
+            before = first["stages"].get(name)
+            first["stages"][name] = stage
+            if name == "correct" and before:  # its cases are apart from each other
+                stage["found"] = before["found"] | stage["found"]
+                wrong = {n: c["wrong"] for n, c in stage["found"].items() if c["wrong"]}
+                lines = [f"{n}: {', '.join(why)}" for n, why in wrong.items()]
+                stage["log"], stage["ended"] = "; ".join(lines), int(bool(wrong))
+                stage["seconds"] += before["seconds"]
+    return first
+
+
+def keep(folders: Sequence[Path], kept: Path, data: Path | None) -> None:
     """Copies a run's figures and picture, with its scores, to where they stay."""
-    results = json.loads((folder / "results.json").read_text())
+    results = merged(folders)
     for stage in results["stages"].values():
         if stage["ended"] == 0:
-            del stage["log"]
+            stage.pop("log", None)
         found = stage.get("found", {})
         found.pop("times", None)  # medians and ranges are kept
-    if data is not None and list(folder.glob("samples_*.npz")):
-        results["scores"] = scores(folder, data)
     kept.mkdir(parents=True, exist_ok=True)
     name = free_name(kept, kept_name(results))
+    for folder in folders:
+        if data is not None and list(folder.glob("samples_*.npz")):
+            results["scores"] = scores(folder, data)
+        if (folder / "picture.png").is_file():
+            shutil.copyfile(folder / "picture.png", kept / f"{name}.png")
     (kept / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    if (folder / "picture.png").is_file():
-        shutil.copyfile(folder / "picture.png", kept / f"{name}.png")
 
 
 def free_name(kept: Path, name: str) -> str:
@@ -142,10 +166,10 @@ def page(kept: Path) -> str:
         for stage, title, write in (
             ("correct", "Agreement with float64", _correct),
             ("fast", "Beside PyTorch", _fast),
-            ("good", "Five minutes of training", _good),
+            ("good", "Training", _good),
         ):
             if stage in stages:
-                lines += ["", f"### {title}", *_ending(stages[stage])]
+                lines += ["", f"### {title}", *_ending(stages[stage], results["about"])]
                 if "found" in stages[stage]:
                     lines += write(stages[stage]["found"])
         if (kept / f"{name}.png").is_file():
@@ -167,9 +191,11 @@ def _about(about: dict[str, Any], *, rehearsal: bool) -> list[str]:
     return lines
 
 
-def _ending(stage: dict[str, Any]) -> list[str]:
+def _ending(stage: dict[str, Any], about: dict[str, Any]) -> list[str]:
     if stage["ended"] == 0:
-        return ["", f"Took {stage['seconds']:.0f} s.", ""]
+        other = stage.get("commit", about["commit"])
+        at = f", at commit {other}" if other != about["commit"] else ""
+        return ["", f"Took {stage['seconds']:.0f} s{at}.", ""]
     last = (stage.get("log", "").strip().splitlines() or ["nothing printed"])[-1]
     return ["", f"Did not end well ({stage['ended']}): `{last[:200]}`", ""]
 
@@ -218,7 +244,7 @@ def _fast(found: dict[str, Any]) -> list[str]:
     rows = []
     for name, steps in found.get("steps", {}).items():
         pair, batch, precision = name.split("/")
-        for step, f in steps.items():
+        for step, f in sorted(steps.items(), key=lambda item: ORDER.index(item[0])):
             theirs, ratio = "", ""
             if "ratio" in f:
                 low, high = f["ratio_range"]
@@ -233,6 +259,7 @@ def _fast(found: dict[str, Any]) -> list[str]:
                     f"{f['ms']:.2f}",
                     theirs,
                     ratio,
+                    _variants(f.get("variants_ms", {})),
                     f"{f['images_per_second']:,.0f}",
                     f"{f['share_of_bound']:.2f}" if known else costs["reason"],
                     f"{f['share_of_peak']:.2f}" if known else "",
@@ -248,6 +275,7 @@ def _fast(found: dict[str, Any]) -> list[str]:
         "ours, ms",
         "PyTorch, ms",
         "ratio (range)",
+        "ours otherwise, ms",
         "images/s",
         "of the bound",
         "of the peak",
@@ -257,6 +285,9 @@ def _fast(found: dict[str, Any]) -> list[str]:
         "compiled in, s",
     ]
     lines += table(header, rows) if rows else ["Nothing was timed."]
+    for variant, compiler in found.get("variants", {}).items():
+        said = ", ".join(f"`{name}={value}`" for name, value in compiler.items())
+        lines += ["", f"Ours otherwise: {variant} compiles with {said}."]
     peaks_of = found.get("peak_memory", {})
     known = {side: most for side, most in peaks_of.items() if isinstance(most, int)}
     if known:
@@ -265,14 +296,20 @@ def _fast(found: dict[str, Any]) -> list[str]:
     for side, reason in found.get("about", {}).get("missing", {}).items():
         lines += ["", f"Left out: {side}: {reason}."]
     for side, names in found.get("opened", {}).items():
+        failed: dict[str, list[str]] = {}  # steps by reason
         for name, steps in names.items():
-            failed = {s: why for s, why in steps.items() if isinstance(why, str)}
-            if failed:
-                reasons = "; ".join(f"{s}: {why}" for s, why in failed.items())
-                lines += ["", f"Left out: {side}, {name}: {reasons}"]
+            for step, why in steps.items():
+                if isinstance(why, str):
+                    failed.setdefault(why, []).append(f"{name} {step}")
+        for why, listed in failed.items():
+            lines += ["", f"Left out: {side}: {why}: {', '.join(listed)}."]
     for name, profile in found.get("profile", {}).items():
         lines += ["", *_profile(name, profile)]
     return lines
+
+
+def _variants(milliseconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {ms:.2f}" for name, ms in milliseconds.items())
 
 
 def _profile(name: str, profile: dict[str, Any]) -> list[str]:
@@ -286,12 +323,13 @@ def _profile(name: str, profile: dict[str, Any]) -> list[str]:
         f"{count:,.0f} kernels that only reorder data take {spent:.2f} ms.",
         "",
     ]
-    rows = [[f"`{n}`", f"{c:,.0f}", f"{ms:.3f}"] for n, c, ms in profile["longest"]]
+    longest = profile["longest"][:SHOWN]
+    rows = [[f"`{n}`", f"{c:,.0f}", f"{ms:.3f}"] for n, c, ms in longest]
     return lines + table(["kernel", "launches", "ms"], rows)
 
 
 def _good(found: dict[str, Any]) -> list[str]:
-    """Five minutes of training."""
+    """Training."""
     if "iteration" not in found:
         return [f"`{found['config']}` did not reach its samples."]
     return [
@@ -320,13 +358,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, nargs="?", help="filled by run.py")
+    parser.add_argument("folders", type=Path, nargs="*", help="filled by run.py")
     parser.add_argument("--data", type=Path, help="tfds' prepared data, for scores")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
     kept = options.docs / "accelerator"
-    if options.folder is not None:
-        keep(options.folder, kept, options.data)
+    if options.folders:
+        keep(options.folders, kept, options.data)
     (options.docs / "accelerator.md").write_text(page(kept))
 
 

@@ -1,4 +1,6 @@
-"""The guarded compiler option."""
+"""The guarded compiler options."""
+
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +31,58 @@ def test_the_option_compiles_and_changes_no_value():
 
 
 @pytest.mark.parametrize("platform", ["gpu", "cuda", "tpu"])
-def test_accelerators_get_none(platform):
+def test_a_platform_that_is_not_there_gets_none(platform):
+    assert compiler_options(platform) == {}
+
+
+@pytest.fixture
+def graphics(monkeypatch):
+    """The CPU in the place of a GPU, whose version can be set."""
+    cpu = jax.devices("cpu")[0]
+    version = ["cuda 12090"]
+
+    class Device:
+        @property
+        def client(self):
+            return SimpleNamespace(platform_version=version[0])
+
+    monkeypatch.setattr(compilation.jax, "local_devices", lambda backend: [Device()])
+    monkeypatch.setattr(
+        compilation.jax, "device_put", lambda x, _: jnp.array(x, device=cpu)
+    )
+    return version
+
+
+def test_convolutions_are_recorded_on_a_gpu(graphics):
+    (value,) = compiler_options("gpu").values()
+    # The names are checked by this machine's own compiler, see the next test.
+    assert value.split(",")[-1] == "CONVOLUTION"
+    assert "FUSION" in value.split(",")
+
+
+def test_a_name_that_the_compiler_does_not_know_leaves_xlas_own_choice(
+    graphics, monkeypatch
+):
+    unknown = {"xla_gpu_enable_command_buffer": "FUSION,NO_SUCH_KIND"}
+    monkeypatch.setitem(compilation._OPTIONS, "gpu", unknown)
+    assert compiler_options("gpu") == {}
+
+
+def test_amds_gpus_get_none(graphics):
+    graphics[0] = "rocm 60300"
+    assert compiler_options("gpu") == {}
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_the_environments_choice_counts(platform, graphics, monkeypatch):
+    (name,) = compiler_options(platform)
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to= --{name}=")
     assert compiler_options(platform) == {}
 
 
 def test_a_compiler_that_does_not_know_it_gets_none(monkeypatch):
     unknown = {"xla_no_such_option": "1"}
-    monkeypatch.setattr(compilation, "_THREADED_CONVOLUTIONS", unknown)
+    monkeypatch.setitem(compilation._OPTIONS, "cpu", unknown)
     assert compiler_options("cpu") == {}
 
 

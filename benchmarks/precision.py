@@ -1,0 +1,140 @@
+"""Whether training in bfloat16 is as good as in float32: whole runs of several seeds.
+
+    python benchmarks/precision.py --json=docs/precision.json [--data_dir=TFDS_DATA_DIR]
+    python benchmarks/precision.py --page=docs/precision.json
+
+trains each of ``RUNS`` by ``launch.py`` with every seed in both precisions, one after
+the other, and keeps the scores of the averaged generator at the last iteration. A file
+that is there is gone on with, so an interrupted benchmark loses one run. The second
+prints the table of such a file.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PRECISIONS = ("float32", "bfloat16")
+SEEDS = (0, 1, 2)
+MEASURES = ("frechet_distance", "kernel_distance")
+# By name: the config and its overrides.
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "digits": ("configs/digits_wgan_gp.py", {"evaluation.every": 2_000}),
+    # Two updates of the critic in place of five, so that it takes minutes.
+    "Fashion-MNIST": (
+        "configs/fashion_mnist_wgan_gp.py",
+        {
+            "training.iterations": 1_000,
+            "training.n_critic": 2,
+            "training.ema_decay": 0.99,
+            "optimizer.generator.learning_rate": 2e-4,
+            "optimizer.critic.learning_rate": 4e-4,
+            "evaluation.every": 1_000,
+            "evaluation.count": 2_000,
+            "evaluation.measures": "('frechet','kernel')",
+        },
+    ),
+}
+QUIET = {"samples.every": 1_000_000, "checkpoint.every": 1_000_000}
+
+
+def scores(
+    config: str, fields: dict[str, Any], precision: str, seed: int
+) -> dict[str, float]:
+    """Trains once; the last scores by measure, and the run's wall seconds."""
+    fields = fields | QUIET | {"training.compute_dtype": precision, "seed": seed}
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder, "run")
+        command = [sys.executable, "launch.py", f"--config={config}"]
+        command += [f"--workdir={workdir}"]
+        command += [f"--config.{name}={value}" for name, value in fields.items()]
+        began = time.time()
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
+        last = json.loads((workdir / "evaluations.jsonl").read_text().splitlines()[-1])
+    values = {r["protocol"]["metric"]: r["value"] for r in last["results"]}
+    return {name: values[name] for name in MEASURES} | {"seconds": time.time() - began}
+
+
+def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any]:
+    """Runs what the file does not have yet; its content, written after each run."""
+    content: dict[str, Any] = {"about": platform.processor() or platform.machine()}
+    if path.is_file():
+        content = json.loads(path.read_text())
+    runs = content.setdefault("runs", {})
+    for name in names:
+        config, fields = RUNS[name]
+        if data_dir is not None and name != "digits":  # which come with scikit-learn
+            fields = fields | {"dataset.data_dir": data_dir}
+        for seed in SEEDS:
+            for precision in PRECISIONS:
+                kept = runs.setdefault(name, {}).setdefault(precision, {})
+                if str(seed) in kept:
+                    continue
+                kept[str(seed)] = found = scores(config, fields, precision, seed)
+                path.write_text(json.dumps(content, indent=1) + "\n")
+                print(name, precision, seed, found, flush=True)
+    return content
+
+
+def table(content: dict[str, Any]) -> list[str]:
+    """Rows of Markdown: mean and range over the seeds of each precision."""
+    lines = [
+        "| data | measure | float32, mean (range) | bfloat16, mean (range) "
+        "| difference over spread |",
+        "|---|---|---|---|---|",
+    ]
+    for name, runs in content["runs"].items():
+        for metric in MEASURES:
+            cells, values = [], []
+            for precision in PRECISIONS:
+                found = [run[metric] for run in runs[precision].values()]
+                values.append(found)
+                mean = statistics.mean(found)
+                cells.append(f"{mean:.4g} ({min(found):.4g} to {max(found):.4g})")
+            lines.append(
+                f"| {name} | {metric.replace('_', ' ')} | {cells[0]} | {cells[1]} "
+                f"| {difference(*values):+.2f} |"
+            )
+    return lines
+
+
+def difference(float32: list[float], bfloat16: list[float]) -> float:
+    """Of the means, bfloat16's less float32's, over the larger range of the two."""
+    spread = max(max(f) - min(f) for f in (float32, bfloat16))
+    return (statistics.mean(bfloat16) - statistics.mean(float32)) / spread
+
+
+def main() -> None:
+    """Measures, or prints what was measured."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="file to write, or to go on with")
+    parser.add_argument("--page", type=Path, help="such a file, to print")
+    parser.add_argument("--data_dir", help="of tfds")
+    parser.add_argument(
+        "--only", choices=list(RUNS), nargs="+", default=list(RUNS), help="data sets"
+    )
+    options = parser.parse_args()
+    if options.page:
+        content = json.loads(options.page.read_text())
+    elif options.json:
+        content = measure(options.json, options.only, options.data_dir)
+    else:
+        parser.error("say --json=FILE to measure or --page=FILE to print")
+    print("\n".join(table(content)))
+
+
+if __name__ == "__main__":
+    main()
