@@ -232,6 +232,7 @@ def test_on_a_mesh_of_devices_nothing_is_gathered():
 
 GEOMETRY = {
     "3x3": Geometry(1, ((1, 1), (1, 1)), (32, 32), (3, 3)),
+    "3x3 middle": Geometry(1, ((1, 1), (1, 1)), (16, 16), (3, 3)),
     "3x3 small": Geometry(1, ((1, 1), (1, 1)), (8, 8), (3, 3)),
     "4x4 strided": Geometry(2, ((1, 1), (1, 1)), (32, 32), (4, 4)),
     "4x4 strided small": Geometry(2, ((1, 1), (1, 1)), (8, 8), (4, 4)),
@@ -246,6 +247,13 @@ GEOMETRY = {
         ("3x3", 64, 64, "convolution convolution -", "convolution convolution windows"),
         ("3x3", 64, 3, "- convolution -", "convolution convolution -"),
         ("3x3", 3, 64, "convolution - -", "convolution convolution -"),
+        (
+            "3x3 middle",
+            64,
+            64,
+            "convolution convolution -",
+            "convolution convolution windows",
+        ),
         ("3x3 small", 64, 64, *["convolution convolution convolution"] * 2),
         (
             "4x4 strided",

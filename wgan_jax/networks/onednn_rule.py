@@ -167,6 +167,6 @@ def _kernel(
         return None
     if low and batch < _AMX_CHANNELS:
         return None
-    if low and is_dense(geometry) and pixels > _LARGE_MAP:
+    if low and is_dense(geometry) and pixels >= _LARGE_MAP:
         return kernel_windows
     return kernel_convolution if low or pixels <= _SMALL_MAP else None
