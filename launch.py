@@ -17,12 +17,18 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from wgan_jax import distributed
-from wgan_jax.binding import ConfigError, choices
-from wgan_jax.caches import cache_folder
-from wgan_jax.checkpoint import CheckpointError
-from wgan_jax.data import DataError
+from wgan_jax.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ReportError,
+    WorkdirError,
+    choices,
+)
+from wgan_jax.io.caches import cache_folder
 from wgan_jax.memory import keep_freed_memory
+from wgan_jax.parallel import multiprocess
+from wgan_jax.planning.accelerators import prepare_environment
 from wgan_jax.program.command_line import lineage, parse_flags, parsed_config
 from wgan_jax.program.evaluate import evaluate
 from wgan_jax.program.plan import plan
@@ -30,9 +36,7 @@ from wgan_jax.program.recorder import Diverged
 from wgan_jax.program.report import report
 from wgan_jax.program.sample import sample
 from wgan_jax.program.train import train
-from wgan_jax.program.workdir import Workdir, WorkdirError
-from wgan_jax.report import ReportError
-from wgan_jax.targets import prepare_environment
+from wgan_jax.program.workdir import Workdir
 
 MODES: dict[str, Callable[..., int]] = {
     "train": train,
@@ -78,11 +82,11 @@ def main(argv: list[str]) -> int:
     try:
         code = _code(argv)
     except Exception:
-        if not distributed.is_shared():
+        if not multiprocess.is_shared():
             raise
         traceback.print_exc()
         code = 1
-    return distributed.part(code)
+    return multiprocess.shutdown(code)
 
 
 def _code(argv: list[str]) -> int:
@@ -105,7 +109,7 @@ def _code(argv: list[str]) -> int:
         _complain(error)
         return 1
     except jax.errors.JaxRuntimeError as error:
-        if not distributed.is_shared():
+        if not multiprocess.is_shared():
             raise
         traceback.print_exc()
         _complain(
@@ -123,7 +127,7 @@ def _run(argv: list[str]) -> int:
     mode, options = MODE.value, _options()
     folders = [Path(folder) for folder in WORKDIR.value or ()]
     if mode == "report" and folders:  # what the runs wrote says all
-        return report(folders, say=_say, **options)
+        return report(folders, log=_say, **options)
     if mode == "report" and flags.FLAGS.config is None:
         raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
     config, path = parsed_config(flags.FLAGS, argv)
@@ -131,10 +135,10 @@ def _run(argv: list[str]) -> int:
         return _plan(config, folders, options)
     folders = folders or [Path("runs", path.stem)]
     if mode == "report":
-        return report(folders, say=_say, **options)
+        return report(folders, log=_say, **options)
     if len(folders) > 1:
         raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
-    _meet(options.pop("distributed", "off"))
+    _initialize(options.pop("distributed", "off"))
     _use_compilation_cache()
     keep_freed_memory()
     about: dict[str, Any] = {
@@ -153,16 +157,16 @@ def _plan(config: Any, folders: list[Path], options: dict[str, Any]) -> int:
     prepare_environment()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling
-    return plan(config, say=_say, **options)
+    return plan(config, log=_say, **options)
 
 
-def _meet(how: str) -> None:
+def _initialize(how: str) -> None:
     if how != "off":
         _say(
-            f"Meeting the other processes of --distributed={how}, for at most "
-            f"{distributed.MEETING_SECONDS} s."
+            f"Connecting to the other processes of --distributed={how}, for at most "
+            f"{multiprocess.INITIALIZATION_SECONDS} s."
         )
-    distributed.meet(how)
+    multiprocess.initialize(how)
 
 
 def _options() -> dict[str, Any]:
@@ -180,12 +184,12 @@ def _options() -> dict[str, Any]:
 
 
 def _say(line: str) -> None:
-    if distributed.speaks():
+    if multiprocess.is_primary():
         print(line, flush=True)
 
 
 def _complain(about: object) -> None:
-    print(f"launch.py: {distributed.name()}{about}", file=sys.stderr)
+    print(f"launch.py: {multiprocess.process_label()}{about}", file=sys.stderr)
 
 
 def _use_compilation_cache() -> None:

@@ -40,11 +40,15 @@ import jaxlib
 from convolution import SHAPE, UPDATES, build
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_step
 from wgan_jax.gan import Gan
-from wgan_jax.initialization import abstract_state
-from wgan_jax.program_counts import COLLECTIVES, collectives, kernels, traffic
-from wgan_jax.sharding import DATA_AXIS, replicated, split_batches
+from wgan_jax.parallel.sharding import DATA_AXIS, batch_sharding, replicated
+from wgan_jax.planning.hlo_costs import COLLECTIVES, collectives, kernels, traffic
+from wgan_jax.training.compiled import (
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+)
+from wgan_jax.training.init import abstract_state
 
 BATCH = 64  # images a device
 PAIRS = {
@@ -93,7 +97,7 @@ def lowered(gan: Gan, step: str, mesh: Mesh) -> Any:
     shape: tuple[int, ...] = (batch, *SHAPE)
     placed = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
     if step == "iteration":
-        make, shape, placed = make_train_step, (UPDATES, *shape), split_batches(mesh)
+        make, shape, placed = make_train_step, (UPDATES, *shape), batch_sharding(mesh)
     images = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=placed)
     return make(gan, mesh).lower(state, images, key)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from wgan_jax.program_text import Instruction, arrays, computations, operands, size
+from wgan_jax.planning.hlo import Instruction, arrays, computations, operands, size
 
 
 def convolutions(text: str) -> dict[str, int]:

@@ -24,13 +24,13 @@ import jaxlib
 import optax
 from flax import linen as nn
 
-from wgan_jax.compilation import compiler_options
-from wgan_jax.compiled import make_critic_step, make_generator_step
 from wgan_jax.gan import Gan
-from wgan_jax.initialization import init_state
 from wgan_jax.losses import OBJECTIVES, gradient_penalty
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.steps import critic_step
+from wgan_jax.training.compilation import compiler_options
+from wgan_jax.training.compiled import make_critic_step, make_generator_step
+from wgan_jax.training.init import init_state
+from wgan_jax.training.steps import critic_step
 
 UPDATES = 5
 SHAPE = (32, 32, 3)

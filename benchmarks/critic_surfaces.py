@@ -33,9 +33,9 @@ from critic_truth_pairs import line
 
 from wgan_jax import OBJECTIVES, Pairs, critic_update
 from wgan_jax.data import load_source
-from wgan_jax.initialization import check, fresh_state
 from wgan_jax.losses import clip_weights
-from wgan_jax.optimal_transport import exact_wasserstein
+from wgan_jax.metrics.optimal_transport import exact_wasserstein
+from wgan_jax.training.init import check_gan, initial_state
 
 TOYS = ("gaussians8", "gaussians25", "swiss_roll")
 POOL, BLOCKS, BLOCK = 100_000, 4, 2000
@@ -144,7 +144,7 @@ def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
     """
     gan = bounded_gan(kind, value, network, steps)
     start_key, key = jax.random.split(jax.random.key(seed))
-    state = fresh_state(gan, start_key)
+    state = initial_state(gan, start_key)
     params = state.critic.params
     if inside:
         params = jax.tree.map(
@@ -161,7 +161,7 @@ def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
 def read(params, fresh, value, *, kind, network):
     """The readings of ``critic_truth.py`` of a critic on fresh points."""
     gan, key = bounded_gan(kind, value, network, 2), jax.random.key(1)
-    state = fresh_state(gan, key)
+    state = initial_state(gan, key)
     state = state.replace(critic=state.critic.replace(params=params))
     return measured(gan, state, key, *fresh, weight=value, one_sided=False)
 
@@ -278,7 +278,7 @@ def main():
     """Trains, writes, draws."""
     arguments = parse()
     for kind in ("clipping", "GP", "minimax"):
-        check(bounded_gan(kind, 1.0, SHALLOW, arguments.steps))
+        check_gan(bounded_gan(kind, 1.0, SHALLOW, arguments.steps))
     known, rows = rows_of(arguments)
     device = {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
     settings = {k: v for k, v in vars(arguments).items() if k != "name"}

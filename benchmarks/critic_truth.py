@@ -5,8 +5,9 @@
 
 Trains only the critic, between two fixed distributions of the plane, for several
 seeds and ways to bound its slope, and sets its estimate and the readings of
-``wgan_jax/readings.py`` beside the exact distance. Writes ``docs/critic_truth.json``
-and ``.png``; the figure needs ``pip install matplotlib``. docs/truth.md explains.
+``wgan_jax/losses/estimators.py`` beside the exact distance. Writes
+``docs/critic_truth.json`` and ``.png``; the figure needs ``pip install matplotlib``.
+docs/truth.md explains.
 
 The exact distance is the mean over blocks of fresh samples, by linear assignment,
 and the critic is read on the same samples: what is accidental in them is in both.
@@ -32,16 +33,16 @@ from critic_truth_figure import figure, tables
 from critic_truth_pairs import BLOCK, BLOCKS, KNOWN, PAIRS, draw, truth
 
 from wgan_jax import OBJECTIVES, Gan, Pairs, critic_update, gradient_norms
-from wgan_jax.initialization import check, fresh_state
 from wgan_jax.losses import clip_weights, gradient_penalty, interpolate
-from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.readings import (
+from wgan_jax.losses.estimators import (
     flow_reading,
     grid_max_norm,
     lipschitz_reading,
     penalty_reading,
     slope_reading,
 )
+from wgan_jax.networks import CRITICS, GENERATORS
+from wgan_jax.training.init import check_gan, initial_state
 
 POOL = 100_000  # points that a critic's batches are drawn from
 GRID = 256  # points along each side, for the largest slope
@@ -112,7 +113,7 @@ def trained(gan, key, real, fake, *, steps, batch):
         pairs = Pairs(real[rows[0]], fake[rows[1]])
         return critic_update(gan, state, pairs, run_key)[0], None
 
-    return jax.lax.scan(update, fresh_state(gan, start_key), None, length=steps)[0]
+    return jax.lax.scan(update, initial_state(gan, start_key), None, length=steps)[0]
 
 
 def measured(gan, state, key, real, fake, *, weight, one_sided):
@@ -142,7 +143,7 @@ def measured(gan, state, key, real, fake, *, weight, one_sided):
 
 def program(kind, steps, arguments):
     """Compiled ``(seeds, weight, pools, fresh) -> readings [seeds]``."""
-    check(gan_of(kind, 1.0, arguments, steps))
+    check_gan(gan_of(kind, 1.0, arguments, steps))
 
     def one(weight, pools, fresh, seed):
         gan = gan_of(kind, weight, arguments, steps)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from wgan_jax.readings import extrapolated_reading
+from wgan_jax.losses.estimators import extrapolated_reading
 
 READINGS = ("raw", "closed form", "flow", "slope", "maximum")
 BAND = (0.97, 1.03)  # what a good reading keeps to, as a part of W1

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from wgan_jax.data.toys import draw_points
-from wgan_jax.optimal_transport import exact_wasserstein
+from wgan_jax.metrics.optimal_transport import exact_wasserstein
 
 BLOCKS, BLOCK = 4, 2000  # fresh samples, of the exact distance and of the readings
 

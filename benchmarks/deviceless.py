@@ -1,6 +1,6 @@
 """Meshes of accelerators that are not there, for the benchmarks that compile for them.
 
-``wgan_jax/targets.py`` has the targets and says what their compilers are;
+``wgan_jax/planning/accelerators.py`` has the targets and says what their compilers are;
 ``pip install 'wgan-jax[plan]'`` installs these.
 """
 
@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 from jax.sharding import Mesh
 
-from wgan_jax.targets import (
+from wgan_jax.errors import MissingCompilerError
+from wgan_jax.planning.accelerators import (
     INSTALL,
-    MissingCompilerError,
     Target,
     prepare_environment,
     target_mesh,

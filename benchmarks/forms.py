@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.compilation import compiler_options
 from wgan_jax.memory import keep_freed_memory
 from wgan_jax.networks import conv as closed
 from wgan_jax.networks import forms, onednn_forms, onednn_support
 from wgan_jax.networks.geometry import Geometry
+from wgan_jax.training.compilation import compiler_options
 
 BATCH = 64
 # (side, input channels, output channels, kernel, stride), padding 1.

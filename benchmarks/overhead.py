@@ -28,7 +28,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from wgan_jax import init_state, make_mesh, make_train_step, put_batches
-from wgan_jax.experiment import build_gan, build_pipeline, build_source
+from wgan_jax.config.build import build_gan, build_pipeline, build_source
 from wgan_jax.program.command_line import parse
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
@@ -57,7 +57,7 @@ def bare_rate(step, state, batch, key, images):
 def program_rate(config, workdir):
     """Images/s of the program over its log lines but the first."""
     with contextlib.redirect_stderr(io.StringIO()):
-        train(config, workdir, command="benchmark", say=lambda line: None)
+        train(config, workdir, command="benchmark", log=lambda line: None)
     lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
     start = config.training.iterations - ITERATIONS.value
     per_call = config.training.iterations_per_call

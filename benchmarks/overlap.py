@@ -31,7 +31,7 @@ from absl import flags
 from jax.profiler import ProfileData, TraceAnnotation
 from ml_collections import config_flags
 
-from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.data import pipeline
 from wgan_jax.program.command_line import parse
 from wgan_jax.program.recorder import Recorder
@@ -132,7 +132,7 @@ def main(argv: list[str]) -> None:
             jax.profiler.trace(folder, profiler_options=quiet),
             contextlib.redirect_stderr(io.StringIO()),
         ):
-            train(config, workdir, command="benchmark", say=lambda line: None)
+            train(config, workdir, command="benchmark", log=lambda line: None)
         found = spans(Path(folder))
     # From the first batch on, without what ends a run: its last checkpoint.
     first = min(begin for begin, _ in found["data: to the device"])

@@ -18,19 +18,23 @@ from pytorch_cases import OPTIMIZER, Case
 from pytorch_workers import Side, least, serve
 
 from wgan_jax import OBJECTIVES, Gan, init_state
-from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_step
 from wgan_jax.losses.gradients import interpolate
 from wgan_jax.losses.penalties import gradient_penalty_and_norms
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.operations import operations
-from wgan_jax.players import (
+from wgan_jax.planning.flops import operations
+from wgan_jax.training.compiled import (
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+)
+from wgan_jax.training.gradients import (
     Draws,
     Keys,
     Pairs,
     critic_gradients,
     generator_gradients,
 )
-from wgan_jax.steps import critic_step, generator_step
+from wgan_jax.training.steps import critic_step, generator_step
 
 
 def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:

@@ -31,7 +31,7 @@ from reading_curves_figure import (
 )
 
 from wgan_jax.data import load_source
-from wgan_jax.optimal_transport import exact_wasserstein
+from wgan_jax.metrics.optimal_transport import exact_wasserstein
 
 ROOT = Path(__file__).parents[1]
 TABLED = (100, 500, 1000, 2000)  # iterations

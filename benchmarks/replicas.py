@@ -31,10 +31,14 @@ import numpy as np
 import optax
 
 from wgan_jax import OBJECTIVES, Gan, gradient_penalty, init_state
-from wgan_jax.compiled import make_train_step
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.program_counts import kernels
-from wgan_jax.replicas import abstract_replicas, init_replicas, make_replicas_step
+from wgan_jax.planning.hlo_costs import kernels
+from wgan_jax.training.compiled import make_train_step
+from wgan_jax.training.replicas import (
+    abstract_replicas,
+    init_replicas,
+    make_replicas_step,
+)
 
 UPDATES, BATCH = 5, 256
 

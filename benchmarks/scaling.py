@@ -6,8 +6,8 @@
 The global batch is the config's, for as long as the devices divide it (``fixed``),
 or the config's on each device (``per device``). What the file has already is not
 compiled again, so ``--config`` and ``--topology`` fill it in parts; its bound is
-computed again, with the time to start a kernel that ``targets.py`` has now. Tables are
-printed as Markdown; all figures are of one device and one iteration.
+computed again, with the time to start a kernel that ``accelerators.py`` has now. Tables
+are printed as Markdown; all figures are of one device and one iteration.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from wgan_jax.roofline import Roofline
-from wgan_jax.targets import parse_target
+from wgan_jax.planning.accelerators import parse_target
+from wgan_jax.planning.roofline import Roofline
 
 FIXED = {
     "v5e": ("1x1", "2x2", "2x4", "4x4", "8x8"),

@@ -231,7 +231,7 @@ import jax
 jax.config.update("jax_num_cpu_devices", 4)
 import jax.numpy as jnp, numpy as np
 from wgan_jax.augmentation import diff_augment
-from wgan_jax.sharding import make_mesh, put_batches, within
+from wgan_jax.parallel.sharding import make_mesh, put_batches, within
 mesh, key = make_mesh(), jax.random.key(0)
 images = np.random.RandomState(0).uniform(-1, 1, (1, 8, 16, 16, 3)).astype("float32")
 loss = lambda x: jnp.sum(

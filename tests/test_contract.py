@@ -17,18 +17,18 @@ from small_networks import QUICK
 
 from wgan_jax.conditioning import Conditional
 from wgan_jax.gan import Gan
-from wgan_jax.initialization import check, fresh_state, init_state
 from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
+from wgan_jax.losses.terms import Term
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.players import (
+from wgan_jax.training.gradients import (
     Draws,
     Keys,
     Pairs,
     critic_gradients,
     generator_gradients,
 )
-from wgan_jax.steps import critic_update
-from wgan_jax.terms import Term
+from wgan_jax.training.init import check_gan, init_state, initial_state
+from wgan_jax.training.steps import critic_update
 
 BATCH, CLASSES, LATENT = 4, 3, 5
 GROUPS = {"width": 4, "cardinality": 2, "blocks_per_stage": 1}
@@ -346,7 +346,7 @@ def test_every_regularizer_on_every_generator_that_may_have_one(name, regularize
 def test_no_regularizer_where_batch_norm_mixes_examples(name):
     gan = gan_for(name, regularizers=(Term(REGULARIZERS["path_length"](), 2.0),))
     with pytest.raises(ValueError, match="batch norm and a regularizer"):
-        check(gan)
+        check_gan(gan)
 
 
 def test_every_row_of_both_tables_takes_part():
@@ -355,5 +355,7 @@ def test_every_row_of_both_tables_takes_part():
 
 def test_fresh_states_are_pure_functions_of_the_key():
     gan = gan_for("mlp")
-    a, b = (jax.jit(lambda k: fresh_state(gan, k))(jax.random.key(1)) for _ in range(2))
+    a, b = (
+        jax.jit(lambda k: initial_state(gan, k))(jax.random.key(1)) for _ in range(2)
+    )
     jax.tree.map(np.testing.assert_array_equal, a, b)

@@ -4,9 +4,9 @@ import pytest
 from flax import linen as nn
 from tiny import tiny_gan
 
-from wgan_jax.initialization import init_state
-from wgan_jax.latent_space import latents
+from wgan_jax.latents import latents
 from wgan_jax.sampling import interpolations, sample, sample_batches
+from wgan_jax.training.init import init_state
 
 
 @pytest.fixture

@@ -4,18 +4,10 @@ The names below are public and stable. Importing them loads no data set, no
 checkpoint library and no plotting.
 """
 
-from wgan_jax.compiled import (
-    make_critic_step,
-    make_generator_step,
-    make_train_step,
-    make_train_steps,
-)
 from wgan_jax.conditioning import Conditional
-from wgan_jax.experiment import build_gan
+from wgan_jax.config.build import build_gan
 from wgan_jax.gan import Gan, GanState, PlayerState
-from wgan_jax.initialization import abstract_state, init_state
-from wgan_jax.iterations import train_steps
-from wgan_jax.latent_space import latents
+from wgan_jax.latents import latents
 from wgan_jax.losses import (
     CONSTRAINTS,
     PENALTIES,
@@ -31,13 +23,26 @@ from wgan_jax.losses import (
     wasserstein_generator_loss,
 )
 from wgan_jax.losses.objectives import OBJECTIVES
-from wgan_jax.players import Pairs
-from wgan_jax.replicas import init_replicas, make_replicas_step, replica
+from wgan_jax.losses.terms import Term
+from wgan_jax.parallel.sharding import make_mesh, put_batches
 from wgan_jax.sampling import sample
 from wgan_jax.schedules import CriticSchedule
-from wgan_jax.sharding import make_mesh, put_batches
-from wgan_jax.steps import critic_step, critic_update, generator_step, train_step
-from wgan_jax.terms import Term
+from wgan_jax.training.compiled import (
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+    make_train_steps,
+)
+from wgan_jax.training.gradients import Pairs
+from wgan_jax.training.init import abstract_state, init_state
+from wgan_jax.training.replicas import init_replicas, make_replicas_step, replica
+from wgan_jax.training.steps import (
+    critic_step,
+    critic_update,
+    generator_step,
+    train_step,
+    train_steps,
+)
 
 __all__ = [
     "CONSTRAINTS",

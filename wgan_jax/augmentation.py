@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.sharding import spread
+from wgan_jax.parallel.sharding import constrain_batch
 from wgan_jax.types import Array, PRNGKey
 
 
@@ -94,7 +94,7 @@ def color(images: Array, key: PRNGKey) -> Array:
     _check_images("color", images)
     shape = (len(images), 1, 1, 1)
     brightness, saturation, contrast = (
-        spread(jax.random.uniform(part, shape, images.dtype))
+        constrain_batch(jax.random.uniform(part, shape, images.dtype))
         for part in jax.random.split(key, 3)
     )
     images = images + (brightness - 0.5)
@@ -129,7 +129,7 @@ def translation(images: Array, key: PRNGKey) -> Array:
     for axis, part in zip((1, 2), jax.random.split(key), strict=True):
         reach = (images.shape[axis] + 4) // 8
         shape = (len(images), 1, 1, 1)
-        shift = spread(jax.random.randint(part, shape, -reach, reach + 1))
+        shift = constrain_batch(jax.random.randint(part, shape, -reach, reach + 1))
         images = _shift(images, shift, axis=axis, reach=reach)
     return images
 
@@ -189,7 +189,7 @@ def _stretch(key: PRNGKey, count: int, side: int) -> Array:
     length = (side + 1) // 2
     # An even length has its middle between two pixels: one more place for it.
     places = side + 1 - length % 2
-    middle = spread(jax.random.randint(key, (count, 1), 0, places))
+    middle = constrain_batch(jax.random.randint(key, (count, 1), 0, places))
     distance = jnp.arange(side)[None, :] - (middle - length // 2)
     return (distance >= 0) & (distance < length)
 
@@ -212,7 +212,7 @@ def random_flip(images: Array, key: PRNGKey) -> Array:
         ValueError: for images that are not ``[B, H, W, C]``.
     """
     _check_rank("random_flip", images)
-    flipped = spread(jax.random.bernoulli(key, shape=(len(images), 1, 1, 1)))
+    flipped = constrain_batch(jax.random.bernoulli(key, shape=(len(images), 1, 1, 1)))
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 

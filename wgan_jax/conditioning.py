@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.sharding import spread
+from wgan_jax.parallel.sharding import constrain_batch
 from wgan_jax.types import Array, PRNGKey
 
 FAKE_LABELS = ("real", "uniform")
@@ -64,4 +64,6 @@ class Conditional:
 
     def draw(self, key: PRNGKey, n: int) -> Array:
         """Uniform labels, int32 ``[n]``."""
-        return spread(jax.random.randint(key, (n,), 0, self.classes, jnp.int32))
+        return constrain_batch(
+            jax.random.randint(key, (n,), 0, self.classes, jnp.int32)
+        )

@@ -11,9 +11,9 @@ from flax import struct
 
 from wgan_jax.conditioning import Conditional
 from wgan_jax.losses.objectives import Objective
-from wgan_jax.modules import CriticOutput, apply, is_random, sown_as, takes
+from wgan_jax.losses.terms import as_term
+from wgan_jax.modules import CriticOutput, accepts_argument, apply, is_random, sown_as
 from wgan_jax.schedules import constant
-from wgan_jax.terms import as_term
 from wgan_jax.types import (
     Array,
     Constraint,
@@ -91,7 +91,7 @@ class Gan:
             terms = tuple(as_term(entry, name) for entry in getattr(self, name))
             object.__setattr__(self, name, terms)
         for player in (self.generator, self.critic):
-            if not takes(player, "train"):
+            if not accepts_argument(player, "train"):
                 raise ValueError(
                     f"{type(player).__name__}.__call__ takes no keyword 'train'; "
                     "a player is called as module(x, train=True or False)."
@@ -182,7 +182,11 @@ class Gan:
         self, player: nn.Module, x: Array, labels: Array | None
     ) -> tuple[Array, ...]:
         """What a player is called with: ``x``, and the labels if it takes them."""
-        if self.conditional is None or labels is None or not takes(player, "labels"):
+        if (
+            self.conditional is None
+            or labels is None
+            or not accepts_argument(player, "labels")
+        ):
             return (x,)
         return x, labels
 

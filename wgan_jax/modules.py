@@ -26,12 +26,12 @@ class CriticOutput(NamedTuple):
     class_logits: Array | None
 
 
-def takes(module: nn.Module, argument: str) -> bool:
+def accepts_argument(module: nn.Module, argument: str) -> bool:
     """Whether a player's ``__call__`` has an argument of this name."""
     return argument in inspect.signature(type(module).__call__).parameters
 
 
-def joins_passes(critic: nn.Module, model_state: PyTree) -> bool:
+def uses_joint_pass(critic: nn.Module, model_state: PyTree) -> bool:
     """Whether a critic takes real and fake examples in one pass.
 
     Args:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.latent_space import great_arc, latents
-from wgan_jax.sharding import gather
+from wgan_jax.latents import great_arc, latents
+from wgan_jax.parallel.sharding import gather
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
 

@@ -22,8 +22,8 @@ from pytorch_ours import Ours
 from pytorch_workers import least, serve
 from several import Several, case_of
 
-from wgan_jax.program.costs import read_costs
-from wgan_jax.targets import ACCELERATORS, Target
+from wgan_jax.planning.accelerators import ACCELERATORS, Target
+from wgan_jax.planning.costs import read_costs
 
 PROFILED = 3  # iterations
 ROW = 200  # tiny kernels

@@ -29,7 +29,7 @@ import numpy as np
 from small_cases import named
 
 from wgan_jax import sample
-from wgan_jax.images import image_grid, save_png, to_uint8
+from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir
@@ -150,8 +150,8 @@ def drawn(out: Path, *, count: int) -> dict[str, Any]:
         The checkpoint's iteration, the images drawn, and the files.
     """
     workdir = Workdir(out / "run")
-    experiment = prepare(config_of(workdir), say=print)
-    state, step = restore_checkpoint(workdir, experiment, "latest", say=print)
+    experiment = prepare(config_of(workdir), log=print)
+    state, step = restore_checkpoint(workdir, experiment, "latest", log=print)
     examples = sample(
         experiment.gan, state, jax.random.key(0), count, batch_size=min(count, 500)
     )

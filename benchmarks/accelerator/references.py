@@ -32,8 +32,12 @@ from small_cases import (
 )
 
 from wgan_jax import Gan, GanState, init_state
-from wgan_jax.compiled import make_critic_step, make_generator_step, make_train_step
 from wgan_jax.losses import PENALTIES
+from wgan_jax.training.compiled import (
+    make_critic_step,
+    make_generator_step,
+    make_train_step,
+)
 
 FOLDER = Path(__file__).with_name("references")
 KEY_SEED = 3

@@ -12,7 +12,7 @@ from accelerators import COLUMNS, Case, rounded, rows
 from compiled_forms import convolutions, transpositions
 from program_texts import GPU, TPU
 
-from wgan_jax import targets
+from wgan_jax.planning import accelerators
 
 
 def test_convolutions_are_told_from_products_and_from_the_librarys():
@@ -60,7 +60,7 @@ def test_without_compilers_a_sentence_says_what_to_install(monkeypatch, capsys):
     def no_plugin(**options):
         raise RuntimeError("no such platform\nat all")
 
-    monkeypatch.setattr(targets.topologies, "get_topology_desc", no_plugin)
+    monkeypatch.setattr(accelerators.topologies, "get_topology_desc", no_plugin)
     with pytest.raises(SystemExit) as stopped:
         deviceless.meshes()
     assert stopped.value.code == 2

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from wgan_jax.data import DataError, load_source
+from wgan_jax.data import load_source
 from wgan_jax.data import prepare as prepare_module
 from wgan_jax.data.prepare import BUILDERS, prepare
+from wgan_jax.errors import DataError
 
 
 def manual(tmp_path):

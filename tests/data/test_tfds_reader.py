@@ -12,7 +12,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from wgan_jax.data import DataError, Pipeline, load_source, tfds_reader
+from wgan_jax.data import Pipeline, load_source, tfds_reader
+from wgan_jax.errors import DataError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "tfds"
 

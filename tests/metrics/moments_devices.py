@@ -13,7 +13,7 @@ import numpy as np  # noqa: E402
 from metrics_recipe import large_samples  # noqa: E402
 
 from wgan_jax.metrics import mean_and_covariance, no_moments, update_moments  # noqa: E402
-from wgan_jax.sharding import make_mesh, put_batches  # noqa: E402
+from wgan_jax.parallel.sharding import make_mesh, put_batches  # noqa: E402
 
 
 def moments(devices):

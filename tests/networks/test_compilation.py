@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wgan_jax import compilation
-from wgan_jax.compilation import compiler_options
+from wgan_jax.training import compilation
+from wgan_jax.training.compilation import compiler_options
 
 
 @pytest.fixture(autouse=True)

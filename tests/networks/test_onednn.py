@@ -201,7 +201,7 @@ import jax, jax.numpy as jnp
 from functools import partial
 from jax.sharding import NamedSharding, PartitionSpec
 from wgan_jax.networks.conv import conv
-from wgan_jax.sharding import make_mesh, replicated
+from wgan_jax.parallel.sharding import make_mesh, replicated
 mesh = make_mesh()
 split = NamedSharding(mesh, PartitionSpec("data"))
 x = jax.device_put(jnp.ones((16, 8, 8, 64)), split)

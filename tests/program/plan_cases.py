@@ -17,13 +17,17 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import jax
 from convolution import build
 
-from wgan_jax.compiled import make_train_step
-from wgan_jax.initialization import abstract_state
-from wgan_jax.operations import operations
-from wgan_jax.program.costs import read_costs
-from wgan_jax.sharding import replicated, split_batches
-from wgan_jax.steps import train_step
-from wgan_jax.targets import parse_target, prepare_environment, target_mesh
+from wgan_jax.parallel.sharding import batch_sharding, replicated
+from wgan_jax.planning.accelerators import (
+    parse_target,
+    prepare_environment,
+    target_mesh,
+)
+from wgan_jax.planning.costs import read_costs
+from wgan_jax.planning.flops import operations
+from wgan_jax.training.compiled import make_train_step
+from wgan_jax.training.init import abstract_state
+from wgan_jax.training.steps import train_step
 
 UPDATES, BATCH, WIDTH = 5, 64, 32
 # Side of the images, which one more block of the generator doubles, and batch norm.
@@ -49,7 +53,9 @@ def costs_of(case, target, mesh):
     key = jax.eval_shape(lambda: jax.random.key(0))
     key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated(mesh))
     batch = jax.ShapeDtypeStruct(
-        (UPDATES, BATCH, side, side, 3), jax.numpy.float32, sharding=split_batches(mesh)
+        (UPDATES, BATCH, side, side, 3),
+        jax.numpy.float32,
+        sharding=batch_sharding(mesh),
     )
     program = make_train_step(gan, mesh).lower(state, batch, key).compile()
     traced = operations(partial(train_step, gan), state, batch, key)

@@ -12,7 +12,7 @@ import pytest
 from test_program import metrics
 
 from configs import gaussians_wgan_gp
-from wgan_jax.binding import ConfigError
+from wgan_jax.errors import ConfigError
 from wgan_jax.program import recorder as module
 from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.recorder import Diverged, Recorder
@@ -34,7 +34,7 @@ def config_of(per_call, iterations=12, every=12):
 def run(path, *args, **kwargs):
     said = []
     code = train(
-        config_of(*args, **kwargs), Workdir(path), command="again", say=said.append
+        config_of(*args, **kwargs), Workdir(path), command="again", log=said.append
     )
     return code, "\n".join(said)
 

@@ -13,16 +13,16 @@ import pytest
 from program_texts import GPU
 
 from configs import cifar10_wgan_gp, digits_wgan_gp, gaussians_wgan_gp
-from wgan_jax import targets
-from wgan_jax.binding import ConfigError
-from wgan_jax.experiment import build_source
+from wgan_jax.config.build import build_source
+from wgan_jax.errors import ConfigError, MissingCompilerError
+from wgan_jax.parallel.sharding import make_mesh
+from wgan_jax.planning import accelerators
+from wgan_jax.planning.accelerators import Target, parse_target
+from wgan_jax.planning.costs import Memory, bytes_of, read_costs
+from wgan_jax.planning.hlo_costs import Collective
+from wgan_jax.planning.roofline import roofline
 from wgan_jax.program import plan as module
-from wgan_jax.program.costs import Memory, bytes_of, read_costs
 from wgan_jax.program.plan import plan, prepare, table
-from wgan_jax.program_counts import Collective
-from wgan_jax.roofline import roofline
-from wgan_jax.sharding import make_mesh
-from wgan_jax.targets import MissingCompilerError, Target, parse_target
 
 ROOT = Path(__file__).parents[2]
 
@@ -259,9 +259,9 @@ def test_without_a_compiler_a_sentence_says_what_to_install(monkeypatch):
     def no_plugin(**options):
         raise RuntimeError("no such platform. See elsewhere")
 
-    monkeypatch.setattr(targets.topologies, "get_topology_desc", no_plugin)
+    monkeypatch.setattr(accelerators.topologies, "get_topology_desc", no_plugin)
     with pytest.raises(MissingCompilerError) as error:
-        plan(digits_wgan_gp.get_config(), say=print, topology="h100:8")
+        plan(digits_wgan_gp.get_config(), log=print, topology="h100:8")
     assert str(error.value) == (
         "the compiler for h100:8 is not there (no such platform); install it with "
         "pip install 'wgan-jax[plan]'."
@@ -272,7 +272,7 @@ def test_the_folder_of_the_output_is_looked_for_first(tmp_path):
     with pytest.raises(ConfigError, match="is in a folder that does not exist"):
         plan(
             digits_wgan_gp.get_config(),
-            say=print,
+            log=print,
             topology="v5e:1x1",
             output=str(tmp_path / "missing" / "plan.json"),
         )
@@ -294,7 +294,7 @@ def tiny():
 def test_a_plan_is_printed_and_written(here, tmp_path):
     said, file = [], tmp_path / "plan.json"
     config = tiny()
-    code = plan(config, say=said.append, topology="h100:1", output=str(file))
+    code = plan(config, log=said.append, topology="h100:1", output=str(file))
     assert code == 0
     found = json.loads(file.read_text())
     assert (found["topology"], found["devices"]) == ("h100:1", 1)
@@ -321,12 +321,12 @@ def test_operations_needed_are_of_one_iteration_and_all_replicas(here):
 
 
 def test_a_program_too_large_for_its_compiler_is_said_so(here, monkeypatch):
-    def too_large(self, start, *, say):
+    def too_large(self, start, *, log):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Used 20G\nof 16G hbm.")
 
     monkeypatch.setattr(module.Planned, "compile", too_large)
     said = []
-    assert plan(tiny(), say=said.append, topology="v5e:1x1") == 1
+    assert plan(tiny(), log=said.append, topology="v5e:1x1") == 1
     assert said == [
         "It does not fit into the memory of a TPU v5e; the compiler says: "
         "RESOURCE_EXHAUSTED: Used 20G of 16G hbm."

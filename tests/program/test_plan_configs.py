@@ -11,9 +11,9 @@ import jax
 import pytest
 from compilers import require_compiler
 
-from wgan_jax.experiment import build_schedule
+from wgan_jax.config.build import build_schedule
+from wgan_jax.parallel.sharding import make_mesh
 from wgan_jax.program.plan import prepare
-from wgan_jax.sharding import make_mesh
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(file.stem for file in (ROOT / "configs").glob("*.py"))

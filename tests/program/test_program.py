@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from configs import digits_wgan_gp
-from wgan_jax.checkpoint import Checkpoints
-from wgan_jax.experiment import build_gan
-from wgan_jax.initialization import abstract_state
+from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.config.build import build_gan
+from wgan_jax.training.init import abstract_state
 
 ROOT = Path(__file__).parents[2]
 SMALL = [

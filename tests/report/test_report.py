@@ -11,7 +11,8 @@ from PIL import Image
 from run_folders import CONFIG, NAMES, evaluation_line, make_run, metric_lines
 
 import wgan_jax.report
-from wgan_jax.report import ReportError, write_report
+from wgan_jax.errors import ReportError
+from wgan_jax.report import write_report
 
 PICTURES = ("step_00000100.png", "step_00000100_live.png", "step_00000200.png")
 

@@ -4,7 +4,7 @@ from run_folders import evaluation_line, make_run
 
 from wgan_jax.report.charts import draw_charts
 from wgan_jax.report.curves import Chart, Curve, metric_charts, thin, thin_indices
-from wgan_jax.report.evaluations import evaluation_charts
+from wgan_jax.report.evaluation_charts import evaluation_charts
 from wgan_jax.report.run import Series, read_runs
 
 

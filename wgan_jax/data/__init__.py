@@ -1,6 +1,5 @@
 """Data: examples in memory, and batches as a pure function of (seed, iteration)."""
 
-from wgan_jax.data.errors import DataError
 from wgan_jax.data.pipeline import (
     AnyPipeline,
     Pipeline,
@@ -9,6 +8,7 @@ from wgan_jax.data.pipeline import (
     prefetch,
 )
 from wgan_jax.data.sources import DATASETS, Source, load_source
+from wgan_jax.errors import DataError
 
 __all__ = [
     "DATASETS",

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wgan_jax.caches import ArchiveError, cache_folder, read_arrays
+from wgan_jax.errors import ArchiveError
+from wgan_jax.io.caches import cache_folder, read_arrays
 
 # CIFAR-10 takes 154 MB, and a data set that fills a disk is decoded each time.
 LARGEST_BYTES = 2**30

@@ -23,7 +23,7 @@ from tensorflow_datasets.core.download.download_manager import (
     NonMatchingChecksumError,
 )
 
-from wgan_jax.data.errors import DataError
+from wgan_jax.errors import DataError
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0

@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from wgan_jax.data.decoded import remember
-from wgan_jax.data.errors import DataError
 from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import resolve_split
+from wgan_jax.errors import DataError
 
 # Of what is kept decoded: to be raised with a change of ``_decode`` or ``_pixels``.
 _DECODER = 1

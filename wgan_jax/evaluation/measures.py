@@ -26,8 +26,8 @@ from wgan_jax.metrics import (
     sliced_wasserstein_features,
     update_moments,
 )
+from wgan_jax.metrics.optimal_transport import exact_wasserstein
 from wgan_jax.metrics.protocol import Option
-from wgan_jax.optimal_transport import exact_wasserstein
 from wgan_jax.types import Array
 
 _ROWS = 1_000  # of features at a time in float64

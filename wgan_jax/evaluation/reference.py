@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from jax.sharding import Sharding
 
-from wgan_jax.caches import ArchiveError, read_arrays
+from wgan_jax.errors import ArchiveError
 from wgan_jax.evaluation.sample import Sample
+from wgan_jax.io.caches import read_arrays
 from wgan_jax.metrics import FeatureExtractor, extract_features
 
 _LOGGER = logging.getLogger(__name__)

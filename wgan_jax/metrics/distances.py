@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wgan_jax.optimal_transport import sliced_wasserstein
+from wgan_jax.metrics.optimal_transport import sliced_wasserstein
 from wgan_jax.types import Array, PRNGKey
 
 

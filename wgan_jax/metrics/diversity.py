@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wgan_jax.latent_space import great_arc
+from wgan_jax.latents import great_arc
 from wgan_jax.metrics.distances import Estimate, check_pair
 from wgan_jax.types import Array, GenerateFn, PRNGKey
 

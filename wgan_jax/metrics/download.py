@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from wgan_jax.caches import cache_folder
+from wgan_jax.io.caches import cache_folder
 
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = (

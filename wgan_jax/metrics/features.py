@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Sharding
 from numpy.typing import ArrayLike
 
-from wgan_jax.images import to_uint8
+from wgan_jax.io.images import to_uint8
 from wgan_jax.types import Array
 
 QUANTISATION = "uint8, round((x + 1) * 127.5)"

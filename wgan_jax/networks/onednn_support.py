@@ -24,7 +24,7 @@ from typing import Any
 
 import jaxlib
 
-from wgan_jax.caches import cache_folder
+from wgan_jax.io.caches import cache_folder
 
 VARIABLE = "WGAN_JAX_ONEDNN"
 MODES = ("auto", "on", "off")

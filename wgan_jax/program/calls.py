@@ -4,8 +4,8 @@ import math
 
 import ml_collections
 
-from wgan_jax.binding import ConfigError
-from wgan_jax.schema import options
+from wgan_jax.config.schema import options
+from wgan_jax.errors import ConfigError
 
 # What happens after certain iterations happens between two calls.
 _BETWEEN_CALLS = (

@@ -11,8 +11,8 @@ from typing import Any
 import ml_collections
 from absl import flags
 
-from wgan_jax.binding import ConfigError, choices
-from wgan_jax.schema import FIELDS, differences
+from wgan_jax.config.schema import FIELDS, differences
+from wgan_jax.errors import ConfigError, choices
 
 
 def parse(

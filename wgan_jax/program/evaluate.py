@@ -6,19 +6,20 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from wgan_jax.binding import ConfigError, refine
-from wgan_jax.caches import ArchiveError, read_arrays
+from wgan_jax.config.build import build_source
+from wgan_jax.config.evaluation import build_evaluator
+from wgan_jax.config.registry import as_config_error
+from wgan_jax.config.schema import check_config
+from wgan_jax.errors import ArchiveError, ConfigError
 from wgan_jax.evaluation import Comparison, Evaluator
-from wgan_jax.examination import build_evaluator
-from wgan_jax.experiment import build_source
-from wgan_jax.images import to_uint8
-from wgan_jax.program.evaluations import record
-from wgan_jax.program.examine import Examined, draw_pictures, examine
+from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.images import to_uint8
+from wgan_jax.io.loggers import JsonLines, Stages
+from wgan_jax.program.periodic_evaluation import record
 from wgan_jax.program.restoring import restore_checkpoint
-from wgan_jax.program.setup import Say, prepare
+from wgan_jax.program.scoring import Examined, draw_pictures, examine
+from wgan_jax.program.setup import Log, prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
-from wgan_jax.schema import check_config
-from wgan_jax.writers import JsonLines, Stages
 
 
 def evaluate(
@@ -26,7 +27,7 @@ def evaluate(
     workdir: Workdir,
     *,
     command: str,
-    say: Say,
+    log: Log,
     checkpoint: str = "latest",
     images: str | None = None,
 ) -> int:
@@ -39,7 +40,7 @@ def evaluate(
         config: the run's, or any whose data set and ``evaluation`` shall be used.
         workdir: the run's folder.
         command: as the user typed it; kept in the record of a file.
-        say: prints one line for the user.
+        log: prints one line for the user.
         checkpoint: ``latest``, ``best`` or an iteration.
         images: an ``.npz`` with an array ``images``, uint8 or in [-1, 1], as
             ``--mode=sample`` writes it; None for the run.
@@ -56,20 +57,20 @@ def evaluate(
     if images is not None:
         if checkpoint != "latest":
             raise ConfigError("--images and --checkpoint are two things to evaluate.")
-        return _evaluate_file(config, Path(images), command=command, say=say)
+        return _evaluate_file(config, Path(images), command=command, log=log)
     workdir.check(config)
-    experiment = prepare(config, say=say)
+    experiment = prepare(config, log=log)
     evaluator = build_evaluator(config, experiment.source, cache=reference_cache())
-    state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
     stages, found = Stages(), []
     walk = examine(experiment, evaluator, state, stages=stages)
     try:
-        while (examined := refine(next, walk, None)) is not None:
+        while (examined := as_config_error(next, walk, None)) is not None:
             found.append(examined)
             name = " ".join([examined.run, examined.weights]).strip()
             stages.close()
-            say(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
-            say(_table(examined))
+            log(f"Iteration {step}, {name} weights, {examined.seconds:.0f} s:")
+            log(_table(examined))
     finally:
         stages.close()
     draw_pictures(experiment, state, found[0].comparison, workdir.samples)
@@ -77,33 +78,33 @@ def evaluate(
     lines = JsonLines(workdir.evaluations, mend=False)
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
-    _say_limits(evaluator, found[0].comparison, has_model=True, say=say)
-    say(f"Kept in {workdir.evaluations}; pictures in {workdir.samples}")
+    _say_limits(evaluator, found[0].comparison, has_model=True, log=log)
+    log(f"Kept in {workdir.evaluations}; pictures in {workdir.samples}")
     return 0
 
 
 def _evaluate_file(
-    config: ml_collections.ConfigDict, path: Path, *, command: str, say: Say
+    config: ml_collections.ConfigDict, path: Path, *, command: str, log: Log
 ) -> int:
     examples = _read(path)
-    say(f"Loading the data set {config.dataset.name}.")
+    log(f"Loading the data set {config.dataset.name}.")
     source = build_source(config)
     evaluator = build_evaluator(config, source, cache=reference_cache())
     stages = Stages()
     try:
-        results, comparison = refine(
+        results, comparison = as_config_error(
             evaluator.evaluate, examples, advance=stages.update
         )
     finally:
         stages.close()
     examined = Examined("", path.name, results, comparison, 0.0)
-    say(_table(examined))
-    _say_limits(evaluator, comparison, has_model=False, say=say)
+    log(_table(examined))
+    _say_limits(evaluator, comparison, has_model=False, log=log)
     kept = path.with_name(f"{path.stem}.evaluation.json")
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
     kept.write_text(json.dumps(about, indent=2) + "\n")
-    say(f"Kept in {kept}")
+    log(f"Kept in {kept}")
     return 0
 
 
@@ -123,7 +124,7 @@ def _read(path: Path) -> np.ndarray:
                 f"--images={path} holds floating images beyond [-1, 1]; save them as "
                 "uint8, or in that range."
             )
-        return refine(to_uint8, examples)
+        return as_config_error(to_uint8, examples)
     return examples
 
 
@@ -140,15 +141,15 @@ def _table(examined: Examined) -> str:
 
 
 def _say_limits(
-    evaluator: Evaluator, comparison: Comparison | None, *, has_model: bool, say: Say
+    evaluator: Evaluator, comparison: Comparison | None, *, has_model: bool, log: Log
 ) -> None:
     if comparison is None:
         return
     count, size = len(comparison.fake.values), comparison.fake.values.shape[1]
     if "frechet" in evaluator.measures and count < size:
-        say(
+        log(
             f"The Frechet distance of {count} examples on {size} features is far too "
             "high; it compares with that of as many examples only."
         )
     for name, needed in evaluator.lacking(has_model=has_model).items():
-        say(f"Not measured: {name}, which needs {needed}.")
+        log(f"Not measured: {name}, which needs {needed}.")

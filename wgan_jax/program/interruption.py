@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from jax.experimental import multihost_utils
 
-from wgan_jax import distributed
+from wgan_jax.parallel import multiprocess
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,7 +33,7 @@ class Interruption:
         self._asked = 0
 
     def __enter__(self) -> Self:
-        if distributed.is_shared():
+        if multiprocess.is_shared():
             self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._pass_on)
             return self
         for number in SIGNALS:
@@ -55,7 +55,7 @@ class Interruption:
         compiled step, and get equal answers: a stop is due at a question that all
         have still before them when the signal comes.
         """
-        if distributed.is_shared():
+        if multiprocess.is_shared():
             self._asked += 1
             if multihost_utils.reached_preemption_sync_point(self._asked):
                 self.signal = signal.SIGTERM

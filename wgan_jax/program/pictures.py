@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from wgan_jax.binding import ConfigError
 from wgan_jax.data import Source
-from wgan_jax.images import image_grid, scatter_image, to_uint8
+from wgan_jax.errors import ConfigError
+from wgan_jax.io.images import image_grid, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
 

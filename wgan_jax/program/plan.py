@@ -16,19 +16,24 @@ import jax
 import ml_collections
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from wgan_jax.binding import ConfigError
-from wgan_jax.experiment import build_pipeline, build_schedule, build_source
-from wgan_jax.initialization import abstract_state
-from wgan_jax.operations import operations
+from wgan_jax.config.build import build_pipeline, build_schedule, build_source
+from wgan_jax.config.schema import check_config
+from wgan_jax.errors import ConfigError
+from wgan_jax.parallel.sharding import DATA_AXIS, replicated
+from wgan_jax.planning.accelerators import (
+    Accelerator,
+    Target,
+    parse_target,
+    target_mesh,
+)
+from wgan_jax.planning.costs import Costs, read_costs
+from wgan_jax.planning.flops import operations
 from wgan_jax.program import setup
 from wgan_jax.program.calls import check_calls
-from wgan_jax.program.costs import Costs, read_costs
-from wgan_jax.program.setup import Experiment, Say
-from wgan_jax.schema import check_config
-from wgan_jax.sharding import DATA_AXIS, replicated
-from wgan_jax.steps import train_step
-from wgan_jax.sweep import build_replicas
-from wgan_jax.targets import Accelerator, Target, parse_target, target_mesh
+from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.sweep import build_replicas
+from wgan_jax.training.init import abstract_state
+from wgan_jax.training.steps import train_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +70,17 @@ class Planned(Experiment):
 def plan(
     config: ml_collections.ConfigDict,
     *,
-    say: Say,
+    log: Log,
     topology: str | None = None,
     output: str | None = None,
 ) -> int:
     """Compiles the training step for devices that are not there; says what it costs.
 
-    ``prepare_environment`` of ``targets`` comes before, at the program's start.
+    Call ``accelerators.prepare_environment`` first, before JAX is used.
 
     Args:
         config: one experiment.
-        say: prints one line for the user.
+        log: prints one line for the user.
         topology: the devices, such as ``v5e:2x4``.
         output: a file to write the figures to, as JSON.
 
@@ -92,9 +97,9 @@ def plan(
     experiment = prepare(config, target_mesh(target))
     began = time.perf_counter()
     try:
-        programs = experiment.compile(0, say=say)
+        programs = experiment.compile(0, log=log)
     except jax.errors.JaxRuntimeError as error:
-        return _not_compiled(error, target, say=say)
+        return _not_compiled(error, target, log=log)
     about = _about(experiment, target, seconds=time.perf_counter() - began)
     found = []
     for batches, program in programs.items():
@@ -112,10 +117,10 @@ def plan(
         rate = {"images_per_second": images / costs.bound.seconds}
         found.append(costs.record() | rate)
         for line in table(costs, target, images=images, dtype=about["compute_dtype"]):
-            say(line)
+            log(line)
     if output:
         Path(output).write_text(json.dumps(about | {"iterations": found}, indent=1))
-        say(f"Written to {output}.")
+        log(f"Written to {output}.")
     fits = all(x["memory"]["peak"] <= target.accelerator.memory for x in found)
     return 0 if fits else 1
 
@@ -292,12 +297,12 @@ def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, 
     }
 
 
-def _not_compiled(error: Exception, target: Target, *, say: Say) -> int:
+def _not_compiled(error: Exception, target: Target, *, log: Log) -> int:
     """A sentence where the compiler itself finds that the memory is too small."""
     message = str(error)
     if "RESOURCE_EXHAUSTED" not in message:
         raise error
-    say(
+    log(
         f"It does not fit into the memory of a {target.accelerator.title}; the "
         f"compiler says: {' '.join(message.split())[:300]}"
     )

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 from wgan_jax.gan import GanState
-from wgan_jax.images import save_png
+from wgan_jax.io.images import save_png
+from wgan_jax.io.loggers import TensorBoard
 from wgan_jax.program.pictures import draw, tile
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import sample
-from wgan_jax.writers import TensorBoard
 
 
 def draw_previews(

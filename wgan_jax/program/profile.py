@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax
 
-from wgan_jax import distributed
+from wgan_jax.parallel import multiprocess
 from wgan_jax.types import PyTree
 
 _WARM = 2  # calls left out: the first ones fill caches and queues
@@ -25,7 +25,7 @@ class Profile:
         start: int,
         per_call: int,
         last: int,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         """Decides which iterations.
 
@@ -36,9 +36,9 @@ class Profile:
             start: iterations already done.
             per_call: iterations of a call.
             last: iteration that the run ends with.
-            say: takes the line that says where the trace is.
+            log: takes the line that says where the trace is.
         """
-        self._folder, self._say, self._running = folder, say, False
+        self._folder, self._say, self._running = folder, log, False
         self._first = min(start + _WARM * per_call, last - per_call)
         self._end = None
         if iterations is not None:
@@ -57,9 +57,9 @@ class Profile:
         """
         if self._end is not None and not self._running and done >= self._first:
             jax.block_until_ready(state)
-            if distributed.speaks():
+            if multiprocess.is_primary():
                 jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
-            distributed.await_all()
+            multiprocess.barrier()
             self._running = True
 
     def after(self, done: int, state: PyTree) -> None:
@@ -72,7 +72,7 @@ class Profile:
         if self._running and self._end is not None and done >= self._end:
             jax.block_until_ready(state)
             self._stop()
-            distributed.await_all()  # writing it takes long
+            multiprocess.barrier()  # writing it takes long
             self._end = None
             self._say(
                 f"Iterations {self._first + 1} to {done}: trace in {self._folder}; "
@@ -80,6 +80,6 @@ class Profile:
             )
 
     def _stop(self) -> None:
-        if self._running and distributed.speaks():
+        if self._running and multiprocess.is_primary():
             jax.profiler.stop_trace()
         self._running = False

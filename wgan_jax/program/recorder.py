@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from wgan_jax import distributed
 from wgan_jax.gan import GanState
+from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
+from wgan_jax.parallel import multiprocess
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
 from wgan_jax.types import Metrics
-from wgan_jax.writers import JsonLines, Progress, TensorBoard
 
 
 class Diverged(Exception):
@@ -42,7 +42,7 @@ class Recorder:
         # Of the rate that is written next, and when metrics last came.
         self._started, self._images = time.perf_counter(), 0
         self._heard = self._started
-        self._writes = distributed.speaks()
+        self._writes = multiprocess.is_primary()
         if self._writes:
             self._lines = JsonLines(workdir.metrics)
             self._lines.truncate_after(start)

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wgan_jax.program.setup import Say
+from wgan_jax.program.setup import Log
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import write_report
 
 
-def report(folders: Sequence[Path], *, say: Say, output: str | None = None) -> int:
+def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> int:
     """Writes the page that shows runs, side by side if there are several.
 
     Args:
         folders: of the runs.
-        say: prints one line for the user.
+        log: prints one line for the user.
         output: the page's file; by default ``report.html`` in the folder of the
             only run, or in the current one for several.
 
@@ -25,5 +25,5 @@ def report(folders: Sequence[Path], *, say: Say, output: str | None = None) -> i
     """
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
-    say(f"Look at {written} in any browser; it needs no network.")
+    log(f"Look at {written} in any browser; it needs no network.")
     return 0

@@ -1,14 +1,14 @@
 """A run's checkpoint to look at: the latest, the best, or one by its iteration."""
 
-from wgan_jax.binding import ConfigError
-from wgan_jax.checkpoint import CheckpointError, Checkpoints
+from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.errors import CheckpointError, ConfigError
 from wgan_jax.gan import GanState
-from wgan_jax.program.setup import Experiment, Say
+from wgan_jax.program.setup import Experiment, Log
 from wgan_jax.program.workdir import Workdir
 
 
 def restore_checkpoint(
-    workdir: Workdir, experiment: Experiment, which: str, *, say: Say
+    workdir: Workdir, experiment: Experiment, which: str, *, log: Log
 ) -> tuple[GanState, int]:
     """Reads a checkpoint of a run, which may be training beside.
 
@@ -17,7 +17,7 @@ def restore_checkpoint(
         experiment: whose state it is.
         which: ``latest``, ``best`` (by ``config.evaluation.best_by``), or an
             iteration.
-        say: prints one line for the user.
+        log: prints one line for the user.
 
     Returns:
         The state and its iteration.
@@ -41,7 +41,7 @@ def restore_checkpoint(
             else f"{workdir.path} has no checkpoint to read; train first."
         )
     keep = experiment.config.checkpoint.keep
-    with Checkpoints(folder, keep=keep, read_only=True, warn=say) as checkpoints:
+    with Checkpoints(folder, keep=keep, read_only=True, warn=log) as checkpoints:
         step = int(which) if which.isdecimal() else None
         restored = checkpoints.restore(experiment.target, step=step)
     if restored is None:

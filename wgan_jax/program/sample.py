@@ -6,15 +6,15 @@ import jax
 import ml_collections
 import numpy as np
 
-from wgan_jax.binding import refine
-from wgan_jax.images import save_png, to_uint8
+from wgan_jax.config.registry import as_config_error
+from wgan_jax.config.schema import check_config
+from wgan_jax.io.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
 from wgan_jax.program.restoring import restore_checkpoint
-from wgan_jax.program.setup import Experiment, Say, prepare
+from wgan_jax.program.setup import Experiment, Log, prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
 from wgan_jax.sampling import sample_labels
-from wgan_jax.schema import check_config
 
 
 def sample(
@@ -22,7 +22,7 @@ def sample(
     workdir: Workdir,
     *,
     command: str,
-    say: Say,
+    log: Log,
     checkpoint: str = "latest",
 ) -> int:
     """Draws ``config.samples.count`` examples and writes a picture and an array.
@@ -36,7 +36,7 @@ def sample(
         config: the run's.
         workdir: the run's folder.
         command: as the user typed it; kept in the array's file.
-        say: prints one line for the user.
+        log: prints one line for the user.
         checkpoint: ``latest``, ``best`` or an iteration.
 
     Returns:
@@ -49,12 +49,12 @@ def sample(
     """
     check_config(config)
     workdir.check(config)
-    experiment = prepare(config, say=say)
-    state, step = restore_checkpoint(workdir, experiment, checkpoint, say=say)
+    experiment = prepare(config, log=log)
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
     key, label = jax.random.key(config.samples.seed), config.samples.get("label")
     drawn = [
         np.asarray(
-            refine(
+            as_config_error(
                 draw_samples,
                 gan,
                 arrays,
@@ -77,7 +77,7 @@ def sample(
     about = {"step": step, "seed": config.samples.seed, "command": command}
     about |= _labels(experiment, label)
     np.savez(stem.with_suffix(".npz"), images=values, **about)
-    say(
+    log(
         f"{config.samples.count} samples of iteration {step}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
         f"{values.dtype})."

@@ -11,35 +11,36 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
-from wgan_jax.binding import ConfigError, look_up, refine
-from wgan_jax.compiled import make_train_step, make_train_steps
+from wgan_jax.config.build import build_pipeline, build_schedule, build_source
+from wgan_jax.config.registry import as_config_error, lookup
+from wgan_jax.config.schema import options
 from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
-from wgan_jax.experiment import build_pipeline, build_schedule, build_source
+from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.initialization import abstract_state, init_state
+from wgan_jax.parallel.sharding import (
+    PLACEMENTS,
+    batch_sharding,
+    check_divisible,
+    make_mesh,
+    put_batches,
+    put_key,
+)
 from wgan_jax.program.calls import iterations_per_call
 from wgan_jax.program.pictures import check_drawable
-from wgan_jax.replicas import (
+from wgan_jax.program.sweep import build_replicas
+from wgan_jax.sampling import sample_labels
+from wgan_jax.training.compiled import make_train_step, make_train_steps
+from wgan_jax.training.init import abstract_state, init_state
+from wgan_jax.training.replicas import (
     abstract_replicas,
     init_replicas,
     make_replicas_step,
     put_replicas,
     replica,
 )
-from wgan_jax.sampling import sample_labels
-from wgan_jax.schema import options
-from wgan_jax.sharding import (
-    PLACEMENTS,
-    check_divisible,
-    make_mesh,
-    put_batches,
-    put_key,
-    split_batches,
-)
-from wgan_jax.sweep import build_replicas
 from wgan_jax.types import PyTree
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +90,10 @@ class Experiment:
     def target(self) -> GanState:
         """The state as shapes, dtypes and placings."""
         if not self.is_replicated:
-            return refine(abstract_state, self.gan, self.mesh, placement=self.placement)
-        return refine(
+            return as_config_error(
+                abstract_state, self.gan, self.mesh, placement=self.placement
+            )
+        return as_config_error(
             abstract_replicas, self.gan_of, settings=self.settings, mesh=self.mesh
         )
 
@@ -101,7 +104,7 @@ class Experiment:
             return put_key(self.mesh, self.seeds[0])
         return put_replicas(self.mesh, jax.vmap(jax.random.key)(np.array(self.seeds)))
 
-    def fresh_state(self) -> GanState:
+    def initial_state(self) -> GanState:
         """The state at step 0."""
         if not self.is_replicated:
             return init_state(self.gan, self.key, self.mesh, placement=self.placement)
@@ -135,12 +138,12 @@ class Experiment:
         swept = [f"{field}={value:g} " if field else "" for value in self.settings]
         return [f"{a}seed={b}" for a, b in zip(swept, self.seeds, strict=True)]
 
-    def compile(self, start: int, *, say: Say) -> dict[int, Any]:
+    def compile(self, start: int, *, log: Log) -> dict[int, Any]:
         """The compiled step for each number of batches that is to come.
 
         Args:
             start: iterations already done.
-            say: prints one line for the user.
+            log: prints one line for the user.
 
         Returns:
             Compiled steps by number of batches.
@@ -156,7 +159,7 @@ class Experiment:
             several = f"{len(self.seeds)} replicas, " if self.is_replicated else ""
             if self.per_call > 1:
                 several = f"{self.per_call} iterations, each "
-            say(
+            log(
                 f"Compiling the training step: {several}{updates} critic updates and "
                 f"1 generator update, {self.mesh.size} device(s)."
             )
@@ -165,18 +168,18 @@ class Experiment:
             key = jax.ShapeDtypeStruct(self.key.shape, self.key.dtype)
             batch = self._abstract_batch(batches)
             compiled[batches] = step.lower(self.target, batch, key).compile()
-            say(f"Compiled in {time.perf_counter() - began:.1f} s.")
+            log(f"Compiled in {time.perf_counter() - began:.1f} s.")
         return compiled
 
     def _abstract_batch(self, batches: int) -> PyTree:
         images = self.source.images
         shape: tuple[int, ...] = (batches, self.config.training.batch_size)
-        sharding = split_batches(self.mesh)
+        sharding = batch_sharding(self.mesh)
         if self.is_replicated:
             shape, sharding = (len(self.seeds), *shape), self.key.sharding
         elif self.per_call > 1:
             shape = (self.per_call, *shape)
-            sharding = split_batches(self.mesh, axis=2)
+            sharding = batch_sharding(self.mesh, axis=2)
         batch = {"image": (*shape, *images.shape[1:])}
         dtypes = {"image": images.dtype, "label": np.dtype(np.int32)}
         if self.gan.conditional is not None:
@@ -187,12 +190,12 @@ class Experiment:
         }
 
 
-def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
+def prepare(config: ml_collections.ConfigDict, *, log: Log) -> Experiment:
     """All objects, with every mistake found before anything is written.
 
     Args:
         config: one experiment.
-        say: prints one line for the user.
+        log: prints one line for the user.
 
     Returns:
         The experiment.
@@ -203,7 +206,7 @@ def prepare(config: ml_collections.ConfigDict, *, say: Say) -> Experiment:
     mesh = make_mesh()
     build_schedule(config)
     check_placement(config)
-    say(f"Loading the data set {config.dataset.name}.")
+    log(f"Loading the data set {config.dataset.name}.")
     source = build_source(config)
     check_drawable(source)
     gan_of, settings, seeds = build_replicas(
@@ -260,7 +263,7 @@ def check_placement(config: ml_collections.ConfigDict) -> None:
         ConfigError: in a sentence.
     """
     name = _placement(config)
-    fields = look_up(PLACEMENTS, name, "training.placement")
+    fields = lookup(PLACEMENTS, name, "training.placement")
     several = (config.training.get("replicas") or 1) > 1 or options(config, "sweep")
     if fields and several:
         raise ConfigError(
@@ -290,7 +293,7 @@ def check_sizes(
         if training.get(name)
     }
     shared = {"the number of replicas": replicas} if replicas > 1 else sizes
-    refine(check_divisible, mesh, **shared)
+    as_config_error(check_divisible, mesh, **shared)
     parts = training.get("microbatches") or 1
     pieces = parts if replicas > 1 else parts * mesh.size
     for name, size in sizes.items():

@@ -9,23 +9,24 @@ from typing import Any
 import jax
 import ml_collections
 
-from wgan_jax import distributed
-from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.config.evaluation import build_evaluator
+from wgan_jax.config.schema import check_config
 from wgan_jax.data import prefetch
+from wgan_jax.errors import ReportError
 from wgan_jax.evaluation import Evaluator
-from wgan_jax.examination import build_evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.networks import onednn_support
+from wgan_jax.parallel import multiprocess
 from wgan_jax.program.calls import check_calls, check_start
-from wgan_jax.program.evaluations import Evaluations
 from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.periodic_evaluation import Evaluations
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
-from wgan_jax.program.setup import Experiment, Say, prepare
+from wgan_jax.program.setup import Experiment, Log, prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
-from wgan_jax.report import ReportError, write_report
-from wgan_jax.schema import check_config
+from wgan_jax.report import write_report
 
 
 def train(
@@ -33,7 +34,7 @@ def train(
     workdir: Workdir,
     *,
     command: str,
-    say: Say,
+    log: Log,
     lineage: Mapping[str, Any] | None = None,
     profile: int | None = None,
 ) -> int:
@@ -43,7 +44,7 @@ def train(
         config: one experiment.
         workdir: its folder; a run found there goes on from its last checkpoint.
         command: as the user typed it, for the record and for how to go on.
-        say: prints one line for the user.
+        log: prints one line for the user.
         lineage: where the config comes from, for the record.
         profile: iterations to trace.
 
@@ -61,37 +62,37 @@ def train(
     check_config(config)
     check_calls(config)
     workdir.check(config)
-    experiment = prepare(config, say=say)
-    _warn_of_slow_bfloat16(config, say=say)
+    experiment = prepare(config, log=log)
+    _warn_of_slow_bfloat16(config, log=log)
     evaluator = _evaluator(experiment)
     target = experiment.target
     data = experiment.source.record()
     workdir.check_data(data)
     check_start(config, workdir.newest_checkpoint())
-    if distributed.speaks():
+    if multiprocess.is_primary():
         workdir.claim(config, data=data, command=command, lineage=lineage)
-    distributed.await_all()
+    multiprocess.barrier()
     workdir.check_shared()
     workdir.check(config)  # against that of process 0, which is there now
     workdir.check_data(data)
     with Checkpoints(
-        workdir.checkpoints, keep=config.checkpoint.keep, warn=say
+        workdir.checkpoints, keep=config.checkpoint.keep, warn=log
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
         check_start(config, start)  # an older one, if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:
-                say("There is no iteration left to trace.")
-            return _already_there(experiment, evaluator, workdir, state, start, say=say)
+                log("There is no iteration left to trace.")
+            return _already_there(experiment, evaluator, workdir, state, start, log=log)
         whence = "Going on from iteration {}" if start else "Starting afresh"
-        say(f"{whence.format(start)} in {workdir.path}.")
+        log(f"{whence.format(start)} in {workdir.path}.")
         # Made here: processes must start what they share in one order, and from here
         # on two threads are at work, of which only the rehearsal starts anything.
         _ = experiment.key, experiment.gan
         with ThreadPoolExecutor(max_workers=1) as beside:
             # So that no iteration waits while the sampler compiles.
             rehearsal = beside.submit(draw_previews, experiment, state)
-            steps = experiment.compile(start, say=say)
+            steps = experiment.compile(start, log=log)
             rehearsal.result()
         with (
             Interruption() as interruption,
@@ -103,14 +104,14 @@ def train(
                     start=start,
                     per_call=experiment.per_call,
                     last=config.training.iterations,
-                    say=recorder.event,
+                    log=recorder.event,
                 )
             ) as profiled,
             _evaluations(
                 evaluator, workdir, experiment, start, interruption, recorder.event
             ) as evaluations,
         ):
-            distributed.await_all()
+            multiprocess.barrier()
             done = _loop(
                 experiment,
                 state,
@@ -123,15 +124,15 @@ def train(
                 profiled,
             )
     if interruption.signal is not None:
-        say(
+        log(
             f"Stopped by {interruption.signal.name} at iteration {done}, checkpoint "
             f"saved; the same command goes on from there:\n  {command}"
         )
         return interruption.exit_code
-    if distributed.speaks():
-        _report(workdir, say=say)
+    if multiprocess.is_primary():
+        _report(workdir, log=log)
     page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
-    say(
+    log(
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
         f"Look at {workdir.samples / f'step_{done:08d}.png'}\n"
@@ -148,20 +149,20 @@ def _already_there(
     state: GanState,
     step: int,
     *,
-    say: Say,
+    log: Log,
 ) -> int:
     """Does what a run that was stopped in its last evaluation still owes."""
     with (
         Interruption() as interruption,
         _evaluations(
-            evaluator, workdir, experiment, step, interruption, say
+            evaluator, workdir, experiment, step, interruption, log
         ) as evaluations,
     ):
         if evaluations is not None and evaluations.due(step):
             evaluations.run(step, state)
-    if distributed.speaks() and not workdir.report.exists():
-        _report(workdir, say=say)
-    say(
+    if multiprocess.is_primary() and not workdir.report.exists():
+        _report(workdir, log=log)
+    log(
         f"Iteration {step} is reached already; to go further, raise "
         f"--config.training.iterations. Samples: {workdir.samples}"
     )
@@ -183,25 +184,25 @@ def _restore_or_start(
     if restored is not None:
         state, _, start = restored
         return state, start
-    return experiment.fresh_state(), 0
+    return experiment.initial_state(), 0
 
 
-def _warn_of_slow_bfloat16(config: ml_collections.ConfigDict, *, say: Say) -> None:
+def _warn_of_slow_bfloat16(config: ml_collections.ConfigDict, *, log: Log) -> None:
     """Says that bfloat16 will not pay, on a CPU that does not multiply it itself."""
     asked = config.training.get("compute_dtype") == "bfloat16"
     on_cpu = asked and jax.default_backend() == "cpu"
     if on_cpu and not onednn_support.is_used("bfloat16"):
-        say(
+        log(
             "config.training.compute_dtype is bfloat16, but this CPU has no kernels "
             "for it, so training is slower than in float32. Use float32 here."
         )
 
 
-def _report(workdir: Workdir, *, say: Say) -> None:
+def _report(workdir: Workdir, *, log: Log) -> None:
     try:
         write_report([workdir.path], workdir.report)
     except ReportError as error:
-        say(f"No report, because {error}")
+        log(f"No report, because {error}")
 
 
 def _evaluator(experiment: Experiment) -> Evaluator | None:
@@ -219,7 +220,7 @@ def _evaluations(
     experiment: Experiment,
     start: int,
     interruption: Interruption,
-    say: Say,
+    log: Log,
 ) -> AbstractContextManager[Evaluations | None]:
     if evaluator is None:
         return nullcontext()
@@ -230,7 +231,7 @@ def _evaluations(
             evaluator,
             start=start,
             interruption=interruption,
-            say=say,
+            log=log,
         )
     )
 

@@ -12,15 +12,12 @@ from typing import Any
 import jax
 import ml_collections
 
-from wgan_jax.caches import cache_folder
-from wgan_jax.schema import differences
+from wgan_jax.config.schema import differences
+from wgan_jax.errors import WorkdirError
+from wgan_jax.io.caches import cache_folder
 
 _NETWORK_SECONDS = 20  # a file of another host's can take some to be seen
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-
-
-class WorkdirError(Exception):
-    """The folder holds something else than this run, in one sentence."""
 
 
 class Workdir:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wgan_jax.report.run import GAPS, ReportError
+from wgan_jax.errors import ReportError
+from wgan_jax.report.run import GAPS
 
 __all__ = ["GAPS", "ReportError", "write_report"]
 

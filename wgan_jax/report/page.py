@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wgan_jax.report.charts import PALETTE, draw_charts, library
 from wgan_jax.report.curves import metric_charts, thin
-from wgan_jax.report.evaluations import evaluation_charts
+from wgan_jax.report.evaluation_charts import evaluation_charts
 from wgan_jax.report.pictures import STILLS, Album, read_album
 from wgan_jax.report.run import GAPS, SLOPES, Run, read_runs
 

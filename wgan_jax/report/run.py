@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.errors import ReportError
+
 GAPS = {
     "critic/wasserstein_estimate": "Wasserstein estimate",
     "critic/score_gap": "score gap",
 }
 SLOPES = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
 _LARGEST = 3e38  # that a curve can show: browsers are sent float32
-
-
-class ReportError(Exception):
-    """There is nothing to report on, in one sentence."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,415 @@
+"""Configs to objects: every shipped config builds, every mistake is a sentence."""
+
+import importlib
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from wgan_jax.config.build import (
+    build_gan,
+    build_pipeline,
+    build_schedule,
+    build_source,
+)
+from wgan_jax.config.schema import FIELDS, check_config, differences, options
+from wgan_jax.errors import ConfigError
+from wgan_jax.program.sweep import build_replicas
+from wgan_jax.training.init import abstract_state
+
+CONFIGS = sorted(p.stem for p in (Path(__file__).parents[2] / "configs").glob("*_*.py"))
+SHAPES = {
+    "cifar10": (32, 32, 3),
+    "fashion_mnist": (28, 28, 1),
+    "digits": (8, 8, 1),
+    "gaussians8": (2,),
+    "gaussians25": (2,),
+    "swiss_roll": (2,),
+}
+
+
+def config_of(name):
+    return importlib.import_module(f"configs.{name}").get_config()
+
+
+def count(params):
+    return sum(x.size for x in jax.tree.leaves(params))
+
+
+# Published counts, or derived in tests/networks; generator, then critic.
+COUNTS = {
+    "cifar10_ct_gan": (1_204_483, 1_053_825),
+    "cifar10_gpu": (4_276_739, 1_053_824),
+    "cifar10_r3gan_small": (527_136, 521_088),
+    "cifar10_sngan": (4_276_739, 1_053_824),
+    "cifar10_sngan_projection": (4_304_387, 1_055_104),
+    "cifar10_wgan_2017": (3_576_704, 2_765_568),
+    "cifar10_wgan_cnn": (3_584_003, 5_860_865),
+    "cifar10_wgan_gp_resnet64": (8_540_483, 7_491_841),
+    "cifar10_wgan_gp_resnet_acgan": (1_218_307, 1_055_115),
+    "cifar10_wgan_gp_resnet_wide": (4_276_739, 1_053_825),
+    "cifar10_wgan_gp": (5_179_907, 4_114_689),
+    "cifar10_wgan_gp_resnet": (1_204_483, 1_053_825),
+    "fashion_mnist_wgan_gp": (1_554_177, 1_030_145),
+    "gaussians_wgan_gp": (527_874, 527_361),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_describes_a_gan(name):
+    config = config_of(name)
+    check_config(config)
+    side = config.dataset.get("resize")
+    shape = (side, side, 3) if side else SHAPES[config.dataset.name]
+    gan = build_gan(config, shape, classes=10)
+    state = abstract_state(gan)
+    counts = (count(state.generator.params), count(state.critic.params))
+    if name in COUNTS:
+        assert counts == COUNTS[name]
+    # What its docstring says of the size is so.
+    text = importlib.import_module(f"configs.{name}").__doc__
+    for value in re.findall(r"(?:generator|and critic) ([\d,]{3,})", text):
+        assert int(value.replace(",", "")) in counts, value
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_says_paper_command_cost_and_expectation(name):
+    text = importlib.import_module(f"configs.{name}").__doc__
+    assert f"python launch.py --config=configs/{name}.py" in text
+    assert all(word in text for word in ("Paper:", "Command:", "Cost:", "Expect:"))
+
+
+def test_2017_settings():
+    config = config_of("cifar10_wgan")
+    gan = build_gan(config, (32, 32, 3))
+    assert gan.penalties == ()
+    assert not gan.constrain_before_update
+    clipped = gan.constraint({"w": np.array([-1.0, 0.005, 1.0])})["w"]
+    np.testing.assert_allclose(clipped, [-0.01, 0.005, 0.01], rtol=1e-6)
+    assert "batch_stats" in abstract_state(gan).critic.model_state
+    schedule = build_schedule(config)
+    assert [schedule.updates(t) for t in (0, 24, 25, 499, 500, 501)] == [
+        100, 100, 5, 5, 100, 5,
+    ]  # fmt: skip
+
+
+def test_resnet_learning_rate_falls_to_zero_over_the_run():
+    config = config_of("cifar10_wgan_gp_resnet")
+    config.training.iterations = 400
+    gan = build_gan(config, (32, 32, 3))
+    scales = [float(gan.learning_rate_scale(np.int32(t))) for t in (0, 100, 400)]
+    assert scales == [1.0, 0.75, 0.0]
+    assert gan.generator_batch_size == 128
+    assert gan.dequantize
+
+
+def test_r3gan_settings_and_their_way_down():
+    config = config_of("cifar10_r3gan_small")
+    gan = build_gan(config, (32, 32, 3))
+    assert gan.objective.paired
+    assert gan.flip
+    assert gan.augment is not None
+    assert [term.name for term in gan.penalties] == ["r1", "r2"]
+    assert 0 < config.training.schedule_iterations < config.training.iterations
+    for unset in (False, True):  # then the way is that of the run
+        if unset:
+            change(config, "training.schedule_iterations", None)
+            gan = build_gan(config, (32, 32, 3))
+        end = 400_000 if unset else 300_000
+        for ways, scale, weight in (
+            (0, 1.0, 0.05),
+            (0.5, 0.625, 0.0275),
+            (1, 0.25, 0.005),
+        ):
+            step = np.int32(ways * end)
+            assert float(gan.learning_rate_scale(step)) == pytest.approx(scale)
+            for term in gan.penalties:
+                assert float(term.weight(step)) == pytest.approx(weight)
+
+
+def test_settings_that_shape_the_step_arrive():
+    config = config_of("digits_path_length")
+    change(config, "training.microbatches", 2)
+    change(config, "training.compute_dtype", "bfloat16")
+    gan = build_gan(config, (8, 8, 1))
+    assert gan.microbatches == 2
+    assert gan.generator.dtype is gan.critic.dtype is jnp.bfloat16
+    (term,) = gan.regularizers
+    assert (term.weight, term.every) == (2.0, 4)
+    assert term.function.init()
+    (term,) = gan.penalties
+    assert (term.weight, term.every, term.name) == (10.0, 1, "")
+    change(config, "penalty.every", 3)
+    assert build_gan(config, (8, 8, 1)).penalties[0].every == 3
+    assert build_gan(
+        config_of("cifar10_wgan_2017"), (64, 64, 3)
+    ).constrain_before_update
+    by_class = build_gan(
+        config_of("cifar10_wgan_gp_resnet_acgan"), (32, 32, 3), classes=10
+    ).conditional
+    assert (by_class.critic_weight, by_class.generator_weight) == (1.0, 0.1)
+
+
+GAUSSIAN = {"name": "swiss_roll", "split": "train", "size": 100}
+
+
+def change(config, path, value):
+    with config.unlocked():
+        *groups, field = path.split(".")
+        target = config
+        for group in groups:
+            target = target[group]
+        target[field] = value
+
+
+MISTAKES = [
+    ("objective", "wassertsein", "choices: hinge, least_squares"),
+    ("generator.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
+    ("critic.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
+    ("penalty.name", "gp", "choices: consistency, divergence"),
+    ("optimizer.critic.name", "adamm", "choices: adam, rmsprop"),
+    ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
+    ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
+    ("penalty.weight", 0.0, "penalty.weight is 0.0"),
+    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: batch_norm, head"),
+    ("generator.conv_transpose", "x", "not read by 'dcgan_gp'"),
+    ("generator.latent_size", 0, "latent_size is 0"),
+    ("training.n_critics", 5, "choices: batch_size"),
+    ("training.n_critic", 0, "below 1"),
+    ("training.boosted_n_critic", 100, "go together"),
+    ("training.ema_decay", 1.0, "ema_decay is 1.0"),
+    ("training.iterations", 0, "whole number above 0"),
+    ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
+    ("penalti", {}, "config.penalti is not a known field; choices: "),
+    ("dataset.name", "cifar", "cifar10"),
+    ("penalty.every", 0, "config.penalty.every is 0"),
+    ("penalty.final_weight", -1.0, "penalty.final_weight is -1.0"),
+    ("penalties", {"a": {"name": "r3", "weight": 1.0}}, "config.penalties.a.name 'r3'"),
+    ("penalties", {"a": {"name": "r1"}}, "config.penalties.a.weight is None"),
+    ("regularizer", {"name": "path", "weight": 1.0}, "choices: path_length"),
+    (
+        "regularizer",
+        {"name": "path_length", "weight": 2.0, "decay": 2.0},
+        "decay is 2.0",
+    ),
+    ("augmentation", {"policy": "color,noise"}, "color, translation, cutout"),
+    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is not"),
+    ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
+    ("training.microbatches", 0, "whole number above 0"),
+    ("training.replicas", 0, "whole number above 0"),
+    ("training.learning_rate_final", 0.5, "not read by the schedule 'constant'"),
+    ("training.learning_rate_schedule", "cosine", "learning_rate_final is missing"),
+    ("critic.width", 0, "critic.width is 0; it must be a whole number above 0"),
+    ("optimizer.critic.learning_rate", -1.0, "learning_rate is -1.0"),
+    ("optimizer.critic.b2", 1.5, "b2 is 1.5; it must be in [0, 1)"),
+    ("training.schedule_iterations", 5, "no schedule reads"),
+    ("training.schedule_iterations", -1, "whole number above 0"),
+]
+
+
+def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
+    config = config_of("digits_conditional")
+    change(config, "dataset", ml_collections.ConfigDict(GAUSSIAN | {"labels": True}))
+    with pytest.raises(ConfigError, match="'swiss_roll' has no labels"):
+        build_gan(config)
+    config = config_of("digits_conditional")
+    change(config, "generator.name", "mlp")
+    change(config, "generator.width", 8)
+    with pytest.raises(ConfigError, match="'mlp' has no classes"):
+        build_gan(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dataset.flip", True), ("augmentation.policy", "color")]
+)
+def test_what_is_for_images_is_refused_for_points(field, value):
+    config = config_of("gaussians_wgan_gp")
+    change(config, field, value)
+    with pytest.raises(ConfigError, match="is for images"):
+        build_gan(config, (2,))
+
+
+def swept(field, *values, **training):
+    config = config_of("gaussians_wgan_gp")
+    config.generator.width = config.critic.width = 8
+    config.sweep.field, config.sweep.values = field, values
+    config.training.update(training)
+    return config
+
+
+def test_sweeps_and_seeds_make_replicas():
+    build, settings, seeds = build_replicas(
+        swept("penalty.weight", 0.1, 1.0, replicas=2), (2,)
+    )
+    np.testing.assert_allclose(settings, [0.1, 0.1, 1.0, 1.0])
+    assert seeds == [0, 1, 0, 1]
+    assert build(0.1).penalties[0].weight == pytest.approx(0.1)
+    build, settings, seeds = build_replicas(config_of("gaussians_wgan_gp"), (2,))
+    assert (settings.tolist(), seeds) == ([0.0], [0])
+    assert build(0.0) is build(0.0)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "penalty.weight",
+        "penalty.target",
+        "optimizer.critic.learning_rate",
+        "training.ema_decay",
+    ],
+)
+def test_what_can_be_swept(field):
+    config = swept(field, 0.25, 0.5)
+    _, settings, _ = build_replicas(config, (2,))
+    assert settings.tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (swept("critic.width", 8.0), "holds a decimal number"),
+        (swept("penalty.wait", 1.0), "holds a decimal number"),
+        (swept("penalty", 1.0), "holds a decimal number"),
+        (swept("penalty.weight"), "a tuple of numbers"),
+        (swept("penalty.weight", -1.0), "penalty.weight is -1.0"),
+        (swept("penalty.weight", "a"), "a tuple of numbers"),
+        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "all different"),
+        (swept("penalty.weight", float("nan")), "a tuple of numbers"),
+        (swept("penalty.target", -1.0), "target is -1.0"),
+    ],
+)
+def test_what_cannot_be_swept_is_a_sentence(config, message):
+    with pytest.raises(ConfigError, match=message):
+        build_replicas(config, (2,))
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_a_mistake_is_one_sentence(path, value, message):
+    config = config_of("digits_wgan_gp")
+    change(config, path, value)
+    with pytest.raises(ConfigError) as error:
+        build_gan(config)
+        build_schedule(config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_none_leaves_an_option_at_its_default():
+    config = config_of("digits_wgan_gp")
+    change(config, "critic.depth", None)
+    change(config, "penalty.every", None)
+    assert "depth" not in options(config, "critic")
+    assert build_gan(config, (8, 8, 1)).penalties[0].every == 1
+
+
+def test_missing_fields_are_named():
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        del config.training.n_critic
+    with pytest.raises(ConfigError, match=r"config\.training\.n_critic is missing"):
+        check_config(config)
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        del config.optimizer.generator.learning_rate
+    with pytest.raises(ConfigError, match="learning_rate is missing"):
+        build_gan(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("critic.head", "projection", "classes"),
+        ("critic.parametrization", "spectra", "plain, spectral, weight_norm"),
+        ("critic.batch_norm", True, "batch norm mixes"),
+    ],
+)
+def test_a_mistake_in_a_network_is_found_by_its_shapes(field, value, message):
+    config = config_of("fashion_mnist_wgan_gp")
+    change(config, field, value)
+    with pytest.raises(ValueError, match=message):
+        abstract_state(build_gan(config, (28, 28, 1)))
+
+
+def test_an_image_size_that_the_network_cannot_make_is_refused():
+    config = config_of("digits_wgan_gp")
+    gan = build_gan(config, (20, 20, 1))
+    with pytest.raises(ValueError, match=r"\(20, 20, 1\)"):
+        abstract_state(gan)
+
+
+def test_pipeline_follows_the_boosted_schedule():
+    config = config_of("digits_wgan_gp")
+    with config.unlocked():
+        config.training.boosted_n_critic = 7
+        config.training.boosted_first = 2
+        config.training.boosted_every = 10
+    pipeline = build_pipeline(config, build_source(config))
+    lengths = [len(pipeline.batch(t)["image"]) for t in (0, 1, 2, 9, 10, 11)]
+    assert lengths == [7, 7, 5, 5, 7, 5]
+    rows = np.concatenate([pipeline.indices(t).ravel() for t in range(10)])
+    first_epoch = rows[: len(pipeline.source)]
+    assert sorted(first_epoch) == list(range(len(pipeline.source)))
+
+
+def test_a_paired_objective_draws_one_batch_more_and_none_twice():
+    config = config_of("digits_wgan_gp")
+    change(config, "objective", "relativistic")
+    pipeline = build_pipeline(config, build_source(config))
+    rows = [pipeline.indices(t) for t in range(3)]
+    assert {len(x) for x in rows} == {config.training.n_critic + 1}
+    drawn = np.concatenate([x.ravel() for x in rows])[: len(pipeline.source)]
+    assert len(set(drawn)) == len(drawn)
+    other = build_pipeline(config, pipeline.source, seed=config.seed + 1)
+    change(config, "seed", config.seed + 1)
+    same = build_pipeline(config, pipeline.source)
+    np.testing.assert_array_equal(other.indices(0), same.indices(0))
+    assert np.any(other.indices(0) != rows[0])
+
+
+def test_differences_name_what_changes_a_runs_arithmetic():
+    old = {"seed": 0, "log": {"every": 10}, "training": {"iterations": 5, "x": 1}}
+    new = {"seed": 1, "log": {"every": 99}, "training": {"iterations": 9}}
+    for config in (old, new):
+        config["training"]["learning_rate_schedule"] = "constant"
+    assert differences(old, new) == ["seed: 0 -> 1", "training.x: 1 -> absent"]
+    for config in (old, new):
+        config["training"]["learning_rate_schedule"] = "linear_decay"
+    assert "training.iterations: 5 -> 9" in differences(old, new)
+    # A schedule of a length of its own does not end with the run.
+    for config in (old, new):
+        config["training"]["schedule_iterations"] = 7
+    assert not any("training.iterations" in line for line in differences(old, new))
+
+
+def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
+    def changed(group, field):
+        base = {"training": {"learning_rate_schedule": "constant"}}
+        old, new = (
+            base | {group: base.get(group, {}) | {field: value}} for value in (1, 2)
+        )
+        return differences(old, new)
+
+    names = [
+        (group, field) for group, fields in FIELDS.items() for field in fields or ()
+    ]
+    free = {f"{group}.{field}" for group, field in names if not changed(group, field)}
+    assert free == {
+        *("training.iterations", "training.iterations_per_call"),
+        "training.placement",
+        *("checkpoint.every", "checkpoint.keep", "log.every"),
+        *("samples.every", "samples.count", "samples.seed", "samples.label"),
+        *(f"evaluation.{field}" for field in FIELDS["evaluation"]),
+    }
+    nested = [{"evaluation": {"features": {"name": name}}} for name in "ab"]
+    assert differences(*nested) == []
+    assert differences(*nested, free=True) == ["evaluation.features.name: a -> b"]
+    # None stands for a field left out; a weight on its way ends with the run.
+    assert differences({"sweep": {"field": None}}, {}) == []
+    ends = {"penalty": {"final_weight": 1.0}, "training": {"iterations": 5}}
+    ends["training"]["learning_rate_schedule"] = "constant"
+    longer = ends | {"training": ends["training"] | {"iterations": 9}}
+    assert differences(ends, longer) == ["training.iterations: 5 -> 9"]

@@ -1,0 +1,262 @@
+"""Several processes as one run: the losses of one process, signals, deaths.
+
+Every wait has an end, and every process is killed at it: a process that has met
+others no longer dies of SIGTERM.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import chex
+import numpy as np
+import pytest
+from test_program import ROOT, SMALL, command, iterations, launch, metrics, state_of
+
+from wgan_jax.errors import ConfigError
+from wgan_jax.parallel import multiprocess
+
+SECONDS = 240  # of any run here; two minutes are promised to those who survive
+FIRST = 3  # iterations after which round-off has not grown yet
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
+
+
+def is_free(port):
+    with socket.socket() as listener:
+        try:
+            listener.bind(("localhost", port))
+        except OSError:
+            return False
+    return True
+
+
+def explicit(processes):
+    address = f"localhost:{free_port()}"
+    return [
+        (f"--distributed={address},{processes},{index}", {})
+        for index in range(processes)
+    ]
+
+
+def as_slurm_starts_them(processes):
+    """What srun tells its processes; the port that JAX takes is made of the job's."""
+    job = free_port() % 4096
+    while not is_free(2**16 - 4096 + job):
+        job = (job + 1) % 4096
+    return [
+        (
+            "--distributed=auto",
+            {
+                "SLURM_JOB_ID": str(job),
+                "SLURM_STEP_NODELIST": "localhost",
+                "SLURM_NTASKS": str(processes),
+                "SLURM_PROCID": str(index),
+                "SLURM_LOCALID": str(index),
+            },
+        )
+        for index in range(processes)
+    ]
+
+
+@contextlib.contextmanager
+def started(workdir, *flags, processes=2, how=explicit):
+    """The processes of one run, none of which outlives the block."""
+    running = []
+    try:
+        for joined, variables in how(processes):
+            running.append(
+                subprocess.Popen(
+                    command(workdir, joined, *SMALL, *flags),
+                    cwd=ROOT,
+                    env=os.environ | {"XLA_FLAGS": ""} | variables,  # one device each
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            with process:  # waits, and closes its streams
+                pass
+
+
+def ended(running):
+    """Exit codes, and what was printed to the two streams."""
+    texts = [process.communicate(timeout=SECONDS) for process in running]
+    return [process.returncode for process in running], texts
+
+
+def run(workdir, *flags, processes=2, how=explicit):
+    with started(workdir, *flags, processes=processes, how=how) as running:
+        codes, texts = ended(running)
+    assert codes == [0] * processes, texts
+    return texts
+
+
+def wait_until_trained(workdir, running, step):
+    end = time.monotonic() + SECONDS
+    path = workdir / "metrics.jsonl"
+    while not path.exists() or path.read_text().count("\n") <= step:
+        assert all(process.poll() is None for process in running)
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def checkpoints(workdir):
+    return sorted(int(p.name) for p in (workdir / "checkpoints").iterdir())
+
+
+def assert_same_run(workdir, other):
+    """Bit for bit: every metric of every iteration, and the state at the end."""
+    assert metrics(workdir) == metrics(other)
+    step = metrics(workdir)[-1]["step"]
+    chex.assert_trees_all_equal(state_of(workdir, step), state_of(other, step))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run of two ended by SIGTERM to the second, and at which iteration."""
+    workdir = tmp_path_factory.mktemp("stopped") / "run"
+    with started(workdir, *iterations(100_000)) as running:
+        wait_until_trained(workdir, running, 5)
+        running[1].send_signal(signal.SIGTERM)
+        codes, texts = ended(running)
+    assert codes == [143, 143], texts
+    return workdir, metrics(workdir)[-1]["step"], texts
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, stopped):
+    """The same for some iterations more, in one go, and met in another way."""
+    workdir = tmp_path_factory.mktemp("unbroken") / "run"
+    last = stopped[1] + 5
+    run(workdir, *iterations(last, every=last), how=as_slurm_starts_them)
+    return workdir, last
+
+
+def test_sigterm_to_one_saves_one_checkpoint_and_all_exit(stopped):
+    workdir, step, texts = stopped
+    assert checkpoints(workdir) == [step]
+    assert f"Stopped by SIGTERM at iteration {step}, checkpoint saved" in texts[0][0]
+    assert "the same command goes on" in texts[0][0]
+    assert "Stopped" not in texts[1][0], "only process 0 speaks"
+
+
+def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
+    workdir, step, _ = stopped
+    whole, last = unbroken
+    texts = run(workdir, *iterations(last, every=last))
+    assert f"Going on from iteration {step}" in texts[0][0]
+    assert_same_run(workdir, whole)
+
+
+def test_two_processes_train_as_one(stopped, tmp_path):
+    done = subprocess.run(
+        command(tmp_path / "one", *SMALL, *iterations(FIRST)),
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_alike(metrics(tmp_path / "one"), metrics(stopped[0]))
+
+
+def assert_alike(one, several):
+    """To round-off; Adam makes whole steps of that of a gradient that is zero."""
+    assert min(len(one), len(several)) >= FIRST
+    for mine, yours in zip(one[:FIRST], several, strict=False):
+        assert mine.keys() == yours.keys()
+        for name, value in mine.items():
+            if not name.endswith("update_norm"):
+                np.testing.assert_allclose(yours[name], value, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow  # half a minute each
+@pytest.mark.parametrize("victim", [1, 0])
+def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
+    victim, unbroken, tmp_path
+):
+    whole, last = unbroken
+    workdir = tmp_path / "run"
+    with started(workdir, *iterations(100_000, every=5)) as running:
+        wait_until_trained(workdir, running, 8)
+        running[victim].kill()
+        died = time.monotonic()
+        _, err = running[1 - victim].communicate(timeout=SECONDS)
+        assert time.monotonic() - died < 120
+    assert running[1 - victim].returncode not in (0, None)
+    assert "another process has ended" in err or "another task died" in err, err
+    saved = max(checkpoints(workdir))
+    assert saved >= 5
+    last = max(last, saved)
+    texts = run(workdir, *iterations(last, every=last))
+    assert "Starting afresh" not in texts[0][0]
+    ours, theirs = metrics(workdir), metrics(whole)
+    count = min(len(ours), len(theirs))
+    assert count > 5
+    assert ours[:count] == theirs[:count]
+
+
+@pytest.mark.slow
+def test_four_processes_train_as_one(stopped, tmp_path):
+    run(tmp_path / "four", *iterations(FIRST), processes=4)
+    assert_alike(metrics(tmp_path / "four"), metrics(stopped[0]))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("nonsense", "is not understood"),
+        ("localhost,2,0", "is not understood"),
+        ("localhost:9000,2", "is not understood"),
+        ("localhost:9000,2,x", "is not understood"),
+        ("localhost:99000,2,0", "there is no port 99000"),
+        ("localhost:9000,2,2", "of 2 processes none has the number 2"),
+    ],
+)
+def test_what_is_no_way_to_meet_is_refused(how, words):
+    with pytest.raises(ConfigError, match=words):
+        multiprocess.initialize(how)
+    assert not multiprocess.is_shared()
+
+
+def test_no_cluster_is_a_mistake_of_the_user_and_nothing_is_written(
+    tmp_path, monkeypatch
+):
+    clusters = ("SLURM_", "OMPI_", "KUBERNETES_", "JAX_COORDINATOR", "TPU_")
+    for name in [n for n in os.environ if n.startswith(clusters)]:
+        monkeypatch.delenv(name)
+    done = launch(tmp_path / "run", "--distributed=auto", *SMALL)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--distributed=auto finds no cluster that started this" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_taken_is_refused_at_once():
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"cannot listen on port {port}"):
+            multiprocess.initialize(f"localhost:{port},2,0")
+
+
+def test_alone_nothing_is_asked_of_others():
+    multiprocess.initialize("off")
+    assert not multiprocess.is_shared()
+    assert multiprocess.is_primary()
+    assert multiprocess.process_label() == ""
+    assert multiprocess.broadcast_from_primary(0.1) == 0.1
+    assert multiprocess.shutdown(2) == 2

@@ -1,0 +1,100 @@
+"""Which readings a step logs, and that they are those of its own numbers."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import tiny_gan
+
+from wgan_jax import (
+    CONSTRAINTS,
+    OBJECTIVES,
+    Term,
+    critic_step,
+    gradient_penalty,
+    init_state,
+    train_step,
+)
+from wgan_jax.losses import PENALTIES
+from wgan_jax.losses.estimators import flow_reading, penalty_reading, slope_reading
+
+KEY = jax.random.key(0)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (2, 8, 4, 4, 1)).astype(np.float32)
+BY_PENALTY, BY_FLOW, BY_SLOPE, BY_SLOPE_AT_FAKES = (
+    f"critic/wasserstein_by_{name}"
+    for name in ("penalty", "flow", "slope", "slope_at_fakes")
+)
+MEASURED = PENALTIES["gradient_penalty"]
+
+
+def metrics_of(**changes):
+    gan = tiny_gan(**changes)
+    step = jax.jit(partial(train_step, gan))
+    return step(init_state(gan, KEY), IMAGES, KEY)[1]
+
+
+def readings_in(metrics):
+    return {name for name in metrics if "wasserstein_by" in name}
+
+
+def test_readings_are_of_the_estimate_beside_them():
+    metrics = metrics_of(penalties=((MEASURED, 0.3),))
+    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}
+    estimate = metrics["critic/wasserstein_estimate"]
+    assert metrics[BY_PENALTY] == pytest.approx(penalty_reading(estimate, weight=0.3))
+    flow = flow_reading(estimate, metrics["critic/penalty"])
+    assert metrics[BY_FLOW] == pytest.approx(flow)
+    slope = slope_reading(estimate, metrics["critic/gradient_norm_mean"])
+    assert metrics[BY_SLOPE] == pytest.approx(slope)
+
+
+def test_the_weight_is_that_of_the_iteration():
+    falling = lambda t: jnp.where(t == 0, 0.5, 99.0)
+    metrics = metrics_of(penalties=(Term(MEASURED, falling),))
+    estimate = metrics["critic/wasserstein_estimate"]
+    assert metrics[BY_PENALTY] == pytest.approx(penalty_reading(estimate, weight=0.5))
+
+
+def test_a_penalty_that_hides_its_slope_still_has_two_readings():
+    metrics = metrics_of(penalties=((gradient_penalty, 10.0),))
+    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW}
+    one_sided = partial(partial(gradient_penalty, one_sided=True), target=1.0)
+    metrics = metrics_of(penalties=((one_sided, 10.0),))
+    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"penalties": ((partial(MEASURED, target=0.0), 1.0),)},
+        {"penalties": ((MEASURED, 1.0), (PENALTIES["drift"], 0.1))},
+        {"penalties": ((PENALTIES["dragan"], 1.0),)},
+        {"penalties": ()},
+        {
+            "penalties": ((MEASURED, 1.0),),
+            "constraint": partial(CONSTRAINTS["clip_weights"], bound=0.01),
+        },
+    ],
+    ids=["target", "with drift", "dragan", "none", "clipped"],
+)
+def test_other_bounds_are_read_by_the_slope_that_the_generator_meets(changes):
+    metrics = metrics_of(**changes)
+    assert readings_in(metrics) == {BY_SLOPE_AT_FAKES}
+    reading = slope_reading(
+        metrics["critic/wasserstein_estimate"],
+        metrics["critic/gradient_norm_at_fakes"],
+    )
+    assert metrics[BY_SLOPE_AT_FAKES] == pytest.approx(reading)
+
+
+def test_other_objectives_have_no_distance_to_read():
+    metrics = metrics_of(objective=OBJECTIVES["hinge"], penalties=((MEASURED, 10.0),))
+    assert not readings_in(metrics)
+
+
+def test_a_critic_step_alone_has_them_too():
+    gan = tiny_gan(penalties=((MEASURED, 10.0),))
+    _, metrics = critic_step(gan, init_state(gan, KEY), IMAGES[0], KEY)
+    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}

@@ -1,0 +1,1 @@
+"""Checkpoints on Orbax, with a manifest of every array."""

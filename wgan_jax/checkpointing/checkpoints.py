@@ -1,0 +1,328 @@
+"""Checkpoints on disk: written while training goes on, checked when read.
+
+Leaves are stored under their paths, with an inventory beside them. ``store.py``
+writes and reads; whether what comes back is what was written is decided here.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Sharding, SingleDeviceSharding
+
+from wgan_jax.checkpointing.backend import (
+    CheckpointBackend,
+    collect_dropped_reads,
+    muted_failures,
+)
+from wgan_jax.checkpointing.manifest import (
+    crc32,
+    first_difference,
+    flatten,
+    is_intact,
+    make_manifest,
+)
+from wgan_jax.errors import CheckpointError
+from wgan_jax.parallel import multiprocess
+from wgan_jax.types import Array, PyTree
+
+StateT = TypeVar("StateT")
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger(__name__)
+_REASON_LENGTH = 200  # characters of another library's message in ours
+
+
+class _Broken(Exception):
+    """A checkpoint whose files are not as they were written."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, each in a folder named by its step.
+
+    All processes of a run open it, save and restore together. A folder appears
+    under its name only when complete, so a killed run leaves no half of one.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        keep: int,
+        read_only: bool = False,
+        warn: Callable[[str], object] = _LOGGER.warning,
+    ) -> None:
+        """Opens a directory and removes what an interrupted save left there.
+
+        Args:
+            directory: made if it is not there.
+            keep: checkpoints that stay, the newest ones, at least 1.
+            read_only: make, remove and save nothing, as beside a run that is
+                being trained.
+            warn: takes a sentence for the user when a checkpoint is broken.
+
+        Raises:
+            ValueError: if ``keep`` is less than 1.
+        """
+        if keep < 1:
+            raise ValueError(f"keep is {keep}; it must be at least 1.")
+        self._directory = Path(directory).absolute()
+        self._read_only, self._warn = read_only, warn
+        self._broken: list[int] = []
+        self._store = CheckpointBackend(self._directory, keep=keep, read_only=read_only)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A write that waits for a failed process never ends.
+        if not multiprocess.is_peer_failure(value):
+            self.close()
+
+    def steps(self) -> list[int]:
+        """Steps that can be asked for, ascending; broken ones are among them."""
+        return self._store.steps()
+
+    def save(self, step: int, state: PyTree, meta: Mapping[str, Any]) -> bool:
+        """Takes a copy of the state and writes it while the caller goes on.
+
+        The caller may donate the state to a compiled step at once. Checkpoints
+        that the last ``restore`` found broken are first renamed to
+        ``<step>.broken``, or they would count among those that stay.
+
+        Args:
+            step: >= 0, and not below the newest one here.
+            state: pytree of ``jax.Array``, of any structure and placing.
+            meta: what else ``restore`` shall return; anything JSON can hold.
+
+        Returns:
+            False if there is a checkpoint of this step, which stays as it is.
+
+        Raises:
+            CheckpointError: the step is below the newest, the state or meta
+                cannot be stored, or this or the last write failed.
+        """
+        if self._read_only:
+            raise CheckpointError(
+                f"{self._directory} is open for reading; open it with "
+                f"read_only=False to save step {step}."
+            )
+        if self._broken:
+            self._write(lambda: self._store.set_aside(self._broken))
+            self._broken = []
+        steps = self.steps()
+        if step in steps:
+            return False
+        if step < max(steps, default=0):
+            raise CheckpointError(
+                f"step {step} is below the newest checkpoint, {steps[-1]}, in "
+                f"{self._directory}; go on from that one or save elsewhere."
+            )
+        leaves = {path: _copy(path, leaf) for path, leaf in flatten(state).items()}
+        try:
+            inventory = make_manifest(meta, leaves)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
+        return self._write(lambda: self._store.write(step, leaves, inventory))
+
+    def restore(
+        self, target: StateT, *, step: int | None = None
+    ) -> tuple[StateT, dict[str, Any], int] | None:
+        """The newest checkpoint that is as it was written.
+
+        Args:
+            target: a state, or one of ``jax.ShapeDtypeStruct``: the structure,
+                shapes, dtypes and placing to restore to. The placing need not
+                be that of the save; a leaf without one goes to this process's
+                first device.
+            step: this one and no other, rather than the newest.
+
+        Returns:
+            The state, the meta and the step; None if there is no checkpoint.
+
+        Raises:
+            CheckpointError: no checkpoint can be read, the one asked for is
+                missing or broken, or the newest does not fit the target.
+        """
+        self.wait()
+        self._broken = []
+        steps = self.steps()
+        if step is not None:
+            return self._restore_exactly(step, target)
+        reason = ""
+        for candidate in reversed(steps):
+            try:
+                return (*self._read(candidate, target), candidate)
+            except _Broken as broken:
+                reason = str(broken)
+                self._broken.append(candidate)
+                self._warn(
+                    f"checkpoint {candidate} in {self._directory} is broken "
+                    f"({reason}); the next older one is tried."
+                )
+        if not steps:
+            return None
+        raise CheckpointError(
+            f"no checkpoint in {self._directory} can be read (the last one tried, "
+            f"{steps[0]}: {reason}); put back a copy, or start in another folder."
+        )
+
+    def meta(self, step: int) -> dict[str, Any] | None:
+        """What was saved beside a step's arrays; None if that cannot be read.
+
+        Args:
+            step: one of ``steps``. All processes call this together.
+        """
+        self.wait()
+        try:
+            return _on_all_processes(lambda: self._read_inventory(step))["meta"]
+        except _Broken:
+            return None
+
+    def discard(self, step: int) -> None:
+        """Removes a checkpoint for good, such as one that is to be written anew.
+
+        Args:
+            step: one of ``steps``. All processes call this together.
+
+        Raises:
+            CheckpointError: it cannot be removed.
+        """
+        self.wait()
+        self._write(lambda: self._store.remove(step))
+
+    def wait(self) -> None:
+        """Returns when what was saved is on disk.
+
+        Raises:
+            CheckpointError: the write failed.
+        """
+        self._write(self._store.wait)
+
+    def close(self) -> None:
+        """Waits, then lets go of the directory.
+
+        Raises:
+            CheckpointError: the write failed.
+        """
+        try:
+            self.wait()
+        finally:
+            self._store.close()
+
+    def _write(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:
+            if multiprocess.is_peer_failure(error):
+                raise  # of another process, not of the folder
+            raise CheckpointError(
+                f"a checkpoint could not be written to {self._directory} "
+                f"({_reason(error)}); see that there is room and permission."
+            ) from error
+
+    def _restore_exactly(
+        self, step: int, target: StateT
+    ) -> tuple[StateT, dict[str, Any], int]:
+        steps = self.steps()
+        if step not in steps:
+            listed = ", ".join(map(str, steps)) or "none"
+            raise CheckpointError(
+                f"{self._directory} has no checkpoint of step {step}; there: {listed}."
+            )
+        try:
+            return (*self._read(step, target), step)
+        except _Broken as broken:
+            raise CheckpointError(
+                f"checkpoint {step} in {self._directory} is broken ({broken}); leave "
+                "the step out to restore the newest one that is not."
+            ) from broken
+
+    def _read(self, step: int, target: StateT) -> tuple[StateT, dict[str, Any]]:
+        wanted = flatten(as_target(target))
+        inventory = _on_all_processes(lambda: self._read_inventory(step))
+        difference = first_difference(inventory, wanted)
+        if difference:
+            raise CheckpointError(
+                f"checkpoint {step} in {self._directory} does not fit: {difference}; "
+                "use the config that it was written with, or another folder."
+            )
+        leaves = _on_all_processes(lambda: self._store.read_arrays(step, wanted))
+        # The sums are of global arrays, so all processes decide the same here.
+        for path, leaf in leaves.items():
+            if crc32(leaf) != inventory["leaves"][path]["crc32"]:
+                raise _Broken(f"{path} has changed since it was written")
+        treedef = jax.tree.structure(target)
+        state = jax.tree.unflatten(treedef, list(leaves.values()))
+        return state, inventory["meta"]
+
+    def _read_inventory(self, step: int) -> dict[str, Any]:
+        inventory = self._store.read_inventory(step)
+        if not is_intact(inventory):
+            raise _Broken("its inventory has changed since it was written")
+        return inventory
+
+
+def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
+    """What ``Checkpoints.restore`` needs to know of a state.
+
+    Args:
+        state: pytree of arrays or of ``jax.ShapeDtypeStruct``.
+        sharding: where every leaf shall go; each stays on its own by default,
+            and one that has none goes to this process's first device.
+
+    Returns:
+        The same tree of ``jax.ShapeDtypeStruct``, each with a placing.
+    """
+
+    def abstract(leaf: Any) -> jax.ShapeDtypeStruct:
+        place = sharding or getattr(leaf, "sharding", None)
+        place = place or SingleDeviceSharding(jax.local_devices()[0])
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+
+    return jax.tree.map(abstract, state)
+
+
+def _copy(path: str, leaf: Any) -> Array:
+    if not isinstance(leaf, jax.Array):
+        problem = f"a {type(leaf).__name__}; make it one, or put it in the meta"
+    elif jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        problem = "a random key; store the jax.random.key_data of it"
+    else:
+        return jnp.copy(leaf)
+    raise CheckpointError(f"a state holds arrays only, but {path} is {problem}.")
+
+
+def _on_all_processes(read: Callable[[], T]) -> T:
+    """What ``read`` returns; broken for all processes if it is for one."""
+    value, reason = None, ""
+    with muted_failures():
+        try:
+            value = read()
+        except Exception as error:  # see CheckpointBackend
+            reason = _reason(error)
+        if reason:
+            collect_dropped_reads()
+    multiprocess.barrier()
+    if not np.all(multihost_utils.process_allgather(np.asarray(not reason))):
+        raise _Broken(reason or "another process could not read it")
+    return value  # type: ignore[return-value]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, _Broken):
+        return str(error)
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0][:_REASON_LENGTH]}"

@@ -1,0 +1,1 @@
+"""Atomic writes, images, loggers and caches."""

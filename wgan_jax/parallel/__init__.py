@@ -1,0 +1,1 @@
+"""Device mesh, shardings and the multi-process runtime."""

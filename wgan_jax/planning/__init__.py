@@ -1,0 +1,1 @@
+"""Ahead-of-time compilation for absent devices, and what the compiled program costs."""

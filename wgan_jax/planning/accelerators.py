@@ -1,0 +1,252 @@
+"""Accelerators that are not there: what their makers publish, and their compilers.
+
+The compilers are in wheels that need no driver and run on any machine; the extra
+``plan`` installs them. A program compiled so cannot run, and none of its algorithms
+has been chosen by trying: it says what is computed, moved and kept, not how long
+that takes.
+
+Sources of the table: Google's pages docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e},
+read in November 2026, and NVIDIA's data sheets of the H100 and of the DGX H100, as
+others quote them. TPUs: peak of a chip in bfloat16,
+which is also what they multiply float32 in by default. H100 SXM: without sparsity,
+half of the figures printed with it; float32 is multiplied as TF32, in half the rate.
+Links are bytes a second that a device sends while it receives as many: half of the
+"bidirectional" figure; of a v4 its share of the pod's all-reduce bandwidth, 1.1 PB/s
+of 4,096 chips. Eight H100 are joined by NVLink (900 GB/s both ways); beyond that each
+has one 400 Gb/s port of a DGX H100. ``h100.textproto`` is the device's description in
+openxla/xla's pull request 25919.
+
+No maker publishes how long a kernel takes to start. The 3 microseconds of a CUDA device
+are an estimate: the order of magnitude commonly measured for kernels that a host
+launches one after another. Those recorded as a CUDA graph start faster. A TPU has 0:
+the chip itself sequences the whole program, and no cost of that is published.
+"""
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jax.experimental import topologies
+from jax.sharding import Mesh
+
+from wgan_jax.errors import ConfigError, MissingCompilerError
+from wgan_jax.parallel.sharding import make_mesh
+
+INSTALL = "pip install 'wgan-jax[plan]'"
+_FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
+_SOLID = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
+_COUNTS = ("1", "2", "4", "8", "16", "32", "64", "128", "256")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accelerator:
+    """One device, as its maker publishes it.
+
+    Attributes:
+        title: for people.
+        platform: ``tpu`` or ``cuda``.
+        memory: bytes.
+        bandwidth: of the memory, bytes a second.
+        peak: floating-point operations a second of products in bfloat16.
+        peak_float32: of products of float32 numbers by default.
+        float32_as: what these are multiplied as.
+        link: bytes a second that a device sends to others within ``near``.
+        near: devices that are joined by ``link``, None for all.
+        far_link: bytes a second to others beyond that.
+        adds_in_switches: whether sums over devices can be taken on the way.
+        shapes: of the sets of devices that there are.
+        options: for the compiler.
+        launch: seconds to start a kernel, an estimate; 0 where the chip itself
+            sequences a program.
+    """
+
+    title: str
+    platform: str
+    memory: float
+    bandwidth: float
+    peak: float
+    peak_float32: float
+    float32_as: str
+    link: float
+    shapes: tuple[str, ...]
+    near: int | None = None
+    far_link: float = 0.0
+    adds_in_switches: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+    launch: float = 0.0
+
+
+def _tpu(title: str, *, peak: float, **fields: Any) -> Accelerator:
+    return Accelerator(
+        title=title,
+        platform="tpu",
+        peak=peak,
+        peak_float32=peak,
+        float32_as="bfloat16",
+        **fields,
+    )
+
+
+# Two cores of a chip as one device, which is how JAX finds them on a v4 and v5p.
+_ONE_A_CHIP = (("chip_config_name", "megacore"),)
+ACCELERATORS: dict[str, Accelerator] = {
+    "v4": _tpu(
+        "TPU v4",
+        memory=32 * 2**30,
+        bandwidth=1200e9,
+        peak=275e12,
+        link=1.1e15 / 4096,
+        shapes=_SOLID,
+        options=_ONE_A_CHIP,
+    ),
+    "v5e": _tpu(
+        "TPU v5e",
+        memory=16e9,
+        bandwidth=819e9,
+        peak=197e12,
+        link=200e9,
+        shapes=_FLAT,
+    ),
+    "v5p": _tpu(
+        "TPU v5p",
+        memory=95e9,
+        bandwidth=2765e9,
+        peak=459e12,
+        link=600e9,
+        shapes=_SOLID,
+        options=_ONE_A_CHIP,
+    ),
+    "v6e": _tpu(
+        "TPU v6e",
+        memory=32e9,
+        bandwidth=1600e9,
+        peak=918e12,
+        link=400e9,
+        shapes=_FLAT,
+    ),
+    "h100": Accelerator(
+        title="H100 SXM",
+        platform="cuda",
+        memory=80e9,
+        bandwidth=3.35e12,
+        peak=989.5e12,
+        peak_float32=494.7e12,
+        float32_as="TF32",
+        link=450e9,
+        near=8,
+        far_link=50e9,
+        adds_in_switches=True,
+        shapes=_COUNTS,
+        launch=3e-6,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A set of devices to compile for.
+
+    Attributes:
+        name: a row of ``ACCELERATORS``.
+        shape: one of its ``shapes``.
+    """
+
+    name: str
+    shape: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.shape}"
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Its devices."""
+        return ACCELERATORS[self.name]
+
+    @property
+    def devices(self) -> int:
+        """How many there are."""
+        return math.prod(map(int, self.shape.split("x")))
+
+
+def parse_target(text: str) -> Target:
+    """The target that a user named.
+
+    Args:
+        text: such as ``v5e:2x4`` or ``h100:8``.
+
+    Returns:
+        The target.
+
+    Raises:
+        ConfigError: listing the accelerators, or the shapes of the one named.
+    """
+    if not text:
+        some = ", ".join(f"{name}:{a.shapes[3]}" for name, a in ACCELERATORS.items())
+        raise ConfigError(f"--mode=plan needs --topology=DEVICES, such as {some}.")
+    name, _, shape = text.lower().partition(":")
+    if name not in ACCELERATORS:
+        some = ", ".join(f"{n}:{a.shapes[-1]}" for n, a in ACCELERATORS.items())
+        raise ConfigError(
+            f"--topology={text} names no accelerator that is known; choices: "
+            f"{', '.join(ACCELERATORS)}, each with a shape, up to {some}."
+        )
+    shapes = ACCELERATORS[name].shapes
+    if shape not in shapes:
+        raise ConfigError(
+            f"--topology={text} is no set of {ACCELERATORS[name].title} devices; "
+            f"choices: {', '.join(f'{name}:{known}' for known in shapes)}."
+        )
+    return Target(name, shape)
+
+
+def prepare_environment() -> None:
+    """Variables without which the compilers look for devices.
+
+    They are read once, so this comes before JAX's first use. The program must also
+    set JAX's ``jax_platforms`` to ``cpu``: the CUDA plugin looks for a driver
+    otherwise.
+    """
+    # Asked of a cloud's metadata server, which is not there.
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    # Both would try kernels on a device.
+    flags = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+
+
+def target_mesh(target: Target, devices: int | None = None) -> Mesh:
+    """Devices that are not there, in a row as ``make_mesh`` has them.
+
+    Args:
+        target: what to compile for.
+        devices: take only the first of them.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        MissingCompilerError: saying what to install.
+    """
+    accelerator = target.accelerator
+    options: dict[str, Any] = dict(accelerator.options)
+    name = str(target)
+    if accelerator.platform == "cuda":
+        node = min(target.devices, accelerator.near or 1)
+        name = f"1x{target.devices // node}x{node}"  # slices, hosts, devices of each
+        described = Path(__file__).with_name("h100.textproto").read_text()
+        options |= {"topology": name, "target_config": described}
+    elif target.devices == 1:
+        options["chips_per_host_bounds"] = [1, 1, 1]
+    try:
+        topology = topologies.get_topology_desc(
+            platform=accelerator.platform, topology_name=name, **options
+        )
+    except Exception as error:  # whatever a missing plugin raises
+        reason = re.split(r"[.;\n]", str(error))[0]
+        raise MissingCompilerError(
+            f"the compiler for {target} is not there ({reason}); install it with "
+            f"{INSTALL}."
+        ) from error
+    return make_mesh(topology.devices[:devices])

@@ -1,0 +1,229 @@
+"""Evaluations while a run trains: their records, and the best checkpoint."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.evaluation import Evaluator
+from wgan_jax.gan import GanState
+from wgan_jax.io.loggers import JsonLines, Stages
+from wgan_jax.metrics import Result, to_json
+from wgan_jax.parallel import multiprocess
+from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.scoring import Examined, draw_pictures, examine
+from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.workdir import Workdir
+
+
+class _Interrupted(Exception):
+    """Somebody asked the run to stop in the middle of an evaluation."""
+
+
+class _Watched(Stages):
+    """Stages that end where a signal has come."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        super().__init__()
+        self._interruption = interruption
+
+    def update(self, part: str, done: int, total: int) -> None:
+        if self._interruption.signal is not None:
+            raise _Interrupted
+        super().update(part, done, total)
+
+
+class Evaluations:
+    """Measures a run at intervals and keeps the state that it found best.
+
+    The best checkpoint has a folder of its own beside the latest ones: kept
+    among them, it would make a resumed run forget the iterations after it.
+    """
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        experiment: Experiment,
+        evaluator: Evaluator,
+        *,
+        start: int,
+        interruption: Interruption,
+        log: Log,
+    ) -> None:
+        """Opens the records, without what a run beyond ``start`` left in them.
+
+        Args:
+            workdir: where.
+            experiment: whose run.
+            evaluator: of its config.
+            start: iterations already done.
+            interruption: an evaluation ends early if it has a signal.
+            log: prints one line for the user.
+        """
+        self._workdir, self._experiment = workdir, experiment
+        self._evaluator, self._say = evaluator, log
+        self._interruption = interruption
+        self._fields = experiment.config.evaluation
+        self._best_by = self._fields.get("best_by")
+        self._writes = multiprocess.is_primary()
+        self._steps: set[int] = set()
+        if self._writes:
+            self._lines = JsonLines(workdir.evaluations)
+            self._lines.truncate_after(start)
+            self._steps = set(_steps_in(workdir))
+        self._best = None
+        if self._best_by is not None:
+            self._best = Checkpoints(workdir.best, keep=1, warn=log)
+
+    def close(self) -> None:
+        """Closes the records, after what is being written."""
+        if self._writes:
+            self._lines.close()
+        if self._best is not None:
+            self._best.close()
+
+    def due(self, step: int) -> bool:
+        """Whether an iteration is one to be evaluated, and is not yet."""
+        last = step == self._experiment.config.training.iterations
+        if step == 0 or (step % self._fields.every and not last):
+            return False
+        return not multiprocess.broadcast_from_primary(float(step in self._steps))
+
+    def run(self, step: int, state: GanState) -> dict[str, float]:
+        """Measures a state, writes what comes out, and keeps it if it is the best.
+
+        An evaluation that fails, or that a signal ends, leaves a sentence and no
+        record; the run goes on.
+
+        Args:
+            step: iterations done.
+            state: a run's arrays, or those of replicas.
+
+        Returns:
+            The numbers by path, such as ``evaluation/ema/recall``; none on
+            processes other than 0.
+        """
+        stages = _Watched(self._interruption) if self._writes else None
+        found: list[Examined] = []
+        try:
+            found = list(
+                examine(self._experiment, self._evaluator, state, stages=stages)
+            )
+        except _Interrupted:
+            self._say(f"Iteration {step}: evaluation left, to be made up for later.")
+        except ValueError as error:
+            self._say(f"Iteration {step}: no evaluation, because {error}")
+        finally:
+            if stages is not None:
+                stages.close()
+        if not multiprocess.broadcast_from_primary(float(bool(found))):
+            return {}
+        pictures = self._workdir.samples
+        draw_pictures(self._experiment, state, found[0].comparison, pictures)
+        if self._writes:
+            self._say(f"Iteration {step}: {summary(found, self._best_by)}")
+        self._keep_if_best(step, state, found)
+        # Last: without its record an evaluation that was cut off is made up for.
+        if self._writes:
+            self._lines.write(step, *map(record, found))
+            self._steps.add(step)
+        return {
+            "/".join(filter(None, ("evaluation", e.run, e.weights, name))): value
+            for e in found
+            for name, value in ((r.protocol.metric, r.value) for r in e.results)
+        }
+
+    def _keep_if_best(self, step: int, state: GanState, found: list[Examined]) -> None:
+        if self._best is None:
+            return
+        score, protocol = self._score(found)
+        newest = max(self._best.steps(), default=None)
+        meta = None if newest is None else self._best.meta(newest)
+        if newest is not None and meta is None:
+            self._say(f"Iteration {step}: the best checkpoint, {newest}, is broken.")
+        better = True
+        # A number of another protocol says nothing about this one.
+        if meta is not None and meta.get("protocol") == protocol:
+            sign = 1 if self._evaluator.reports[self._best_by or ""] == "lower" else -1
+            better = sign * score < sign * meta["score"]
+        if not multiprocess.broadcast_from_primary(float(better)):
+            return
+        if newest is not None and newest >= step:
+            self._best.discard(newest)  # of a run that went further and was cut off
+        kept = {"iteration": step, "score": score, "protocol": protocol}
+        self._best.save(step, state, kept)
+        self._best.wait()  # before there is a record
+        if self._writes:
+            self._say(f"Iteration {step}: the best so far, in {self._workdir.best}")
+
+    def _score(self, found: list[Examined]) -> tuple[float, Any]:
+        """The mean over replicas of the leading weights' number, and its protocol."""
+        chosen = _leading(found, self._best_by or "")
+        if not chosen:  # on processes that have not measured
+            return multiprocess.broadcast_from_primary(0.0), None
+        score = multiprocess.broadcast_from_primary(
+            float(np.mean([result.value for result in chosen]))
+        )
+        return score, _plain(chosen[0])["protocol"]
+
+
+def record(examined: Examined) -> dict[str, Any]:
+    """What ``evaluations.jsonl`` says of one set of weights.
+
+    Args:
+        examined: measured weights.
+
+    Returns:
+        JSON values: ``run``, ``weights``, ``seconds`` and ``results``, each with
+        its protocol.
+    """
+    return {
+        "run": examined.run,
+        "weights": examined.weights,
+        "seconds": round(examined.seconds, 1),
+        "results": [_plain(result) for result in examined.results],
+    }
+
+
+def summary(found: list[Examined], leading: str | None) -> str:
+    """The most telling number in a sentence.
+
+    Args:
+        found: measured weights of all runs.
+        leading: the number's name; the first one by default.
+
+    Returns:
+        Such as ``frechet_distance 12.3 (pixels, 1500 examples), ema weights, in 4
+        s``; of replicas the mean.
+    """
+    first = found[0]
+    results = _leading(found, leading or first.results[0].protocol.metric)
+    protocol = results[0].protocol
+    mean = np.mean([result.value for result in results])
+    over = f", mean of {len(results)} runs" if len(results) > 1 else ""
+    return (
+        f"{protocol.metric} {mean:.4g} ({protocol.features}, {protocol.fake_count} "
+        f"examples{over}), {first.weights} weights, in "
+        f"{sum(examined.seconds for examined in found):.0f} s."
+    )
+
+
+def _leading(found: list[Examined], metric: str) -> list[Result]:
+    """A number of each run's first weights."""
+    return [
+        result
+        for examined in found
+        for result in examined.results
+        if examined.weights == found[0].weights and result.protocol.metric == metric
+    ]
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    return json.loads(to_json(result))
+
+
+def _steps_in(workdir: Workdir) -> list[int]:
+    """Iterations that the run itself has evaluated."""
+    lines = map(json.loads, workdir.evaluations.read_text().splitlines())
+    return [line["step"] for line in lines if line.get("by") != "evaluate"]

@@ -1,0 +1,216 @@
+"""What a run's generator draws, measured: the work of ``evaluate`` and of a run."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wgan_jax.evaluation import Advance, Comparison, Evaluator, Model
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.io.images import image_grid, save_png, to_uint8
+from wgan_jax.io.loggers import Stages
+from wgan_jax.metrics import Result, nearest_neighbours
+from wgan_jax.program.setup import Experiment
+from wgan_jax.sampling import (
+    generator_weights,
+    interpolations,
+    sample_batches,
+    sample_labels,
+)
+from wgan_jax.types import Array, Params, PyTree
+
+_ARC_ROWS, _ARC_COLUMNS = 8, 10
+_NEIGHBOUR_ROWS, _NEIGHBOURS = 8, 7
+_BRANCH = 1  # of the evaluation's key: the latents are not those of the grids
+
+
+class Examined(NamedTuple):
+    """One set of weights of one run, measured.
+
+    Attributes:
+        run: the replica's name; empty for a run alone.
+        weights: ``ema`` or ``live``.
+        results: numbers with their protocols; none on processes other than 0.
+        comparison: what the first one was computed from; None of the others, since
+            each holds all examples and features, and likewise.
+        seconds: that it took.
+    """
+
+    run: str
+    weights: str
+    results: list[Result]
+    comparison: Comparison | None
+    seconds: float
+
+
+def examine(
+    experiment: Experiment,
+    evaluator: Evaluator,
+    state: GanState,
+    *,
+    stages: Stages | None,
+) -> Iterator[Examined]:
+    """Measures the average and the live weights of each run of a state.
+
+    All processes call it together; one of them measures.
+
+    Args:
+        experiment: whose state.
+        evaluator: of its config.
+        state: a run's arrays, or those of replicas.
+        stages: shows how far it is; None shows nothing.
+
+    Yields:
+        The measured weights of one run after the other, the average first.
+    """
+    alone, failure, some = jax.process_count() == 1, None, False
+    for run, gan, arrays in experiment.runs(state):
+        for weights in ("live",) if gan.ema_decay is None else ("ema", "live"):
+            began = time.perf_counter()
+            use_ema = weights == "ema"
+            fakes, labels = _draw(
+                experiment,
+                gan,
+                arrays,
+                use_ema=use_ema,
+                stages=stages if alone else None,
+            )
+            model = _model(gan, arrays, use_ema=use_ema)  # takes all of them, too
+            if jax.process_index() != 0:
+                yield Examined(run, weights, [], None, 0.0)
+                continue
+            if failure is not None:
+                continue
+            try:
+                results, comparison = evaluator.evaluate(
+                    fakes,
+                    labels=labels,
+                    model=model,
+                    advance=_named(stages, f"{run} {weights}".strip()),
+                )
+            except Exception as error:
+                if alone:
+                    raise
+                failure = error  # the others still draw, which takes all of them
+                continue
+            seconds = time.perf_counter() - began
+            yield Examined(run, weights, results, None if some else comparison, seconds)
+            some = True
+    if failure is not None:
+        raise failure
+
+
+def draw_pictures(
+    experiment: Experiment,
+    state: GanState,
+    comparison: Comparison | None,
+    folder: Path,
+) -> None:
+    """Interpolations between latents, and fakes beside their nearest examples.
+
+    All processes call it together; the one that has measured writes.
+
+    Args:
+        experiment: of images; of the points of a plane there is nothing to draw.
+        state: a run's arrays; of replicas the first is drawn.
+        comparison: of its average, or of its live weights without one; None on
+            the processes that have not measured.
+        folder: of the samples; the names end in the iteration.
+    """
+    _, gan, arrays = next(experiment.runs(state))
+    if len(experiment.source.example_shape) != 3:
+        return
+    images = interpolations(
+        gan,
+        arrays,
+        _key(experiment),
+        rows=_ARC_ROWS,
+        columns=_ARC_COLUMNS,
+        use_ema=gan.ema_decay is not None,
+    )
+    if comparison is None:
+        return
+    step = int(arrays.step)
+    arcs = image_grid(to_uint8(np.asarray(images)), columns=_ARC_COLUMNS, padding=2)
+    save_png(folder / f"interpolation_{step:08d}.png", arcs)
+    fakes, real = comparison.fake, comparison.real
+    rows = min(_NEIGHBOUR_ROWS, len(fakes.values))
+    count = min(_NEIGHBOURS, len(real.values))
+    found = nearest_neighbours(fakes.values[:rows], real.values, k=count).indices
+    beside = [
+        np.concatenate([fakes.examples[i : i + 1], real.examples[found[i]]])
+        for i in range(rows)
+    ]
+    grid = image_grid(np.concatenate(beside), columns=1 + count, padding=4)
+    save_png(folder / f"neighbours_{step:08d}.png", grid)
+
+
+def _named(stages: Stages | None, name: str) -> Advance | None:
+    if stages is None:
+        return None
+    return lambda what, done, total: stages.update(f"{name}: {what}", done, total)
+
+
+def _key(experiment: Experiment) -> Array:
+    seed = experiment.config.evaluation.seed
+    return jax.random.fold_in(jax.random.key(seed), _BRANCH)
+
+
+def _draw(
+    experiment: Experiment,
+    gan: Gan,
+    arrays: GanState,
+    *,
+    use_ema: bool,
+    stages: Stages | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Generated examples as a data set has them, and their labels."""
+    count = experiment.config.evaluation.count
+    parts: list[np.ndarray] = []
+    done = 0
+    for part in sample_batches(gan, arrays, _key(experiment), count, use_ema=use_ema):
+        examples = np.asarray(part)
+        parts.append(to_uint8(examples) if examples.ndim == 4 else examples)
+        done += len(examples)
+        if stages is not None:
+            stages.update("generated examples", done, count)
+    labels = sample_labels(gan, count, None)
+    return np.concatenate(parts), None if labels is None else np.asarray(labels)
+
+
+def _model(gan: Gan, arrays: GanState, *, use_ema: bool) -> Model:
+    # Through the host: of several processes only this one measures, with arrays
+    # and devices of its own.
+    params, model_state = jax.device_get(generator_weights(arrays, use_ema=use_ema))
+    critic = arrays.critic
+    critic_params, critic_state = jax.device_get((critic.params, critic.model_state))
+
+    def generate(latent: Array) -> Array:
+        labels = None
+        if gan.conditional is not None:
+            labels = jnp.arange(len(latent)) % gan.conditional.classes
+        return gan.generate(params, model_state, latent, train=False, labels=labels)[0]
+
+    def score(examples: np.ndarray, labels: np.ndarray | None) -> Array:
+        return _score(gan, critic_params, critic_state, examples, labels)
+
+    return Model(generate_fn=generate, score_fn=score, latent_size=gan.latent_size)
+
+
+@partial(jax.jit, static_argnums=0)
+def _score(
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    examples: Array,
+    labels: Array | None,
+) -> Array:
+    if examples.dtype == jnp.uint8:
+        examples = examples.astype(jnp.float32) / 127.5 - 1.0
+    output: Any = gan.score(params, model_state, examples, train=False, labels=labels)
+    return output[0].scores

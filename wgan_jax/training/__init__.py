@@ -1,0 +1,1 @@
+"""Training: initial state, gradients, updates, and the steps made of them."""

@@ -1,0 +1,179 @@
+"""The steps compiled for a mesh: state placed and donated, batches split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from jax.stages import Wrapped
+
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.parallel.sharding import (
+    batch_sharding,
+    constrain_batch,
+    make_mesh,
+    replicated,
+    sharded_fields,
+    with_mesh,
+)
+from wgan_jax.training.compilation import compiler_options
+from wgan_jax.training.init import abstract_state
+from wgan_jax.training.steps import critic_step, generator_step, train_step, train_steps
+from wgan_jax.types import Array, Batch, PRNGKey
+
+
+def make_train_step(
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
+) -> Wrapped:
+    """``train_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: devices to split each batch among; the default device if None.
+        placement: that of the state, as for ``init_state``.
+        donate: let the new state take the old one's memory. The old state can
+            then not be used again.
+
+    Returns:
+        ``step(state, batch, key) -> (state, metrics)``, a jitted function; it
+        compiles anew for each N.
+
+    Raises:
+        ValueError: if there is no such placement.
+    """
+
+    def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
+        return train_step(gan, state, batch, key)
+
+    mesh = mesh or _default_mesh()
+    state = _placings(gan, mesh, placement)
+    return _compiled(
+        step, mesh, state, (batch_sharding(mesh), replicated(mesh)), donate
+    )
+
+
+def make_train_steps(
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
+) -> Wrapped:
+    """``train_steps`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        placement: as for ``make_train_step``.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``steps(state, batches, key) -> (state, metrics)``, the batches and the
+        metrics as for ``train_steps``, each batch split among the devices; it
+        compiles anew for each K and N.
+    """
+
+    def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:
+        return train_steps(gan, state, batches, key)
+
+    mesh = mesh or _default_mesh()
+    batches = batch_sharding(mesh, axis=2)
+    state = _placings(gan, mesh, placement)
+    return _compiled(steps, mesh, state, (batches, replicated(mesh)), donate)
+
+
+def make_critic_step(
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+    donate: bool = True,
+) -> Wrapped:
+    """``critic_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        placement: as for ``make_train_step``.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``step(state, batch, key) -> (state, metrics)``, the batch as for
+        ``critic_step``.
+    """
+
+    def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
+        return critic_step(gan, state, jax.tree.map(constrain_batch, batch), key)
+
+    mesh = mesh or _default_mesh()
+    state = _placings(gan, mesh, placement)
+    return _compiled(step, mesh, state, (None, replicated(mesh)), donate)
+
+
+def make_generator_step(
+    gan: Gan,
+    mesh: Mesh | None = None,
+    *,
+    batch_size: int,
+    placement: str = "replicated",
+    donate: bool = True,
+) -> Wrapped:
+    """``generator_step`` compiled once for a mesh.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``make_train_step``.
+        batch_size: latents to draw.
+        placement: as for ``make_train_step``.
+        donate: as for ``make_train_step``.
+
+    Returns:
+        ``step(state, key) -> (state, metrics)``; for a paired objective
+        ``step(state, key, real)``, the real examples as for ``critic_step``.
+    """
+    mesh = mesh or _default_mesh()
+    state = _placings(gan, mesh, placement)
+    if not gan.objective.paired:
+
+        def step(state: GanState, key: PRNGKey) -> Any:
+            return generator_step(gan, state, key, batch_size=batch_size)
+
+        return _compiled(step, mesh, state, (replicated(mesh),), donate)
+
+    def paired_step(state: GanState, key: PRNGKey, real: Batch | Array) -> Any:
+        real = jax.tree.map(constrain_batch, real)
+        return generator_step(gan, state, key, batch_size=batch_size, real=real)
+
+    return _compiled(paired_step, mesh, state, (replicated(mesh), None), donate)
+
+
+def _default_mesh() -> Mesh:
+    return make_mesh(jax.devices()[:1])
+
+
+def _placings(gan: Gan, mesh: Mesh, placement: str) -> Any:
+    """Those of a state's arrays; one for all where that is enough."""
+    if not sharded_fields(placement):
+        return replicated(mesh)
+    target = abstract_state(gan, mesh, placement=placement)
+    return jax.tree.map(lambda x: x.sharding, target)
+
+
+def _compiled(
+    step: Callable[..., Any],
+    mesh: Mesh,
+    state: Any,
+    inputs: tuple[Any, ...],
+    donate: bool,
+) -> Wrapped:
+    return jax.jit(
+        with_mesh(mesh, step),
+        in_shardings=(state, *inputs),
+        out_shardings=(state, replicated(mesh)),
+        donate_argnums=0 if donate else (),
+        compiler_options=compiler_options(mesh.devices.flat[0].platform),
+    )

@@ -1,0 +1,313 @@
+"""The state at step 0, and the mixes of parts that make no sense, refused."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from wgan_jax.gan import Gan, GanState, PlayerState
+from wgan_jax.losses.terms import nothing_measured
+from wgan_jax.modules import CriticOutput, accepts_argument, reads
+from wgan_jax.parallel.sharding import place_state, sharded_fields
+from wgan_jax.types import Array, PRNGKey
+
+
+def init_state(
+    gan: Gan,
+    key: PRNGKey,
+    mesh: Mesh | None = None,
+    *,
+    placement: str = "replicated",
+) -> GanState:
+    """Fresh arrays for both players.
+
+    Args:
+        gan: the static parts; the critic is shaped by what the generator makes.
+        key: typed key; equal keys give equal states on any mesh.
+        mesh: the devices; the default device alone if None.
+        placement: what each device holds, a name in ``sharding.PLACEMENTS``.
+
+    Returns:
+        The state at step 0. The moving average starts as a copy of the
+        generator.
+
+    Raises:
+        ValueError: if there is no such placement, or the parts do not go
+            together, as ``check`` says.
+    """
+    target = abstract_state(gan, mesh, placement=placement)
+    placings = jax.tree.map(lambda x: x.sharding, target)
+    return jax.jit(lambda k: initial_state(gan, k), out_shardings=placings)(key)
+
+
+def abstract_state(
+    gan: Gan, mesh: Mesh | None = None, *, placement: str = "replicated"
+) -> GanState:
+    """``init_state`` as shapes, dtypes and placings, without computing.
+
+    Args:
+        gan: the static parts.
+        mesh: as for ``init_state``.
+        placement: as for ``init_state``.
+
+    Returns:
+        A state of ``jax.ShapeDtypeStruct``.
+
+    Raises:
+        ValueError: as ``init_state``.
+    """
+    sharded_fields(placement)
+    state = check_gan(gan)
+    if mesh is None:
+        return state
+    return jax.tree.map(
+        lambda x, placing: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placing),
+        state,
+        place_state(mesh, state, placement=placement),
+    )
+
+
+def initial_state(gan: Gan, key: PRNGKey) -> GanState:
+    """``init_state`` as a pure function, to be traced; nothing is checked.
+
+    Args:
+        gan: the static parts.
+        key: typed key.
+
+    Returns:
+        The state at step 0.
+    """
+    latent, labels = jnp.zeros((2, gan.latent_size)), _some_labels(gan)
+    generator = _init_player(
+        gan.generator,
+        gan.generator_optimizer,
+        jax.random.fold_in(key, 0),
+        gan.inputs(gan.generator, latent, labels),
+    )
+    images = jax.eval_shape(
+        lambda: gan.generate(
+            generator.params,
+            generator.model_state,
+            latent,
+            train=False,
+            labels=labels,
+        )[0]
+    )
+    critic = _init_player(
+        gan.critic,
+        gan.critic_optimizer,
+        jax.random.fold_in(key, 1),
+        gan.inputs(gan.critic, jnp.zeros(images.shape, images.dtype), labels),
+    )
+    critic_fn = gan.critic_fn(critic.params, critic.model_state, labels=labels, key=key)
+    zeros = jnp.zeros(images.shape, images.dtype)
+    averaged = gan.ema_decay is not None
+    return GanState(
+        step=jnp.zeros((), jnp.int32),
+        critic_updates=jnp.zeros((), jnp.int32),
+        critic=critic,
+        generator=generator,
+        ema_params=generator.params if averaged else None,
+        ema_model_state=generator.model_state if averaged else None,
+        penalties=nothing_measured(
+            gan.penalties, lambda f, k: f(critic_fn, zeros, zeros, k), key
+        ),
+        regularizers=tuple(term.function.init() for term in gan.regularizers),
+    )
+
+
+def check_gan(gan: Gan) -> GanState:
+    """Refuses a Gan whose parts do not go together, by shapes alone.
+
+    Args:
+        gan: the static parts.
+
+    Returns:
+        Its state as shapes and dtypes.
+
+    Raises:
+        ValueError: naming the parts, if a penalised critic or a regularised
+            generator has batch norm; the critic does not return one score per
+            example; a conditional GAN has a player that knows no labels or
+            another number of classes, an auxiliary head that nothing trains, or
+            weights for one that is not there; fakes with labels of their own
+            meet a penalty that looks at them or a paired objective; a penalty
+            or constraint cannot be computed; a constraint meets kernels that
+            the network rescales; or the network cannot make images of the size
+            asked for.
+    """
+    for term in gan.regularizers:
+        if not hasattr(term.function, "apply"):
+            raise ValueError(
+                f"regularizers holds {term.function!r}, which has no 'apply'; a "
+                "factory such as path_length is called first: path_length()."
+            )
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(lambda k: initial_state(gan, k), key)
+    _check_batch_norm(gan, state)
+    output = _abstract_output(gan, state)
+    if output.scores.shape != (2,):
+        raise ValueError(
+            f"{type(gan.critic).__name__} returns scores of shape "
+            f"{output.scores.shape} for a batch of 2; "
+            "a critic returns one score per example, shape (2,)."
+        )
+    _check_conditional(gan, output)
+    _check_penalties(gan, state, head=output.class_logits is not None)
+    _check_constraint(gan, state)
+    return state
+
+
+def _check_batch_norm(gan: Gan, state: GanState) -> None:
+    if gan.penalties and "batch_stats" in state.critic.model_state:
+        raise ValueError(
+            f"{type(gan.critic).__name__} has batch norm and a penalty on its "
+            "gradients: batch norm mixes the examples of a batch, so the gradient of "
+            "one example means nothing; build the critic without batch norm, or "
+            "constrain it without a penalty."
+        )
+    if gan.regularizers and "batch_stats" in state.generator.model_state:
+        raise ValueError(
+            f"{type(gan.generator).__name__} has batch norm and a regularizer on its "
+            "Jacobian: batch norm mixes the examples of a batch, so the Jacobian of "
+            "one image means nothing; build the generator without batch norm."
+        )
+
+
+def _check_conditional(gan: Gan, output: CriticOutput) -> None:
+    conditional, head = gan.conditional, output.class_logits is not None
+    critic, generator = type(gan.critic).__name__, type(gan.generator).__name__
+    weights = conditional is not None and (
+        _is_above_0(conditional.critic_weight)
+        or _is_above_0(conditional.generator_weight)
+    )
+    if head and (conditional is None or not _is_above_0(conditional.critic_weight)):
+        raise ValueError(
+            f"{critic} has an auxiliary head that no loss trains; give the class "
+            "loss of the critic a weight above 0 (critic_weight), or leave the head "
+            "out."
+        )
+    if conditional is None:
+        return
+    for player in (gan.generator, gan.critic):
+        known = getattr(player, "classes", conditional.classes)
+        if known != conditional.classes:
+            raise ValueError(
+                f"{type(player).__name__} has classes={known}, but the GAN has "
+                f"{conditional.classes}; build both with the same number."
+            )
+    if not accepts_argument(gan.generator, "labels"):
+        raise ValueError(
+            f"{generator} takes no labels, so it cannot generate by class; a "
+            "conditional generator is called as module(latent, labels, train=...)."
+        )
+    if weights and not head:
+        raise ValueError(
+            f"the class losses have weights, but {critic} has no auxiliary head to "
+            "apply them to; build it with one, or leave the weights at 0."
+        )
+    if not weights and not accepts_argument(gan.critic, "labels"):
+        raise ValueError(
+            f"{critic} takes no labels and has no auxiliary head, so nothing tells "
+            "the generator which class was asked for."
+        )
+    if conditional.fake_labels == "uniform" and gan.objective.paired:
+        raise ValueError(
+            "fake_labels='uniform' gives a real and a fake example of one pair "
+            "different labels, but the objective compares them; use "
+            "fake_labels='real'."
+        )
+
+
+def _check_penalties(gan: Gan, state: GanState, *, head: bool) -> None:
+    """Traces each penalty, so that what it cannot work with is said early."""
+
+    def values(
+        state: GanState, real: Array, fake: Array, labels: Any, key: PRNGKey
+    ) -> Any:
+        critic = state.critic
+        critic_fn = gan.critic_fn(
+            critic.params, critic.model_state, labels=labels, key=key
+        )
+        return [t.function(critic_fn, real, fake, key) for t in gan.penalties]
+
+    images, labels = _abstract_images(gan, state), _some_labels(gan)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    found = jax.eval_shape(values, state, images, images, labels, key)
+    for term, value in zip(gan.penalties, found, strict=True):
+        shape = (value[0] if isinstance(value, tuple) else value).shape
+        if shape != ():
+            raise ValueError(
+                f"the penalty {term.name or term.function} has a value of shape "
+                f"{shape}; a penalty is a scalar, the mean over the batch."
+            )
+    conditional = gan.conditional
+    if conditional is None or conditional.fake_labels == "real" or head:
+        return
+    if reads(values, 2, state, images, images, labels, key):
+        raise ValueError(
+            "fake_labels='uniform' gives fakes labels of their own, but a penalty "
+            "looks at fakes with the labels of the real batch; use "
+            "fake_labels='real', or a penalty on real examples alone."
+        )
+
+
+def _check_constraint(gan: Gan, state: GanState) -> None:
+    if gan.constraint is None:
+        return
+    parametrization = getattr(gan.critic, "parametrization", "plain")
+    if parametrization != "plain":
+        raise ValueError(
+            f"{type(gan.critic).__name__} rescales its kernels itself "
+            f"(parametrization={parametrization!r}), so a constraint on them bounds "
+            "nothing; use one of the two."
+        )
+    jax.eval_shape(gan.constraint, state.critic.params)
+
+
+def _is_above_0(weight: Any) -> bool:
+    return isinstance(weight, jax.core.Tracer) or weight > 0
+
+
+def _abstract_images(gan: Gan, state: GanState) -> Any:
+    """Shapes and dtypes of two generated images."""
+    latent = jax.ShapeDtypeStruct((2, gan.latent_size), jnp.result_type(float))
+    labels = _some_labels(gan)
+
+    def make(player: PlayerState, z: Array) -> Array:
+        params, model_state = player.params, player.model_state
+        return gan.generate(params, model_state, z, train=False, labels=labels)[0]
+
+    return jax.eval_shape(make, state.generator, latent)
+
+
+def _abstract_output(gan: Gan, state: GanState) -> Any:
+    """Shapes and dtypes of what the critic says of two images."""
+
+    def score(player: PlayerState, images: Array) -> CriticOutput:
+        params, model_state = player.params, player.model_state
+        labels = _some_labels(gan)
+        return gan.score(params, model_state, images, train=False, labels=labels)[0]
+
+    return jax.eval_shape(score, state.critic, _abstract_images(gan, state))
+
+
+def _some_labels(gan: Gan) -> Array | None:
+    return None if gan.conditional is None else jnp.zeros((2,), jnp.int32)
+
+
+def _init_player(
+    module: nn.Module,
+    optimizer: optax.GradientTransformation,
+    key: PRNGKey,
+    inputs: tuple[Array, ...],
+) -> PlayerState:
+    variables = dict(module.init(key, *inputs, train=False))
+    params = variables.pop("params", {})
+    variables.pop("intermediates", None)
+    return PlayerState(
+        params=params, model_state=variables, opt_state=optimizer.init(params)
+    )

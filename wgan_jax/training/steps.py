@@ -1,0 +1,325 @@
+"""The training steps as pure functions; ``compiled.py`` jit-compiles them for a mesh.
+
+``key`` is the run's key everywhere and the same for all steps: each update
+folds its own counter from the state into it. So no update repeats another's
+random numbers, a resumed run repeats the unbroken one, and N calls of
+``critic_step`` and one of ``generator_step`` are ``train_step``.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.augmentation import random_flip
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.parallel.sharding import constrain_batch
+from wgan_jax.training.corrected import critic_readings, iteration_readings
+from wgan_jax.training.gradients import (
+    Draws,
+    Keys,
+    Pairs,
+    critic_gradients,
+    generator_gradients,
+)
+from wgan_jax.training.updates import (
+    apply_gradients,
+    examples,
+    mean_gradients,
+    normalize_images,
+    update_average,
+)
+from wgan_jax.types import Array, Batch, Metrics, PRNGKey
+
+# Branches of the run's key.
+_CRITIC, _GENERATOR, _CRITIC_PASSES, _GENERATOR_PASSES = range(4)
+
+
+def critic_step(
+    gan: Gan, state: GanState, batch: Batch | Array, key: PRNGKey
+) -> tuple[GanState, Metrics]:
+    """One update of the critic; the generator's arrays stay as they are.
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays.
+        batch: ``[B, ...]`` real examples, uint8 or floating in [-1, 1], or
+            ``{"image": [B, ...], "label": [B]}``, the labels int32 and needed
+            if the GAN is conditional.
+        key: the run's key; ``state.critic_updates`` is folded in.
+
+    Returns:
+        The new state and the metrics, as ``critic_update``.
+
+    Raises:
+        ValueError: if labels are needed and missing, or the batch does not
+            divide into the microbatches.
+
+    Reference:
+        Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 3 to 9;
+        Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 3 to 7.
+    """
+    images, labels = examples(gan, batch)
+    (latent_key, noise_key, _), (_, flip_key, label_key) = _critic_keys(key, state)
+    real = _prepare(gan, images, noise_key, flip_key)
+    latent = _latents(gan, latent_key, real.shape[0])
+    fake_labels = labels
+    if gan.conditional is not None and gan.conditional.fake_labels == "uniform":
+        fake_labels = gan.conditional.draw(label_key, real.shape[0])
+    generator = state.generator
+    # Batch statistics of the generator belong to its own update.
+    fake, _ = gan.generate(
+        generator.params,
+        generator.model_state,
+        latent,
+        train=True,
+        labels=fake_labels,
+    )
+    return critic_update(gan, state, Pairs(real, fake, labels, fake_labels), key)
+
+
+def critic_update(
+    gan: Gan, state: GanState, pairs: Pairs, key: PRNGKey
+) -> tuple[GanState, Metrics]:
+    """One update of the critic between given examples, wherever they are from.
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays.
+        pairs: real and fake examples, floating.
+        key: the run's key; ``state.critic_updates`` is folded in.
+
+    Returns:
+        The new state, and of the critic before its update: ``critic/loss``,
+        ``critic/wasserstein_estimate`` (of other objectives
+        ``critic/score_gap``), ``critic/real_score`` and ``critic/fake_score``,
+        the weighted ``critic/penalty`` and what the penalties report (lazy ones
+        what they last measured),
+        ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary
+        head; the L2 norms ``critic/grad_norm``, ``critic/update_norm``,
+        ``critic/param_norm``; and ``critic_readings``.
+
+    Raises:
+        ValueError: if the examples are of two shapes, not floating, or without
+            the labels that a conditional GAN needs.
+    """
+    (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
+    keys = Keys(term_key, pass_key)
+    _check_pairs(gan, pairs)
+    pairs = pairs._replace(fake=jax.lax.stop_gradient(pairs.fake))
+    critic = state.critic
+    if gan.constrain_before_update and gan.constraint is not None:
+        critic = critic.replace(params=gan.constraint(critic.params))
+        state = state.replace(critic=critic)
+    gradients, (model_state, measured), metrics = mean_gradients(
+        gan,
+        partial(critic_gradients, gan, state),
+        (critic.model_state, state.penalties),
+        pairs,
+        keys,
+    )
+    critic, norms = apply_gradients(
+        gan.critic_optimizer, critic, gradients, gan.learning_rate_scale(state.step)
+    )
+    if gan.constraint is not None and not gan.constrain_before_update:
+        critic = critic.replace(params=gan.constraint(critic.params))
+    metrics |= {f"critic/{name}": value for name, value in norms.items()}
+    metrics |= critic_readings(gan, metrics, state.step)
+    new_state = state.replace(
+        critic=critic.replace(model_state=model_state),
+        critic_updates=state.critic_updates + 1,
+        penalties=measured,
+    )
+    return new_state, metrics
+
+
+def generator_step(
+    gan: Gan,
+    state: GanState,
+    key: PRNGKey,
+    *,
+    batch_size: int,
+    real: Batch | Array | None = None,
+) -> tuple[GanState, Metrics]:
+    """One update of the generator and its average; the critic stays as it is.
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays.
+        key: the run's key; ``state.step`` is folded in.
+        batch_size: latents to draw, B.
+        real: ``[B, ...]`` real examples, as for ``critic_step``, for a paired
+            objective, whose generator is compared with them.
+
+    Returns:
+        The new state, and of the players before the update: ``generator/loss``
+        and ``critic/gradient_norm_at_fakes``, the mean slope of the critic at
+        the images drawn (it costs nothing: the generator's gradient runs
+        through it); ``generator/class_loss`` and ``generator/class_accuracy``
+        of an auxiliary head; ``generator/regularizer`` and what the
+        regularizers report; and the L2 norms ``generator/grad_norm``,
+        ``generator/update_norm``, ``generator/param_norm``.
+
+    Raises:
+        ValueError: if a paired objective gets no real examples.
+
+    Reference:
+        Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 9 to 11.
+    """
+    latent_key = _update_key(key, _GENERATOR, state.step)
+    passes = _update_key(key, _GENERATOR_PASSES, state.step)
+    pass_key, term_key, label_key, noise_key, flip_key = jax.random.split(passes, 5)
+    draws = Draws(_latents(gan, latent_key, batch_size))
+    if gan.conditional is not None:
+        draws = draws._replace(labels=gan.conditional.draw(label_key, batch_size))
+    if gan.objective.paired:
+        if real is None:
+            raise ValueError(
+                "the objective compares each fake with a real example, but the "
+                "generator's update got none; pass real=images."
+            )
+        images, labels = examples(gan, real)
+        if len(images) != batch_size:
+            raise ValueError(
+                f"the objective pairs each fake with a real example, but there are "
+                f"{batch_size} latents and {len(images)} real examples; give as many."
+            )
+        images = _prepare(gan, images, noise_key, flip_key)
+        draws = draws._replace(real=images, real_labels=labels)
+        if labels is not None:
+            draws = draws._replace(labels=labels)
+    generator = state.generator
+    gradients, (model_state, remembered), metrics = mean_gradients(
+        gan,
+        partial(generator_gradients, gan, state),
+        (generator.model_state, state.regularizers),
+        draws,
+        Keys(term_key, pass_key),
+    )
+    generator, norms = apply_gradients(
+        gan.generator_optimizer,
+        generator,
+        gradients,
+        gan.learning_rate_scale(state.step),
+    )
+    metrics |= {f"generator/{name}": value for name, value in norms.items()}
+    state = state.replace(
+        generator=generator.replace(model_state=model_state), regularizers=remembered
+    )
+    state = update_average(gan, state)
+    return state.replace(step=state.step + 1), metrics
+
+
+def train_step(
+    gan: Gan, state: GanState, batch: Batch | Array, key: PRNGKey
+) -> tuple[GanState, Metrics]:
+    """One iteration: N critic updates, then one generator update.
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays.
+        batch: ``{"image": [N, B, ...], "label": [N, B]}`` or the images alone,
+            uint8 or floating in [-1, 1]: a fresh batch for each critic update.
+            For a paired objective one more, the last, is the generator's.
+        key: the run's key, the same for all iterations.
+
+    Returns:
+        The new state, and the metrics of the last critic update and of the
+        generator update, with ``iteration_readings`` of both.
+
+    Raises:
+        ValueError: as the two steps.
+
+    Reference:
+        Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1.
+    """
+    images, labels = examples(gan, batch)
+    batches = (
+        {"image": images} if labels is None else {"image": images, "label": labels}
+    )
+    real = None
+    if gan.objective.paired:
+        if len(images) < 2:
+            raise ValueError(
+                "the objective is paired, and its generator gets the last of the N + 1 "
+                "batches, but there is one; give one more than critic updates."
+            )
+        real = jax.tree.map(lambda x: x[-1], batches)
+        batches = jax.tree.map(lambda x: x[:-1], batches)
+    # One body, not N copies: compile time does not grow with n_critic.
+    state, history = jax.lax.scan(
+        lambda state, x: critic_step(gan, state, x, key), state, batches
+    )
+    metrics = jax.tree.map(lambda values: values[-1], history)
+    batch_size = gan.generator_batch_size or images.shape[1]
+    state, generator_metrics = generator_step(
+        gan, state, key, batch_size=batch_size, real=real
+    )
+    metrics |= generator_metrics
+    return state, metrics | iteration_readings(gan, metrics)
+
+
+def _check_pairs(gan: Gan, pairs: Pairs) -> None:
+    real, fake = pairs.real, pairs.fake
+    if real.shape != fake.shape or not (
+        jnp.issubdtype(real.dtype, jnp.floating)
+        and jnp.issubdtype(fake.dtype, jnp.floating)
+    ):
+        raise ValueError(
+            f"Pairs: real is {real.dtype}{list(real.shape)} and fake {fake.dtype}"
+            f"{list(fake.shape)}; they must be floating and of one shape."
+        )
+    unlabelled = pairs.labels is None or pairs.fake_labels is None
+    if gan.conditional is not None and unlabelled:
+        raise ValueError(
+            "Pairs: the GAN is conditional, so labels and fake_labels are needed."
+        )
+
+
+def _critic_keys(key: PRNGKey, state: GanState) -> tuple[PRNGKey, PRNGKey]:
+    """Latents, noise and terms of the coming update; passes, flips and labels."""
+    branches = _CRITIC, _CRITIC_PASSES
+    first, second = (
+        jax.random.split(_update_key(key, branch, state.critic_updates), 3)
+        for branch in branches
+    )
+    return first, second
+
+
+def _update_key(key: PRNGKey, player: int, count: Array) -> PRNGKey:
+    return jax.random.fold_in(jax.random.fold_in(key, player), count)
+
+
+def _latents(gan: Gan, key: PRNGKey, n: int) -> Array:
+    return constrain_batch(jax.random.normal(key, (n, gan.latent_size)))
+
+
+def _prepare(gan: Gan, images: Array, noise_key: PRNGKey, flip_key: PRNGKey) -> Array:
+    images = normalize_images(images, noise_key, dequantize=gan.dequantize)
+    return random_flip(images, flip_key) if gan.flip else images
+
+
+def train_steps(
+    gan: Gan, state: GanState, batches: Batch | Array, key: PRNGKey
+) -> tuple[GanState, Metrics]:
+    """K iterations: K calls of ``train_step``, traced once.
+
+    Args:
+        gan: the static parts.
+        state: a run's arrays.
+        batches: ``{"image": [K, N, B, ...], "label": [K, N, B]}`` or the images
+            alone: for each iteration what ``train_step`` takes.
+        key: the run's key, the same for all iterations.
+
+    Returns:
+        The state after the last iteration, and the metrics of each, ``[K]`` by name.
+
+    Raises:
+        ValueError: as ``train_step``.
+    """
+
+    def one(state: GanState, batch: Any) -> tuple[GanState, Metrics]:
+        return train_step(gan, state, batch, key)
+
+    return jax.lax.scan(one, state, batches)

@@ -1,0 +1,237 @@
+"""What one update does to arrays: images in, gradients of parts, parameters down."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from wgan_jax.gan import Gan, GanState, PlayerState
+from wgan_jax.parallel.sharding import constrain_batch, constrain_replicated
+from wgan_jax.types import Array, Batch, Metrics, Params, PRNGKey, PyTree
+
+
+def examples(gan: Gan, batch: Batch | Array) -> tuple[Array, Array | None]:
+    """Images and labels of a batch, the latter only where they are read.
+
+    Args:
+        gan: the static parts.
+        batch: ``{"image": ..., "label": ...}``, or the images alone.
+
+    Returns:
+        The images, and the labels or None.
+
+    Raises:
+        ValueError: if the GAN is conditional and the batch has no labels.
+    """
+    if not isinstance(batch, Mapping):
+        batch = {"image": batch}
+    if gan.conditional is None:
+        return batch["image"], None
+    if "label" not in batch:
+        raise ValueError(
+            "the GAN is conditional, but the batch has no 'label'; pass "
+            "{'image': ..., 'label': ...}."
+        )
+    return batch["image"], batch["label"]
+
+
+def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
+    r"""uint8 images to the generator's range; floating ones pass.
+
+    .. math:: x = u / 127.5 - 1
+        \quad\text{or, dequantised,}\quad x = (u + \nu) / 128 - 1,
+        \; \nu \sim U[0, 1)
+
+    Args:
+        images: ``[B, ...]``, uint8 in 0 .. 255 or floating in [-1, 1].
+        key: typed key of the noise.
+        dequantize: add the noise; without effect on floating images.
+
+    Returns:
+        ``[B, ...]`` floating in [-1, 1].
+
+    Raises:
+        AssertionError: if the dtype is neither uint8 nor floating.
+
+    Reference:
+        Dequantised: the authors' ``gan_cifar_resnet.py`` to arXiv:1704.00028.
+    """
+    if images.dtype != jnp.uint8:
+        chex.assert_type(images, float)
+        return images
+    levels = images.astype(jnp.result_type(float))
+    if not dequantize:
+        return levels / 127.5 - 1.0
+    noise = constrain_batch(jax.random.uniform(key, images.shape, levels.dtype))
+    return (levels + noise) / 128.0 - 1.0
+
+
+def split(gan: Gan, batch: PyTree) -> PyTree:
+    """A batch in as many parts as the Gan has microbatches.
+
+    Example i goes to part i modulo their number, so that on a mesh each device
+    keeps its own examples.
+
+    Args:
+        gan: the static parts.
+        batch: pytree of ``[B, ...]``.
+
+    Returns:
+        The same tree of ``[parts, B / parts, ...]``.
+
+    Raises:
+        ValueError: if B is not divisible.
+    """
+    parts = gan.microbatches
+
+    def one(x: Array) -> Array:
+        if x.shape[0] % parts:
+            raise ValueError(
+                f"a batch of {x.shape[0]} does not divide into {parts} microbatches; "
+                f"use a multiple of {parts}."
+            )
+        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    return jax.tree.map(one, batch)
+
+
+def mean_gradients(
+    gan: Gan,
+    gradients: Callable[..., tuple[PyTree, PyTree, Metrics]],
+    model_state: PyTree,
+    batch: PyTree,
+    keys: PyTree,
+) -> tuple[PyTree, PyTree, Metrics]:
+    r"""The gradient of a loss over a batch, computed part by part.
+
+    .. math:: \nabla L = \frac{1}{A} \sum_a \nabla L_a
+
+    Args:
+        gan: the static parts; its ``microbatches`` is A.
+        gradients: ``(model_state, part, keys) -> (gradients, model_state,
+            metrics)``, of a loss that is a mean over its examples.
+        model_state: of the player, passed on from part to part.
+        batch: pytree of ``[B, ...]``.
+        keys: pytree of typed keys; each part folds its index into them, unless
+            it is alone.
+
+    Returns:
+        The mean of the gradients, the last model state, and the mean of the
+        metrics (of those named ``..._max``, the greatest).
+    """
+    if gan.microbatches == 1:
+        return gradients(model_state, batch, keys)
+
+    def part(model_state: PyTree, x: tuple[PyTree, Array]) -> tuple[PyTree, Any]:
+        rows, index = x
+        own = jax.tree.map(lambda key: jax.random.fold_in(key, index), keys)
+        rows = jax.tree.map(constrain_batch, rows)
+        found, model_state, metrics = gradients(model_state, rows, own)
+        return model_state, (found, metrics)
+
+    # The parts' gradients are summed by a scan that keeps one of them, not all.
+    indices = jnp.arange(gan.microbatches)
+    parts = split(gan, batch)
+    shapes = jax.eval_shape(
+        lambda: part(model_state, (jax.tree.map(lambda x: x[0], parts), indices[0]))[1][
+            0
+        ]
+    )
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def add(carry: tuple[PyTree, PyTree], x: Any) -> tuple[Any, Metrics]:
+        total, model_state = carry
+        model_state, (found, metrics) = part(model_state, x)
+        return (jax.tree.map(jnp.add, total, found), model_state), metrics
+
+    (total, model_state), history = jax.lax.scan(
+        add, (zeros, model_state), (parts, indices)
+    )
+    metrics = {
+        name: (jnp.max if name.endswith("_max") else jnp.mean)(values, axis=0)
+        for name, values in history.items()
+    }
+    return jax.tree.map(lambda g: g / gan.microbatches, total), model_state, metrics
+
+
+def apply_gradients(
+    optimizer: optax.GradientTransformation,
+    player: PlayerState,
+    grads: PyTree,
+    scale: Array,
+) -> tuple[PlayerState, dict[str, Array]]:
+    r"""One update of a player's parameters.
+
+    .. math:: w \leftarrow w + s\, u(\nabla_w L)
+
+    Args:
+        optimizer: gives the update u, learning rate included.
+        player: its arrays.
+        grads: of the player's loss, like its params.
+        scale: scalar s, the learning-rate schedule's factor. The optimiser's
+            own count runs n_critic times too fast for the critic, so the
+            schedule is a factor on the updates, which are linear in the rate.
+
+    Returns:
+        The player with new params and optimiser state, and the L2 norms
+        ``grad_norm``, ``update_norm`` and ``param_norm`` over all parameters.
+    """
+    grads = constrain_replicated(grads)
+    updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
+    updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
+    params: Params = constrain_replicated(optax.apply_updates(player.params, updates))
+    norms = {
+        "grad_norm": optax.tree.norm(grads),
+        "update_norm": optax.tree.norm(updates),
+        "param_norm": optax.tree.norm(params),
+    }
+    return player.replace(params=params, opt_state=opt_state), norms
+
+
+def ema_decay_at(step: Array, *, decay: float) -> Array:
+    r"""Decay of the generator's average in a given iteration.
+
+    .. math:: d_t = \min\left(d, \frac{1 + t}{10 + t}\right)
+
+    Args:
+        step: scalar int32 t, generator updates before this one.
+        decay: d, in [0, 1).
+
+    Returns:
+        Scalar float32.
+    """
+    t = step.astype(jnp.float32)
+    return jnp.minimum(decay, (1.0 + t) / (10.0 + t))
+
+
+def update_average(gan: Gan, state: GanState) -> GanState:
+    r"""Moves the generator's average towards its parameters.
+
+    .. math:: a \leftarrow a + (1 - d_t)(w - a)
+
+    The batch statistics are averaged alike, so that they belong to the
+    averaged weights.
+
+    Args:
+        gan: the static parts.
+        state: with the generator's new arrays, and ``step`` before this update.
+
+    Returns:
+        The state; unchanged if the Gan keeps no average.
+    """
+    if gan.ema_decay is None:
+        return state
+    rate = 1.0 - ema_decay_at(state.step, decay=gan.ema_decay)
+
+    def move(average: Array, value: Array) -> Array:
+        return average + rate.astype(average.dtype) * (value - average)
+
+    return state.replace(
+        ema_params=jax.tree.map(move, state.ema_params, state.generator.params),
+        ema_model_state=jax.tree.map(
+            move, state.ema_model_state, state.generator.model_state
+        ),
+    )
