@@ -12,6 +12,7 @@ of the rounds' ratios. Overrides such as --config.generator.width=32 are underst
 has one iteration a call always, so a ratio above 1 is what calls of several gain.
 """
 
+import argparse
 import contextlib
 import io
 import json
@@ -24,42 +25,33 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax
-from absl import flags
-from ml_collections import config_flags
+from config_arguments import parse_arguments
 
 from wgan_jax import init_state, make_mesh, make_train_step, put_batches
 from wgan_jax.config.build import build_gan, build_pipeline, build_source
-from wgan_jax.program.command_line import parse
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
 
-config_flags.DEFINE_config_file("config", None, "the experiment's file")
-ITERATIONS = flags.DEFINE_integer("iterations", 400, "per round and side")
-PER_CALL = flags.DEFINE_list(
-    "per_call", None, "values of training.iterations_per_call [the config's]"
-)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "alternations")
 
-
-def bare_rate(step, state, batch, key, images):
+def bare_rate(step, state, batch, key, *, images, iterations):
     """Images/s of the compiled step alone; two iterations in flight, as the loop."""
     waiting = None
     began = time.perf_counter()
-    for _ in range(ITERATIONS.value):
+    for _ in range(iterations):
         state, metrics = step(state, batch, key)
         if waiting is not None:
             jax.device_get(waiting)
         waiting = metrics
     jax.device_get(waiting)
-    return state, images * ITERATIONS.value / (time.perf_counter() - began)
+    return state, images * iterations / (time.perf_counter() - began)
 
 
-def program_rate(config, workdir):
+def program_rate(config, workdir, iterations):
     """Images/s of the program over its log lines but the first."""
     with contextlib.redirect_stderr(io.StringIO()):
         train(config, workdir, command="benchmark", log=lambda line: None)
     lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
-    start = config.training.iterations - ITERATIONS.value
+    start = config.training.iterations - iterations
     per_call = config.training.iterations_per_call
     rates = [
         line["throughput/images_per_second"]
@@ -69,9 +61,20 @@ def program_rate(config, workdir):
     return len(rates) / sum(1 / rate for rate in rates)
 
 
-def main(argv):
+def main():
     """Prints a line a round, and the median ratio."""
-    config, _ = parse(flags.FLAGS, argv)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--iterations", type=int, default=400, help="a round and side")
+    parser.add_argument(
+        "--per_call",
+        type=lambda text: [int(part) for part in text.split(",")],
+        help="values of training.iterations_per_call [the config's]",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="alternations")
+    options, config, _ = parse_arguments(parser)
+    iterations = options.iterations
     source, mesh = build_source(config), make_mesh()
     gan = build_gan(config, source.example_shape)
     key = jax.random.key(config.seed)
@@ -80,18 +83,20 @@ def main(argv):
     images = batch["image"].shape[0] * config.training.batch_size
     step = make_train_step(gan, mesh)
     state, _ = step(state, batch, key)
-    per_calls = [
-        int(k) for k in PER_CALL.value or [config.training.iterations_per_call]
-    ]
+    per_calls = options.per_call or [config.training.iterations_per_call]
     ratios = {per_call: [] for per_call in per_calls}
     with tempfile.TemporaryDirectory() as folder, config.unlocked():
         config.evaluation.every = 0  # its time is no overhead of the loop
-        for n in range(ROUNDS.value):
-            config.training.iterations = (n + 1) * ITERATIONS.value
-            state, bare = bare_rate(step, state, batch, key, images)
+        for n in range(options.rounds):
+            config.training.iterations = (n + 1) * iterations
+            state, bare = bare_rate(
+                step, state, batch, key, images=images, iterations=iterations
+            )
             for per_call in per_calls:
                 config.training.iterations_per_call = per_call
-                program = program_rate(config, Workdir(Path(folder, str(per_call))))
+                program = program_rate(
+                    config, Workdir(Path(folder, str(per_call))), iterations
+                )
                 ratios[per_call].append(program / bare)
                 print(
                     f"round {n + 1}: bare step {bare:.0f} images/s, program "
@@ -104,4 +109,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    main()

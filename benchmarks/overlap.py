@@ -10,6 +10,7 @@ between the first batch and the last step in which the device was busy, and what
 of the others took; with ``--json`` it writes both and a picture of the timeline.
 """
 
+import argparse
 import contextlib
 import functools
 import io
@@ -27,21 +28,16 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from absl import flags
+from config_arguments import parse_arguments
 from jax.profiler import ProfileData, TraceAnnotation
-from ml_collections import config_flags
 
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.data import pipeline
-from wgan_jax.program.command_line import parse
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
 
-config_flags.DEFINE_config_file("config", None, "the experiment's file")
-ITERATIONS = flags.DEFINE_integer("iterations", 12, "of the run")
-JSON = flags.DEFINE_string("json", None, "file to write the figures to")
 # What is looked at: (owner, method, name in the trace).
 PARTS = [
     (pipeline.Pipeline, "batch", "data: prepare a batch"),
@@ -118,12 +114,17 @@ def draw(found: dict[str, list[Span]], first: float, last: float, path: Path) ->
 
 def main(argv: list[str]) -> None:
     """Trains, reads the trace, prints."""
-    config, _ = parse(flags.FLAGS, argv)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--iterations", type=int, default=12, help="of the run")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    options, config, _ = parse_arguments(parser)
     annotate()
     with tempfile.TemporaryDirectory() as folder, config.unlocked():
-        config.training.iterations = ITERATIONS.value
+        config.training.iterations = options.iterations
         config.evaluation.every = 0
-        config.checkpoint.every = config.samples.every = ITERATIONS.value // 2
+        config.checkpoint.every = config.samples.every = options.iterations // 2
         # Python's own calls would fill the trace, and slow what it looks at.
         quiet = jax.profiler.ProfileOptions()
         quiet.python_tracer_level = 0
@@ -148,11 +149,11 @@ def main(argv: list[str]) -> None:
     print(f"the device was busy in {busy:.1%} of {last - first:.2f} s")
     for name in NAMES[1:]:
         print(f"{name:26} {seconds[name]:6.2f} s in {len(inside[name])} calls")
-    if JSON.value:
+    if options.json:
         content = {"busy": busy, "seconds": seconds, "window": last - first}
-        Path(JSON.value).write_text(json.dumps(content, indent=2) + "\n")
-        draw(inside, first, last, Path(JSON.value).with_suffix(".png"))
+        Path(options.json).write_text(json.dumps(content, indent=2) + "\n")
+        draw(inside, first, last, Path(options.json).with_suffix(".png"))
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    main()

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "Fashion-MNIST": (
         "configs/fashion_mnist_wgan_gp.py",
         {
-            "training.iterations": 1_000,
+            "training.iterations": 600,
             "training.n_critic": 2,
             "training.ema_decay": 0.99,
             "optimizer.generator.learning_rate": 2e-4,
             "optimizer.critic.learning_rate": 4e-4,
-            "evaluation.every": 1_000,
+            "evaluation.every": 600,
             "evaluation.count": 2_000,
             "evaluation.measures": "('frechet','kernel')",
         },
@@ -68,13 +69,13 @@ def scores(
 
 def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any]:
     """Runs what the file does not have yet; its content, written after each run."""
-    content: dict[str, Any] = {"about": platform.processor() or platform.machine()}
+    content: dict[str, Any] = {"processor": processor(), "jax": version("jax")}
     if path.is_file():
         content = json.loads(path.read_text())
     runs = content.setdefault("runs", {})
     for name in names:
         config, fields = RUNS[name]
-        if data_dir is not None and name != "digits":  # which come with scikit-learn
+        if data_dir is not None and name != "digits":  # which are part of the package
             fields = fields | {"dataset.data_dir": data_dir}
         for seed in SEEDS:
             for precision in PRECISIONS:
@@ -85,6 +86,16 @@ def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any
                 path.write_text(json.dumps(content, indent=1) + "\n")
                 print(name, precision, seed, found, flush=True)
     return content
+
+
+def processor() -> str:
+    """The processor's name, or its architecture where that is all there is."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 def table(content: dict[str, Any]) -> list[str]:
@@ -124,7 +135,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="such a file, to print")
     parser.add_argument("--data_dir", help="of tfds")
     parser.add_argument(
-        "--only", choices=list(RUNS), nargs="+", default=list(RUNS), help="data sets"
+        "--only", choices=list(RUNS), nargs="+", default=list(RUNS), help="datasets"
     )
     options = parser.parse_args()
     if options.page:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "pytorch"))
 
 from pytorch_cases import GPU_FORMS, GPU_VARIANTS, Case, cases, images_of
 from pytorch_workers import Failure, Worker
@@ -74,14 +74,15 @@ def start(
     forms: Sequence[str], variants: Sequence[str], torch_python: str
 ) -> tuple[dict[str, Worker], dict[str, Any]]:
     """Workers by side, and why those are missing that did not start."""
-    here = Path(__file__).parent.name
-    workers = {"ours": Worker(sys.executable, f"{here}/fast_ours.py")}
+    ours, theirs = (
+        str(Path(__file__).with_name(name))
+        for name in ("fast_ours.py", "fast_torch.py")
+    )
+    workers = {"ours": Worker(sys.executable, ours)}
     for variant in variants:  # apart, since one may end its process
-        workers[f"ours@{variant}"] = Worker(
-            sys.executable, f"{here}/fast_ours.py", variant=variant
-        )
+        workers[f"ours@{variant}"] = Worker(sys.executable, ours, variant=variant)
     for form in forms:
-        workers[form] = Worker(torch_python, f"{here}/fast_torch.py", form=form)
+        workers[form] = Worker(torch_python, theirs, form=form)
     about, missing = {}, {}
     for side, worker in list(workers.items()):
         try:

@@ -1,10 +1,10 @@
 """Our training steps against the same networks and steps in PyTorch, in turn.
 
-    python benchmarks/pytorch.py                       # all networks and steps
-    python benchmarks/pytorch.py --check               # only whether both are the same
-    python benchmarks/pytorch.py --networks dcgan --steps iteration --json out.json
-    python benchmarks/pytorch.py --precision float32,bfloat16
-    python benchmarks/pytorch.py --torch-python ENVIRONMENT/bin/python
+    python benchmarks/pytorch/pytorch.py  # all networks and steps
+    python benchmarks/pytorch/pytorch.py --check  # only whether both are the same
+    python benchmarks/pytorch/pytorch.py --networks dcgan --json out.json
+    python benchmarks/pytorch/pytorch.py --precision float32,bfloat16
+    python benchmarks/pytorch/pytorch.py --torch-python ENVIRONMENT/bin/python
 
 PyTorch is no dependency of the package: ``pip install torch==2.13.0`` here, or into an
 environment of its own, whose interpreter ``--torch-python`` names (on a machine without

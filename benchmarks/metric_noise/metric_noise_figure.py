@@ -1,6 +1,6 @@
 """The tables and the figure of ``metric_noise.py``, from the numbers that it wrote.
 
-python benchmarks/metric_noise_figure.py docs/metric_noise.json
+python benchmarks/metric_noise/metric_noise_figure.py docs/metric_noise.json
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 

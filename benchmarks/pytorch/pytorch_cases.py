@@ -27,7 +27,7 @@ GPU_VARIANTS: dict[str, dict[str, Any]] = {
 }
 UPDATES = 5  # of the critic in an iteration, unless the case has others
 PRECISIONS = ("float32", "bfloat16")
-OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both players
+OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both networks
 
 
 class Case(NamedTuple):

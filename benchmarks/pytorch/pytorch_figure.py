@@ -1,6 +1,6 @@
 """The figure of ``pytorch.py``, from the numbers that it wrote.
 
-python benchmarks/pytorch_figure.py FILE.json
+python benchmarks/pytorch/pytorch_figure.py FILE.json
 """
 
 import json

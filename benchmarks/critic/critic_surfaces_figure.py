@@ -1,13 +1,13 @@
 """The tables and the figure of ``critic_surfaces.py``, from the numbers that it wrote.
 
-python benchmarks/critic_surfaces_figure.py docs/critic_surfaces.json
+python benchmarks/critic/critic_surfaces_figure.py docs/critic_surfaces.json
 """
 
 import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 from critic_surfaces_layers import EDGES
@@ -20,7 +20,7 @@ TITLES = {
     "gaussians25": "25 Gaussians",
     "swiss_roll": "Swiss roll",
 }
-# Okabe and Ito's colours, told apart by colour-blind readers.
+# Okabe and Ito's colors, told apart by color-blind readers.
 COLOURS = {
     ("GP", 10.0): "#000000",
     ("clipping", 0.1): "#D55E00",
@@ -88,7 +88,7 @@ def _line(content, kind, reading):
 
 
 def deep(content):
-    """Slopes of the deep critics, where their weights are, and what they read."""
+    """Gradient norms of the deep critics, their weights, and their readings."""
     yield (
         "| method | weights at first | slope at the points, first | last | "
         "within 5 % of the bound, first | last | maximum |"
@@ -120,7 +120,7 @@ def figure(content, path):
     _weights(content, axes[2, 1])
     _lines(content, axes[2, 2])
     drawing.savefig(path, dpi=90)
-    # Smoothed level sets have thousands of colours; 256 look the same and weigh less.
+    # Smoothed level sets have thousands of colors; 256 look the same and weigh less.
     picture = Image.open(path).convert("RGB")
     picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 

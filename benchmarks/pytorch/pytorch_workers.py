@@ -37,7 +37,7 @@ class Worker:
 
         Args:
             python: its interpreter.
-            file: beside this one, ending in a call of ``serve``.
+            file: beside this one or with its path, ending in a call of ``serve``.
             **settings: of the side that it holds; ``double`` for float64.
         """
         # JAX would take three quarters of a GPU, where PyTorch is to live too.
@@ -165,7 +165,7 @@ class Side(abc.ABC):
 
 def keep_freed_memory() -> bool:
     """Our ``memory.keep_freed_memory``, also where there is no JAX to import."""
-    path = Path(__file__).parents[1] / "wgan_jax" / "memory.py"
+    path = Path(__file__).parents[2] / "wgan_jax" / "memory.py"
     return bool(runpy.run_path(str(path))["keep_freed_memory"]())
 
 

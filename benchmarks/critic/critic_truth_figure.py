@@ -1,6 +1,6 @@
 """The tables and the figure of ``critic_truth.py``, from the numbers that it wrote.
 
-python benchmarks/critic_truth_figure.py docs/critic_truth.json
+python benchmarks/critic/critic_truth_figure.py docs/critic_truth.json
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 

@@ -7,7 +7,7 @@ import numpy as np
 
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)  # of the penalty, side by side
 BOUNDS = (0.02, 0.05, 0.1)  # of the clipped weights
-# Okabe and Ito's colours, told apart by colour-blind readers, and in grey by style.
+# Okabe and Ito's colors, told apart by color-blind readers, and in gray by style.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000")
 STYLES = ("-", "--", "-.", ":")
 WINDOW = 25  # records under one median

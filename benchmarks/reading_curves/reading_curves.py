@@ -1,7 +1,7 @@
 """The curves of ``docs/reading-the-curves.md``, from runs on scikit-learn's digits.
 
-    python benchmarks/reading_curves.py                    # runs, tables, figures
-    python benchmarks/reading_curves.py --workdir runs/reading    # keeps the runs
+    python benchmarks/reading_curves/reading_curves.py  # runs, tables, figures
+    python benchmarks/reading_curves/reading_curves.py --workdir runs/reading  # kept
 
 Starts eight runs through ``launch.py``, two at a time, reads what they wrote, prints
 the tables of the document and draws its figures into ``docs/`` (they need
@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 from reading_curves_figure import (
@@ -33,7 +33,7 @@ from reading_curves_figure import (
 from wgan_jax.data import load_source
 from wgan_jax.metrics.optimal_transport import exact_wasserstein
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TABLED = (100, 500, 1000, 2000)  # iterations
 EXAMINED_AT = (200, 600, 1000, 1400, 2000)
 FLOOR = {16: 40, 64: 40, 256: 10, 750: 4}  # draws by size of each half
@@ -117,7 +117,7 @@ def weight_table(records):
 
 
 def bound_table(records):
-    """The clipped critics' estimates, raw and in units of their slope."""
+    """The clipped critics' estimates, raw and in units of their gradient norm."""
     names = (
         "critic/wasserstein_estimate",
         "critic/gradient_norm_at_fakes",
@@ -162,7 +162,7 @@ def noise_table(records):
     yield "|---|---|---|"
     for width in (1, 5, 25):
         means = values[: len(values) // width * width].reshape(-1, width).mean(1)
-        # Of neighbours' differences, so that the curve's own fall does not count.
+        # Of neighbors' differences, so that the curve's own fall does not count.
         deviation = np.std(np.diff(means)) / np.sqrt(2)
         yield f"| {width * 64} examples | {deviation:.3f} | {means.mean():.3f} |"
 

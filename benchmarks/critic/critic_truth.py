@@ -1,10 +1,10 @@
 """What a critic's Wasserstein estimate is worth, against exact transport.
 
-    python benchmarks/critic_truth.py              # the table, the file, the figure
-    python benchmarks/critic_truth.py --pairs ring/blob --seeds 2 --name quick
+    python benchmarks/critic/critic_truth.py  # the table, the file, the figure
+    python benchmarks/critic/critic_truth.py --pairs ring/blob --seeds 2 --name quick
 
 Trains only the critic, between two fixed distributions of the plane, for several
-seeds and ways to bound its slope, and sets its estimate and the readings of
+seeds and ways to bound its gradient norm, and sets its estimate and the readings of
 ``wgan_jax/losses/estimators.py`` beside the exact distance. Writes
 ``docs/critic_truth.json`` and ``.png``; the figure needs ``pip install matplotlib``.
 docs/truth.md explains.
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import jax
 import jax.numpy as jnp
@@ -45,14 +45,14 @@ from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.training.init import check_gan, initial_state
 
 POOL = 100_000  # points that a critic's batches are drawn from
-GRID = 256  # points along each side, for the largest slope
+GRID = 256  # points along each side, for the largest gradient norm
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 LONGER_PAIR, LONGER_METHODS, LONGER = "ring/Swiss roll", ("GP 10", "GP 100"), (4, 10)
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Method(NamedTuple):
-    """A way to bound the slope.
+    """A way to bound the gradient norm.
 
     Attributes:
         kind: a compiled program.

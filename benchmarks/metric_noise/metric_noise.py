@@ -1,8 +1,8 @@
 """What each metric does to images that get worse by a known amount.
 
-    python benchmarks/metric_noise.py --data_dir DIR   # tables, file, figure
-    python benchmarks/metric_noise.py --redraw         # from docs/metric_noise.json
-    python benchmarks/metric_noise.py --count 250 --corruptions noise --name quick
+    python benchmarks/metric_noise/metric_noise.py --data_dir DIR  # all of it
+    python benchmarks/metric_noise/metric_noise.py --redraw  # from the .json
+    python benchmarks/metric_noise/metric_noise.py --count 250 --name quick
 
 Two disjoint samples of CIFAR-10's training split: one is the reference, the other is
 spoilt. Noise, blur, missing classes and copies grow from nothing, and every metric of
@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import jax
 import jax.numpy as jnp
@@ -50,14 +50,14 @@ SPLIT = "train"
 SUBSETS, PROJECTIONS, PAIRS = 50, 1000, 1000
 PRECISION_K, COVERAGE_K, SPLITS = 3, 5, 10
 STRENGTHS = {  # the first leaves the images as they are
-    "noise": (0, 2, 4, 8, 16, 32, 64),  # grey levels, standard deviation
+    "noise": (0, 2, 4, 8, 16, 32, 64),  # gray levels, standard deviation
     "blur": (0, 0.5, 1, 2),  # pixels, standard deviation
     "classes": (10, 5, 2, 1),  # that are left
     "copies": (1, 2, 5, 10, 25),  # of each image
 }
 SIZES = (0.2, 0.4, 1, 2)  # of untouched samples, in parts of --count
 REPEATS = 3  # disjoint pairs of untouched samples, at most
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PIXELS = FunctionFeatures(
     lambda images: jnp.asarray(images, jnp.float32).reshape(len(images), -1) / 255,
     name="pixels/255",

@@ -1,14 +1,14 @@
-"""What a clipped and a penalised critic learn, on the papers' own examples.
+"""What a clipped and a penalized critic learn, on the papers' own examples.
 
-    python benchmarks/critic_surfaces.py                 # the file and the figure
-    python benchmarks/critic_surfaces.py --steps 500 --name quick
-    python benchmarks/critic_surfaces_figure.py docs/critic_surfaces.json
+    python benchmarks/critic/critic_surfaces.py  # the file and the figure
+    python benchmarks/critic/critic_surfaces.py --steps 500 --name quick
+    python benchmarks/critic/critic_surfaces_figure.py docs/critic_surfaces.json
 
 Level sets of critics between a toy distribution and the same with unit Gaussian noise,
-slopes layer by layer and weights of deep ones (figure 1 of Gulrajani et al. 2017,
-arXiv:1704.00028), and two parallel lines (example 1 of Arjovsky, Chintala, Bottou 2017,
-arXiv:1701.07875). Only critics are trained. Writes ``docs/critic_surfaces.json`` and
-``.png``; the figure needs ``pip install matplotlib``. docs/truth.md explains.
+gradient norms layer by layer and weights of deep ones (figure 1 of Gulrajani et al.
+2017, arXiv:1704.00028), and two parallel lines (example 1 of Arjovsky, Chintala, Bottou
+2017, arXiv:1701.07875). Only critics are trained. Writes ``docs/critic_surfaces.json``
+and ``.png``; the figure needs ``pip install matplotlib``. docs/truth.md explains.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import jax
 import jax.numpy as jnp
@@ -136,7 +136,7 @@ def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
         steps: updates.
         batch: of each side.
         inside: start with all weights scaled into the clipping's box, uniform there,
-            instead of clipping what the initialiser drew.
+            instead of clipping what the initializer drew.
 
     Returns:
         The parameters as the first update finds them, clipped if it clips; those after
@@ -209,7 +209,7 @@ def line_row(theta, kind, data, arguments):
 
 
 def deep_row(kind, value, inside, data, arguments):
-    """A critic of twelve layers on the Swiss roll: slopes by layer, and weights."""
+    """Twelve layers on the Swiss roll: gradient norms by layer, and weights."""
     options = {"kind": kind, "network": DEEP, "steps": arguments.deep_steps}
     first, last, _ = critic(
         value, data.pools, 0, **options, batch=arguments.batch, inside=inside
@@ -219,7 +219,8 @@ def deep_row(kind, value, inside, data, arguments):
     slopes = [layer_slopes(gan.critic, x, points) for x in (first, last)]
     row = {"part": "deep", "kind": kind, "value": value, "inside": inside}
     row |= {"slopes_first": slopes[0], "slopes_last": slopes[1]}
-    # The library takes slopes below 3e-16 for zero, and no distance is read off them.
+    # The library takes gradient norms below 3e-16 for zero, and no distance is read off
+    # them.
     if slopes[1][0] > 1e-12:
         found = read(last, data.fresh, value, kind=kind, network=DEEP)
         row["readings"] = plain(found)

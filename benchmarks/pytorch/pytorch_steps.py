@@ -3,7 +3,7 @@
 Forms: ``contiguous`` and ``channels_last`` are eager; ``compiled`` is
 ``torch.compile`` in its default mode; ``graph`` and ``compiled_graph`` are the two
 replayed as CUDA graphs, with channels last. What is compiled cannot differentiate what
-it has differentiated, so there the penalised critic's gradient is one compiled function
+it has differentiated, so there the penalized critic's gradient is one compiled function
 made of ``torch.func.grad``. Real and fake images go through the critic in one call,
 which is faster than two; Adam is the fused one; the generator's step asks for no
 gradients of the critic's parameters. In bfloat16 forward passes are under autocast.
@@ -35,7 +35,7 @@ def critic_loss(
     slopes: Callable[[Network, torch.Tensor], torch.Tensor],
     case: Case,
 ) -> torch.Tensor:
-    """What the critic minimises; without a penalty if there are no points."""
+    """What the critic minimizes; without a penalty if there are no points."""
     scores = at_least_single(critic(torch.cat([real, fake])))
     real_scores, fake_scores = scores.chunk(2)
     if case.objective == "non_saturating":
@@ -50,7 +50,7 @@ def critic_loss(
 def generator_loss(
     latent: torch.Tensor, *, generator: Network, critic: Network, case: Case
 ) -> torch.Tensor:
-    """What the generator minimises."""
+    """What the generator minimizes."""
     scores = at_least_single(critic(generator(latent)))
     if case.objective == "non_saturating":
         return cross_entropy(scores, 1.0)

@@ -1,4 +1,4 @@
-"""What is inside a critic: its slope layer by layer, and where its weights are.
+"""What is inside a critic: its gradient norm layer by layer, and where its weights are.
 
 The measurements of ``critic_surfaces.py`` on the deep critics.
 """
@@ -6,7 +6,7 @@ The measurements of ``critic_surfaces.py`` on the deep critics.
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ NEAR = 0.05  # of the bound: weights nearer to it than this are at its ends
 
 
 def layer_slopes(critic, params, points):
-    """Slope of the score in what enters each dense layer, the points first.
+    """Gradient norm of the score in what enters each dense layer, the points first.
 
     Args:
         critic: a Flax module of dense layers alone, one after the other.
@@ -42,7 +42,7 @@ def layer_slopes(critic, params, points):
         order = iter(bumps)
         return jnp.sum(_intercepted(critic, params, points, lambda x: x + next(order)))
 
-    # In float64 on the host: slopes of 1e-20 have squares that float32 has not.
+    # In float64 on the host: gradient norms of 1e-20 have squares that float32 has not.
     found = [np.asarray(g, np.float64) for g in jax.jit(jax.grad(summed))(zeros)]
     return [float(np.sqrt(np.mean(np.sum(np.square(g), 1)))) for g in found]
 

@@ -1,0 +1,27 @@
+"""A benchmark's own options beside ``--config`` and overrides of its fields."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import ml_collections
+
+from wgan_jax.config.loading import (
+    apply_overrides,
+    find_config,
+    load_config,
+    split_overrides,
+)
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser,
+) -> tuple[argparse.Namespace, ml_collections.ConfigDict, Path]:
+    """Returns the options, and the config with its overrides and its file."""
+    parser.add_argument("--config", required=True, help="name or file of a config")
+    overrides, others = split_overrides(sys.argv[1:])
+    options = parser.parse_args(others)
+    path = find_config(options.config)
+    config = load_config(path)
+    apply_overrides(config, overrides)
+    return options, config, path
