@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from wgan_jax.data import DATASETS, Source, load_source
+from wgan_jax.data import DATASETS, Source, load_source, toys
+from wgan_jax.data.sources import described_source
 from wgan_jax.data.splits import resolve_split
 
 TOYS = ("gaussians8", "gaussians25", "swiss_roll")
@@ -61,7 +62,7 @@ def test_25_gaussians_form_a_grid_of_spacing_1_414():
     np.testing.assert_allclose(centres, grid, atol=1.5e-3)
     spread = source.images - centres[source.labels]
     np.testing.assert_allclose(spread.std(axis=0), 0.05 / 2.828, rtol=0.02)
-    # Shuffled: neighbours in the set come from the same component by chance alone.
+    # Shuffled: neighbors in the set come from the same component by chance alone.
     same = np.mean(source.labels[1:] == source.labels[:-1])
     assert same == pytest.approx(1 / 25, abs=0.005)
 
@@ -80,6 +81,26 @@ def test_the_swiss_roll_is_its_spiral_over_7_5():
     low, high = 1.5 * np.pi, 4.5 * np.pi
     radius_squared = (high**3 - low**3) / (3 * (high - low)) + 2 * 0.25**2
     assert np.mean(np.sum(points**2, axis=1)) == pytest.approx(radius_squared, rel=0.01)
+
+
+def test_the_roll_is_that_of_scikit_learn():
+    from sklearn.datasets import make_swiss_roll
+
+    draw = toys.TOYS["swiss_roll"].draw
+    points, labels = draw(np.random.RandomState(5), 100)
+    expected, _ = make_swiss_roll(100, noise=0.25, random_state=5)
+    np.testing.assert_array_equal(points, expected[:, [0, 2]] / 7.5)
+    assert labels is None
+
+
+def test_a_described_source_has_the_shapes_of_its_record():
+    source = load_source("digits")
+    described = described_source(json.loads(json.dumps(source.record())))
+    assert described.images.shape == source.images.shape
+    assert described.images.dtype == source.images.dtype
+    assert described.labels.shape == source.labels.shape
+    assert (described.name, described.num_classes) == ("digits", 10)
+    assert described.images.base.size == 1  # no memory for the examples
 
 
 def test_the_digits_map_is_exact_and_documented():
@@ -183,7 +204,7 @@ def test_the_record_of_a_run_is_json_and_tells_data_apart():
     assert record["example_shape"] == [8, 8, 1]
     assert (record["minimum"], record["maximum"]) == (0, 255)
     assert record["mean"] == pytest.approx(source.images.astype(float).mean())
-    assert record["origin"] == "scikit-learn"
+    assert record["origin"] == "doi:10.24432/C50P49"
     turned = Source("digits", "train", source.images[::-1], source.labels[::-1])
     assert turned.record()["sha256"] != record["sha256"]
     relabelled = Source("digits", "train", source.images, source.labels[::-1])

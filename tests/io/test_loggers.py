@@ -1,4 +1,4 @@
-"""What people look at: grey levels, grids, metric files, progress."""
+"""What people look at: gray levels, grids, metric files, progress."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from wgan_jax.io import loggers
 from wgan_jax.io.images import image_grid, save_png, scatter_image, to_uint8
 from wgan_jax.io.loggers import JsonLines, Progress, Stages, TensorBoard
 
-# --- grey levels
+# --- gray levels
 
 
 def test_grey_levels_are_those_of_the_table():

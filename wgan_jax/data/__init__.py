@@ -1,4 +1,4 @@
-"""Data: examples in memory, and batches as a pure function of (seed, iteration)."""
+"""Datasets in memory, and batches as a pure function of (seed, iteration)."""
 
 from wgan_jax.data.pipeline import (
     AnyPipeline,

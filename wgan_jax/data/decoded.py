@@ -1,4 +1,4 @@
-"""Decoded splits kept on disk, so that a second start need not decode again."""
+"""Cache of decoded splits on disk, so that a second start does not decode them."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 from wgan_jax.errors import ArchiveError
 from wgan_jax.io.caches import cache_folder, read_arrays
 
-# CIFAR-10 takes 154 MB, and a data set that fills a disk is decoded each time.
+# CIFAR-10 takes 154 MB, and a dataset that fills a disk is decoded each time.
 LARGEST_BYTES = 2**30
 KEPT = 4
 _FRESH, _DAY = ".tmp", 24 * 3600  # seconds, after which nobody writes any more

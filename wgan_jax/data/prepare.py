@@ -1,4 +1,4 @@
-"""Preparing CIFAR-10, MNIST and Fashion-MNIST without TensorFlow.
+"""Prepares CIFAR-10, MNIST and Fashion-MNIST without TensorFlow.
 
 The stock builders of TensorFlow Datasets import TensorFlow to unpack archives and
 to encode images. These subclasses do both with the standard library and Pillow;
@@ -169,7 +169,7 @@ def check_reachable(name: str, *, builder: Any, url: str) -> None:
       url: an archive of it.
 
     Raises:
-      DataError: the archive is not to be had; the message names the ways on.
+      DataError: the archive is unavailable; the message names the ways on.
     """
     trouble = [f"no answer in {_PROBE_SECONDS:.0f} seconds"]
     # A daemon, so that a resolver that never returns cannot hold up the exit.

@@ -1,4 +1,4 @@
-"""Points of a plane: the three toy distributions of WGAN-GP.
+"""The three two-dimensional toy distributions of WGAN-GP.
 
 Gulrajani et al., 2017, "Improved Training of Wasserstein GANs" (``gan_toy.py``).
 Here each is a fixed set of points: a pure function of (name, split, seed, size).
@@ -82,11 +82,15 @@ def _gaussians25(
 def _swiss_roll(
     random: np.random.RandomState, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The roll seen along its axis, noise 0.25, over 7.5."""
-    from sklearn.datasets import make_swiss_roll
+    """The roll seen along its axis, noise 0.25, over 7.5.
 
-    points, _ = make_swiss_roll(n_samples=size, noise=0.25, random_state=random)
-    return points[:, [0, 2]] / 7.5, None
+    The points are those of scikit-learn's ``make_swiss_roll`` with the same state.
+    """
+    angle = 1.5 * np.pi * (1 + 2 * random.uniform(size=size))
+    height = 21 * random.uniform(size=size)
+    roll = np.vstack((angle * np.cos(angle), height, angle * np.sin(angle)))
+    roll += 0.25 * random.standard_normal(size=(3, size))
+    return roll.T[:, [0, 2]] / 7.5, None
 
 
 TOYS: dict[str, Toy] = {

@@ -1,6 +1,9 @@
-"""What a user's machine keeps between runs: the folder of it, and reading it safely."""
+"""The user's cache folder, and safe reading of arrays from it."""
 
 import os
+import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,33 @@ from wgan_jax.errors import ArchiveError
 
 
 def cache_folder() -> Path:
-    """The folder of this package in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
+    """Returns this package's folder in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
 
-    A relative ``$XDG_CACHE_HOME`` is void, as its specification says.
+    A relative ``$XDG_CACHE_HOME`` is ignored, as its specification says. A user without
+    a home directory, as in some containers, gets a private temporary folder.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".cache") / "wgan_jax"
+    if given.is_absolute():
+        return given / "wgan_jax"
+    try:
+        return Path.home() / ".cache" / "wgan_jax"
+    except RuntimeError:
+        return private_folder()
+
+
+@cache
+def private_folder() -> Path:
+    """Returns a temporary folder that no other user can write to.
+
+    It is the same in the next run unless somebody else owns that name.
+    """
+    folder = Path(tempfile.gettempdir(), f"wgan_jax-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    private = found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o700
+    if stat.S_ISDIR(found.st_mode) and private:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="wgan_jax-"))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

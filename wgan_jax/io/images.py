@@ -1,4 +1,4 @@
-"""Pictures for people: grey levels, grids, points of a plane, PNG files."""
+"""Conversion of images and points to pictures, and PNG files."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: lines of JSON, TensorBoard, progress.
+"""Loggers of a run: JSON lines, TensorBoard and progress.
 
 Only one process of a run may open these.
 """
