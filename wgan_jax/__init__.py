@@ -1,7 +1,7 @@
-"""Wasserstein GANs as pure functions in JAX and Flax.
+"""Wasserstein GANs and their baselines in JAX and Flax, as pure functions.
 
-The names below are public and stable. Importing them loads no data set, no
-checkpoint library and no plotting.
+The names below are public and stable. Importing them loads no dataset, checkpoint or
+plotting library.
 """
 
 from wgan_jax.conditioning import Conditional
@@ -43,6 +43,8 @@ from wgan_jax.training.steps import (
     train_step,
     train_steps,
 )
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CONSTRAINTS",

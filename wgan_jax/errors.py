@@ -1,6 +1,7 @@
 """Errors that a user can act on, and how a message lists the alternatives.
 
-The command-line program prints the message of any of these and exits with status 2.
+The command-line program prints the message of any of these and exits with status 2
+unless the class says otherwise.
 """
 
 from collections.abc import Iterable
@@ -35,6 +36,13 @@ class ReportError(Exception):
 
 class MissingCompilerError(ConfigError):
     """The compiler for a planning target is not installed."""
+
+
+class Diverged(Exception):
+    """A metric is no longer finite, so the run has stopped.
+
+    The program exits with status 1: the run failed, not the command.
+    """
 
 
 def choices(names: Iterable[str]) -> str:

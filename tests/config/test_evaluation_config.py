@@ -76,7 +76,7 @@ MISTAKES = [
     ("seed", -1, "seed is -1"),
     ("measures", ("inception_score",), "needs features that come with classes"),
     ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),
-    ("features", {}, "features.name None is not known; choices"),
+    ("features", {}, "features.name is missing; choices"),
     ("features", {"name": "pixels", "tap": 64}, "features.tap is not read by"),
     ("features", {"name": "inception", "tap": 65, "path": "x"}, "no file 'x'"),
     ("features", {"name": "lite0", "input_size": 8}, "input_size is 8"),

@@ -12,10 +12,10 @@ import pytest
 from test_program import metrics
 
 from configs import gaussians_wgan_gp
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, Diverged
 from wgan_jax.program import recorder as module
 from wgan_jax.program.calls import check_calls, check_start
-from wgan_jax.program.recorder import Diverged, Recorder
+from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
 

@@ -217,12 +217,12 @@ def test_four_processes_train_as_one(stopped, tmp_path):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("nonsense", "is not understood"),
-        ("localhost,2,0", "is not understood"),
-        ("localhost:9000,2", "is not understood"),
-        ("localhost:9000,2,x", "is not understood"),
+        ("nonsense", "is not valid"),
+        ("localhost,2,0", "is not valid"),
+        ("localhost:9000,2", "is not valid"),
+        ("localhost:9000,2,x", "is not valid"),
         ("localhost:99000,2,0", "there is no port 99000"),
-        ("localhost:9000,2,2", "of 2 processes none has the number 2"),
+        ("localhost:9000,2,2", "process 2 of 2 does not exist"),
     ],
 )
 def test_what_is_no_way_to_meet_is_refused(how, words):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import wgan_jax
 from configs import digits_wgan_gp
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.build import build_gan
@@ -187,10 +189,10 @@ def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 MISTAKES = [
-    (["--mode=trian"], "<train|sample|evaluate|report|plan>", {}),
+    (["--mode=trian"], "choices: configs, evaluate, plan", {}),
     (["--config.training.iteration=5"], "config.training.iteration is not", {}),
     (["--config.trainin.iterations=5"], "config.trainin is not", {}),
-    (["--config.training.iterations=many"], "invalid literal for int", {}),
+    (["--config.training.iterations=many"], "is 'many'; it must be a whole number", {}),
     (["--cnofig.x=1"], "cnofig.x", {}),
     (["--config.objective=wassertsein"], "relativistic, wasserstein.", {}),
     (["--config.dataset.name=digit"], "digits", {}),
@@ -200,7 +202,7 @@ MISTAKES = [
     (["--config.training.batch_size=20"], "does not divide among 8 devices", EIGHT),
     (["--config.training.batch_size=2000"], "1500", {}),
     (["--config.samples.label=3"], "config.samples.label: sample: labels", {}),
-    (["--config.constraint.bound=1"], "is not set in this file", {}),
+    (["--config.constraint.bound=1"], "config.constraint.name is missing", {}),
     (["--config.penalty.name=r1", "--config.penalty.target=2"], "choices: none", {}),
     (["--config.training.microbatches=3"], "use a multiple of 3", {}),
     (["--config.training.replicas=3"], "replicas=3 does not divide among 8", EIGHT),
@@ -208,7 +210,10 @@ MISTAKES = [
     (["--config.augmentation.policy=noise"], "color, translation, cutout", {}),
     (["--config.sweep.field=penalty.weigth"], "a tuple of numbers", {}),
     (["--config.dataset.labels=True", "--config.samples.label=10"], "0 to 9", {}),
-    (["extra"], "'extra' is no flag", {}),
+    (["extra"], "'extra' is not an option", {}),
+    (["--config.training.batch_size"], "needs a value", {}),
+    (["--config.samples=3"], "config.samples is a group", {}),
+    (["--config.seed.x=3"], "config.seed has no fields", {}),
     (["--mode=sample"], "has no checkpoint to read", {}),
     (["--mode=sample", "--checkpoint=best"], "has no best checkpoint", {}),
     (["--checkpoint=best"], "not read by --mode=train", {}),
@@ -233,7 +238,8 @@ def test_a_mistake_is_one_sentence_code_2_and_nothing_written(
 def test_a_config_that_is_not_there(tmp_path):
     done = launch(tmp_path / "none", config="configs/digits.py")
     assert done.returncode == 2
-    assert "configs/digits.py does not exist; choices: configs/cifar10" in done.stderr
+    assert "configs/digits.py does not exist; did you mean digits_" in done.stderr
+    assert "choices: cifar10_ct_gan, " in done.stderr
 
 
 def test_a_workdir_of_another_config_is_refused_and_kept(unbroken):
@@ -264,11 +270,70 @@ def test_a_workdir_of_other_examples_is_refused(unbroken, tmp_path):
     assert "cannot be read" in done.stderr
 
 
-def test_help_says_what_there_is():
+def program(*arguments, cwd=ROOT):
+    """``python -m wgan_jax`` with arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "wgan_jax", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_help_lists_modes_options_and_configs():
     done = launch("none", "--help")
     assert done.returncode == 0
-    assert "python launch.py --config=configs/digits_wgan_gp.py" in done.stdout
+    assert "python launch.py train --config=digits_wgan_gp" in done.stdout
     assert "--workdir" in done.stdout
+    assert "gaussians25_wgan_gp" in done.stdout
+    done = program("sample", "-h")
+    assert done.returncode == 0
+    assert "python -m wgan_jax sample --workdir=runs/" in done.stdout
+    assert "--checkpoint" in done.stdout
+    assert "--topology" not in done.stdout
+
+
+def test_the_version_and_the_fields_of_a_config(tmp_path):
+    assert program("--version").stdout == f"wgan-jax {wgan_jax.__version__}\n"
+    fields = program("configs", "digits_wgan_gp", cwd=tmp_path).stdout
+    assert "--config.penalty.weight=10.0\n" in fields
+    assert re.search(r"--config.generator.width=256 +channels before the", fields)
+    assert "digits_wgan_gp " in program("configs", cwd=tmp_path).stdout
+
+
+def test_a_run_is_sampled_by_its_folder_alone_without_its_dataset(unbroken, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(unbroken[0], workdir)
+    code = (
+        "import sys, wgan_jax.program.setup as setup\n"
+        "setup.build_source = None\n"
+        "from wgan_jax.program.cli import main\n"
+        "sys.exit(main(sys.argv))"
+    )
+    arguments = ["sample", f"--workdir={workdir}", "--config.samples.count=3"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(workdir / "samples" / "sample_00000040_seed0.npz") as arrays:
+        assert arrays["images"].shape == (3, 8, 8, 1)
+
+
+def test_a_run_goes_on_by_its_own_config(unbroken, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(unbroken[0], workdir)
+    done = program(
+        f"--config={workdir / 'config.json'}", f"--workdir={workdir}", *iterations(42)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Going on from iteration 40" in done.stdout
 
 
 def test_a_run_that_diverges_stops_and_says_what_is_not_finite(tmp_path):

@@ -144,7 +144,7 @@ def test_without_an_average_there_are_the_live_weights():
 def test_neighbours_are_the_nearest_real_examples(plain, tmp_path):
     experiment, state = plain
     real = experiment.source.images[:40]
-    fakes = real[[7, 3, 30]] ^ 1  # one grey level away
+    fakes = real[[7, 3, 30]] ^ 1  # one gray level away
     row = lambda x: x.reshape(len(x), -1).astype(np.float32)
 
     comparison = SimpleNamespace(

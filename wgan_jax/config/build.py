@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +15,21 @@ from wgan_jax.conditioning import Conditional
 from wgan_jax.config.registry import as_config_error, bind, build_module, lookup
 from wgan_jax.config.schema import check_config, options
 from wgan_jax.data import Pipeline, Source, load_source
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, choices
 from wgan_jax.gan import Gan
-from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
+from wgan_jax.losses import (
+    CONSTRAINTS,
+    OBJECTIVES,
+    PENALTIES,
+    REGULARIZERS,
+    Objective,
+)
 from wgan_jax.losses.terms import Term
 from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES, CriticSchedule, cosine
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
-# Fields of the data set that the loader does not read.
+# Fields of the dataset that the loader does not read.
 _IN_THE_STEP = ("dequantize", "flip", "labels")
 
 
@@ -38,15 +44,15 @@ def build_gan(
     Args:
         config: one experiment.
         image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``; that of
-            the config's data set, which is then loaded, if None.
-        classes: of the data set, for a conditional config; likewise.
+            the config's dataset, which is then loaded, if None.
+        classes: of the dataset, for a conditional config; likewise.
 
     Returns:
         The Gan; nothing is compiled yet.
 
     Raises:
         ConfigError: for an unknown name or option, or a mix that makes no sense.
-        DataError: if the data set is needed for its shape and not to be had.
+        DataError: if the dataset is needed for its shape and unavailable.
     """
     check_config(config)
     by_class = config.dataset.get("labels", False)
@@ -85,7 +91,7 @@ def build_gan(
         critic=build_module(
             networks.CRITICS, options(config, "critic"), "critic", **fixed
         ),
-        objective=lookup(OBJECTIVES, config.objective, "objective"),
+        objective=build_objective(config),
         generator_optimizer=_build_optimizer(config, "generator"),
         critic_optimizer=_build_optimizer(config, "critic"),
         latent_size=latent_size,
@@ -102,6 +108,37 @@ def build_gan(
         dequantize=config.dataset.get("dequantize", False),
         flip=config.dataset.get("flip", False),
     )
+
+
+def build_objective(config: ml_collections.ConfigDict) -> Objective:
+    """Returns the objective of a config, with its options.
+
+    Args:
+        config: one experiment; ``objective`` is a name, or has ``name`` and options.
+
+    Raises:
+        ConfigError: for an unknown name or option, or a value out of range.
+    """
+    fields = config.objective
+    if isinstance(fields, str):
+        return cast(Objective, lookup(OBJECTIVES, fields, "objective"))
+    found = options(config, "objective")
+    objective = lookup(OBJECTIVES, found.pop("name", None), "objective.name")
+    known = objective.options()
+    for name in found:
+        if name not in known:
+            raise ConfigError(
+                f"config.objective.{name} is not read by {fields.name!r}; "
+                f"{choices(known)}."
+            )
+    objective = objective.with_options(**found)
+    # The losses check their options' values, so they are called once.
+    score = jax.ShapeDtypeStruct((1,), jnp.float32)
+    scores = (score, score)
+    as_config_error(jax.eval_shape, objective.critic_loss, *scores)
+    generator = scores if objective.paired else scores[:1]
+    as_config_error(jax.eval_shape, objective.generator_loss, *generator)
+    return cast(Objective, objective)
 
 
 def build_schedule(config: ml_collections.ConfigDict) -> CriticSchedule:
@@ -127,7 +164,7 @@ def build_schedule(config: ml_collections.ConfigDict) -> CriticSchedule:
 
 
 def build_source(config: ml_collections.ConfigDict, *, examples: bool = True) -> Source:
-    """The data set of a config, in memory.
+    """The dataset of a config, in memory.
 
     Args:
         config: one experiment.
@@ -138,7 +175,7 @@ def build_source(config: ml_collections.ConfigDict, *, examples: bool = True) ->
 
     Raises:
         ConfigError: for an unknown name or option.
-        DataError: if the data is not to be had, saying what to do.
+        DataError: if the data is unavailable, saying what to do.
     """
     fields = options(config, "dataset")
     for name in _IN_THE_STEP:
@@ -156,7 +193,7 @@ def build_pipeline(
     process_count: int = 1,
     seed: int | None = None,
 ) -> Pipeline:
-    """Batches of a data set as a function of the iteration.
+    """Batches of a dataset as a function of the iteration.
 
     Args:
         config: one experiment.
@@ -173,7 +210,7 @@ def build_pipeline(
     """
     schedule = build_schedule(config)
     # A paired objective's generator gets real examples of its own, too.
-    more = int(lookup(OBJECTIVES, config.objective, "objective").paired)
+    more = int(build_objective(config).paired)
     return as_config_error(
         Pipeline,
         source,

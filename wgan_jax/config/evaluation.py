@@ -1,4 +1,4 @@
-"""From a config's ``evaluation`` group to an evaluator."""
+"""Builds the evaluator from a config's ``evaluation`` group."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def build_evaluator(
 
     Args:
         config: one experiment.
-        source: its data set, as training sees it.
+        source: its dataset, as training sees it.
         cache: folder of reference features.
 
     Returns:
@@ -27,8 +27,8 @@ def build_evaluator(
 
     Raises:
         ConfigError: for an unknown name, an option that nothing reads, features
-            that are not to be had, or no ``evaluation`` at all.
-        DataError: if another split of the data is asked for and not to be had.
+            that are unavailable, or no ``evaluation`` at all.
+        DataError: if another split of the data is asked for and unavailable.
     """
     fields = options(config, "evaluation")
     if not fields:

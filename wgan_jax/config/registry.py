@@ -1,4 +1,4 @@
-"""From a name and options to an object, with every mistake a sentence.
+"""Builds objects from a name in a table and options from a config.
 
 A table maps names to functions or modules. What an entry reads is its
 signature, so an option that it does not read is an error before anything
@@ -29,6 +29,8 @@ def lookup(table: Mapping[str, Any], name: Any, where: str) -> Any:
     Raises:
         ConfigError: listing the table's names.
     """
+    if name is None:
+        raise ConfigError(f"config.{where} is missing; {choices(table)}.")
     if name not in table:
         raise ConfigError(f"config.{where} {name!r} is not known; {choices(table)}.")
     return table[name]

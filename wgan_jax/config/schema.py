@@ -1,4 +1,4 @@
-"""Which fields a config has, and which of them make a run what it is."""
+"""The fields of a config, and which of them define a run."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from wgan_jax.errors import ConfigError, choices
 FIELDS: dict[str, tuple[str, ...] | None] = {
     # Group -> its fields; None: the fields of a function in a table.
     "seed": (),
-    "objective": (),
+    "objective": None,  # a name, or a group of a name and options
     "dataset": None,
     "generator": None,
     "critic": None,

@@ -1,1 +1,1 @@
-"""The program: one module a mode, tying the library's rooms together."""
+"""The command-line program: one module for each mode, and what they share."""

@@ -1,4 +1,4 @@
-"""Whether a run can go in calls of several iterations each."""
+"""Checks whether a run can make several iterations in one call."""
 
 import math
 

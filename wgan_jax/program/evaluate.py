@@ -1,4 +1,4 @@
-"""``--mode=evaluate``: numbers for a checkpoint, or for a file of examples."""
+"""``--mode=evaluate``: evaluates a checkpoint, or a file of examples."""
 
 import json
 from pathlib import Path
@@ -34,10 +34,10 @@ def evaluate(
     """Measures what a run's generator draws, or the examples of a file.
 
     Of a run it appends to ``evaluations.jsonl`` and draws interpolations and near
-    neighbours; of a file it writes ``<its stem>.evaluation.json`` beside it.
+    neighbors; of a file it writes ``<its stem>.evaluation.json`` beside it.
 
     Args:
-        config: the run's, or any whose data set and ``evaluation`` shall be used.
+        config: the run's, or any whose dataset and ``evaluation`` shall be used.
         workdir: the run's folder.
         command: as the user typed it; kept in the record of a file.
         log: prints one line for the user.
@@ -87,7 +87,7 @@ def _evaluate_file(
     config: ml_collections.ConfigDict, path: Path, *, command: str, log: Log
 ) -> int:
     examples = _read(path)
-    log(f"Loading the data set {config.dataset.name}.")
+    log(f"Loading the dataset {config.dataset.name}.")
     source = build_source(config)
     evaluator = build_evaluator(config, source, cache=reference_cache())
     stages = Stages()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop answers between iterations."""
+"""Handles Ctrl-C and SIGTERM: the loop stops between two iterations."""
 
 import os
 import signal

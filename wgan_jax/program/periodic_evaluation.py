@@ -1,4 +1,4 @@
-"""Evaluations while a run trains: their records, and the best checkpoint."""
+"""Evaluation during training, and the best checkpoint."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A person's view of examples: a grid of images, or a plane with points."""
+"""Draws examples as pictures: a grid of images, or a scatter plot."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def check_drawable(source: Source) -> None:
         source: images or points.
 
     Raises:
-        ConfigError: if they are neither grey nor RGB images nor points of a plane.
+        ConfigError: if they are neither gray nor RGB images nor points of a plane.
     """
     shape = source.example_shape
     if (len(shape) == 3 and shape[2] in (1, 3)) or shape == (2,):

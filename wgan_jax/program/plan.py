@@ -1,4 +1,4 @@
-"""``--mode=plan``: what a run costs on devices that are not there.
+"""``--mode=plan``: what a run costs on devices that are absent.
 
 The step is the one that training compiles, for the config's batch on the devices
 named. All figures are of one device and of one iteration, read in what the compiler

@@ -1,4 +1,4 @@
-"""Grids of fixed latents while a run trains: drawn between two iterations."""
+"""Sample grids from fixed latents during training."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``--profile=N``: a trace of a few iterations, of what host and device did when."""
+"""``--profile=N``: traces a few iterations."""
 
 from collections.abc import Callable
 from pathlib import Path

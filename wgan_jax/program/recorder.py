@@ -1,4 +1,4 @@
-"""All that a run writes for people: metrics, pictures, progress."""
+"""Records metrics, pictures and progress of a run."""
 
 import math
 import time
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from wgan_jax.errors import Diverged
 from wgan_jax.gan import GanState
 from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
 from wgan_jax.parallel import multiprocess
@@ -14,10 +15,6 @@ from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
 from wgan_jax.types import Metrics
-
-
-class Diverged(Exception):
-    """A metric is not a finite number any more."""
 
 
 class Recorder:
@@ -150,7 +147,7 @@ class Recorder:
 
     @property
     def gradient_norm(self) -> float:
-        """The critic's mean slope: at the penalty's points, else at the fakes."""
+        """The critic's mean gradient norm, at the penalty's points or the fakes."""
         at_fakes = self.latest["critic/gradient_norm_at_fakes"]
         return self.latest.get("critic/gradient_norm_mean", at_fakes)
 

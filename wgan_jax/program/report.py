@@ -1,4 +1,4 @@
-"""``--mode=report``: one page of one or several runs."""
+"""``--mode=report``: writes the page of one or several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path

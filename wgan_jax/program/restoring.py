@@ -1,4 +1,4 @@
-"""A run's checkpoint to look at: the latest, the best, or one by its iteration."""
+"""Restores a checkpoint of a run: the latest, the best, or a given iteration."""
 
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.errors import CheckpointError, ConfigError
@@ -31,7 +31,8 @@ def restore_checkpoint(
         raise ConfigError(
             f"--checkpoint={which} is no choice; give latest, best or an iteration."
         )
-    workdir.check_data(experiment.source.record())
+    if not experiment.described:
+        workdir.check_data(experiment.source.record())
     folder = workdir.best if which == "best" else workdir.checkpoints
     if not folder.is_dir():
         raise CheckpointError(

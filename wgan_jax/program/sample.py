@@ -1,4 +1,4 @@
-"""``--mode=sample``: images from a run's checkpoint."""
+"""``--mode=sample``: draws samples from a checkpoint."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def sample(
     """
     check_config(config)
     workdir.check(config)
-    experiment = prepare(config, log=log)
+    experiment = prepare(config, log=log, data=workdir.data())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
     key, label = jax.random.key(config.samples.seed), config.samples.get("label")
     drawn = [

@@ -1,4 +1,4 @@
-"""What a run's generator draws, measured: the work of ``evaluate`` and of a run."""
+"""Draws samples of a run's generator and evaluates them."""
 
 import time
 from collections.abc import Iterator
@@ -169,7 +169,7 @@ def _draw(
     use_ema: bool,
     stages: Stages | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Generated examples as a data set has them, and their labels."""
+    """Generated examples as a dataset has them, and their labels."""
     count = experiment.config.evaluation.count
     parts: list[np.ndarray] = []
     done = 0

@@ -1,8 +1,8 @@
-"""A config's objects on the devices at hand, for one run or for replicas."""
+"""Builds a config's objects on the available devices, for one run or for replicas."""
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from wgan_jax.config.build import build_pipeline, build_schedule, build_source
 from wgan_jax.config.registry import as_config_error, lookup
 from wgan_jax.config.schema import options
 from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
+from wgan_jax.data.sources import described_source
 from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.parallel.sharding import (
@@ -56,6 +57,7 @@ class Experiment:
         gan_of: from the swept setting to the Gan.
         settings: float32 ``[K]``, the setting of each replica, 0 without sweep.
         seeds: the seed of each replica.
+        described: whether the examples are known by their record alone.
     """
 
     config: ml_collections.ConfigDict
@@ -65,6 +67,7 @@ class Experiment:
     gan_of: Callable[[Any], Gan]
     settings: np.ndarray
     seeds: list[int]
+    described: bool = False
 
     @property
     def is_replicated(self) -> bool:
@@ -190,12 +193,19 @@ class Experiment:
         }
 
 
-def prepare(config: ml_collections.ConfigDict, *, log: Log) -> Experiment:
-    """All objects, with every mistake found before anything is written.
+def prepare(
+    config: ml_collections.ConfigDict,
+    *,
+    log: Log,
+    data: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Builds all objects, and raises for every mistake before anything is written.
 
     Args:
         config: one experiment.
         log: prints one line for the user.
+        data: what ``config.json`` says of the dataset. If given, images are not
+            loaded: the source then has black ones of the same shape.
 
     Returns:
         The experiment.
@@ -206,8 +216,11 @@ def prepare(config: ml_collections.ConfigDict, *, log: Log) -> Experiment:
     mesh = make_mesh()
     build_schedule(config)
     check_placement(config)
-    log(f"Loading the data set {config.dataset.name}.")
-    source = build_source(config)
+    if data is not None and len(data["example_shape"]) == 3:
+        source = described_source(data)
+    else:  # points are drawn, and shown under the generated ones
+        log(f"Loading the dataset {config.dataset.name}.")
+        source = build_source(config)
     check_drawable(source)
     gan_of, settings, seeds = build_replicas(
         config, source.example_shape, classes=source.num_classes
@@ -246,6 +259,7 @@ def prepare(config: ml_collections.ConfigDict, *, log: Log) -> Experiment:
         gan_of=gan_of,
         settings=settings,
         seeds=seeds,
+        described=data is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The runs side by side of one config: seeds, and values of one of its fields."""
+"""Replicas of a config: several seeds, or values of one of its fields."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def build_replicas(
     Args:
         config: one experiment.
         image_shape: of one example.
-        classes: of the data set, for a conditional config.
+        classes: of the dataset, for a conditional config.
 
     Returns:
         A function from the swept field's value to a Gan, the value of each

@@ -1,4 +1,4 @@
-"""``--mode=train``: the loop, from a fresh state or the last checkpoint."""
+"""``--mode=train``: the training loop."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The folder of one run, and the rule that it belongs to one config."""
+"""The folder of a run, which belongs to one config."""
 
 import json
 import os
@@ -121,6 +121,10 @@ class Workdir:
                 f"{data['name']!r} now (their sha256 differs); use those, or "
                 "another --workdir."
             )
+
+    def data(self) -> dict[str, Any] | None:
+        """What the run wrote down about its dataset; None before it has begun."""
+        return self._record("data") if self.config.exists() else None
 
     def claim(
         self,

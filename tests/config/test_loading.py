@@ -1,0 +1,189 @@
+"""Config files by name and path, their errors, and overrides as text."""
+
+import json
+import sys
+
+import ml_collections
+import pytest
+
+from wgan_jax.config.loading import (
+    apply_overrides,
+    field_comments,
+    find_config,
+    lineage,
+    load_config,
+    shipped_configs,
+    split_overrides,
+)
+from wgan_jax.errors import ConfigError
+
+
+@pytest.fixture
+def digits():
+    return load_config(find_config("digits_wgan_gp"))
+
+
+def test_a_shipped_config_is_found_by_name_and_by_its_path_in_the_repository(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = find_config("digits_wgan_gp")
+    assert path == find_config("configs/digits_wgan_gp.py")
+    assert path == shipped_configs()["digits_wgan_gp"]
+    (tmp_path / "digits_wgan_gp").write_text("")  # a file goes first
+    assert find_config("digits_wgan_gp").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["digits_wgan_pg", "configs/digits_wgan_pg.py"])
+def test_a_name_that_does_not_exist_gets_a_similar_one(name):
+    with pytest.raises(ConfigError, match=r"did you mean digits_wgan_gp\? choices: c"):
+        find_config(name)
+
+
+def test_a_file_may_start_from_a_sibling_or_a_shipped_config(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from configs import digits_wgan_gp\n"
+        "def get_config():\n"
+        "    config = digits_wgan_gp.get_config()\n"
+        "    config.seed = 7\n"
+        "    return config\n"
+    )
+    (tmp_path / "child.py").write_text(
+        "from configs import mine\n"
+        "def get_config():\n"
+        "    config = mine.get_config()\n"
+        "    config.training.n_critic = 2\n"
+        "    return config\n"
+    )
+    before = {n for n in sys.modules if n.startswith("configs")}
+    config = load_config(tmp_path / "child.py")
+    assert (config.seed, config.training.n_critic, config.dataset.name) == (
+        7,
+        2,
+        "digits",
+    )
+    assert {n for n in sys.modules if n.startswith("configs")} == before
+    about = lineage(tmp_path / "child.py", config)
+    assert about == {
+        "overrides": [],
+        "parent": {"name": "mine", "differences": ["training.n_critic: 5 -> 2"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:\n", "line 1: invalid syntax"),
+        ("x = 1\n", r"has no function get_config\(\)"),
+        ("def get_config():\n    return {}\n", "must return an ml_collections.Config"),
+        ("\nimport nothing_of_this_name\n", "line 2: ModuleNotFoundError: No module"),
+        ("def get_config():\n    return 1 / 0\n", "line 2: ZeroDivisionError"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_a_message_with_the_line(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_the_config_of_a_run_is_read_from_its_json(tmp_path, digits):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": json.loads(digits.to_json())}))
+    config = load_config(path)
+    assert config.to_json() == digits.to_json()
+    assert config.evaluation.measures == digits.evaluation.measures  # a tuple
+    assert lineage(path, config) == {"overrides": [], "parent": None}
+    path.write_text("[]")
+    with pytest.raises(ConfigError, match=r"is not the config\.json of a run"):
+        load_config(path)
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(path)
+    path.with_suffix(".txt").write_text("")
+    with pytest.raises(ConfigError, match=r"neither a \.py nor a \.json"):
+        load_config(path.with_suffix(".txt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("training.batch_size", "128", 128),
+        ("training.ema_decay", "1e-3", 1e-3),
+        ("dataset.flip", "true", True),
+        ("dataset.flip", "False", False),
+        ("dataset.resize", "16", 16),
+        ("dataset.resize", "None", None),
+        ("dataset.data_dir", "/some/where", "/some/where"),
+        ("dataset.name", "7", "7"),
+        ("evaluation.measures", "frechet,kernel", ("frechet", "kernel")),
+        ("evaluation.measures", "('frechet',)", ("frechet",)),
+        ("evaluation.measures", "frechet", ("frechet",)),
+        # Not in the file: read as Python where possible.
+        ("critic.batch_norm", "True", True),
+        ("training.boosted_first", "25", 25),
+        ("conditional.critic_weight", "0.5", 0.5),
+        ("samples.label", "None", None),
+    ],
+)
+def test_text_is_read_as_the_type_of_the_field(digits, name, text, value):
+    apply_overrides(digits, [(name, text)])
+    found = digits
+    for part in name.split("."):
+        found = found[part]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_all_mistakes_are_reported_at_once(digits):
+    before = digits.to_json()
+    with pytest.raises(ConfigError) as raised:
+        apply_overrides(
+            digits,
+            [
+                ("training.batchsize", "3"),
+                ("training.batch_size", "3.5"),
+                ("dataset.flip", "maybe"),
+                ("optimizer.critic.b1", "high"),
+                ("trainin.iterations", "3"),
+                ("optimizer", "adam"),
+                ("seed.value", "3"),
+                ("generator.name.first", "mlp"),
+            ],
+        )
+    lines = str(raised.value).splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "config.training.batchsize",
+        "config.training.batch_size",
+        "config.dataset.flip",
+        "config.optimizer.critic.b1",
+        "config.trainin",
+        "config.optimizer",
+        "config.seed",
+        "config.generator.name",
+    ]
+    assert "did you mean batch_size?" in lines[0]
+    assert "it must be True or False" in lines[2]
+    assert digits.to_json() == before
+
+
+def test_overrides_stand_among_other_arguments():
+    arguments = ["--a=1", "--config.x.y=2=3", "--config.z", "4", "--config=f", "b"]
+    assert split_overrides(arguments) == (
+        [("x.y", "2=3"), ("z", "4")],
+        ["--a=1", "--config=f", "b"],
+    )
+    for arguments in (["--config.z"], ["--config.z", "--b"]):
+        with pytest.raises(ConfigError, match=r"--config\.z needs a value"):
+            split_overrides(arguments)
+
+
+def test_comments_of_parents_are_found():
+    comments = field_comments(find_config("cifar10_gpu"))
+    assert comments["training.n_critic"].startswith("critic updates per")
+    assert comments["dataset.flip"] == "mirror real images with probability 1/2"
+
+
+def test_every_shipped_config_loads():
+    for name, path in shipped_configs().items():
+        assert isinstance(load_config(path), ml_collections.ConfigDict), name

@@ -1,0 +1,418 @@
+"""The command line: ``wgan-jax``, ``python -m wgan_jax`` and ``python launch.py``.
+
+It reads flags and overrides, loads the config, runs one mode, and turns errors that a
+user can act on into a message and exit status 2. What a mode does is in the module of
+its name.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+
+import wgan_jax
+from wgan_jax.config.loading import (
+    apply_overrides,
+    field_comments,
+    find_config,
+    flatten,
+    lineage,
+    load_config,
+    shipped_configs,
+    split_overrides,
+)
+from wgan_jax.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Diverged,
+    ReportError,
+    WorkdirError,
+    choices,
+)
+from wgan_jax.io.caches import cache_folder, private_folder
+from wgan_jax.memory import keep_freed_memory
+from wgan_jax.parallel import multiprocess
+from wgan_jax.planning.accelerators import prepare_environment
+
+FOLDER = Path("runs")  # of runs without --workdir
+
+
+class Mode(NamedTuple):
+    """What one mode does, for the help texts.
+
+    Attributes:
+        summary: one line.
+        example: arguments of a command.
+        options: names of the flags that it reads beside ``--config``, ``--workdir``.
+    """
+
+    summary: str
+    example: str
+    options: tuple[str, ...] = ()
+
+
+MODES = {
+    "train": Mode(
+        "Trains, or resumes the run in --workdir.",
+        "train --config=digits_wgan_gp --config.training.iterations=500",
+        ("distributed", "profile"),
+    ),
+    "sample": Mode(
+        "Draws samples of a checkpoint and writes a picture and an array.",
+        "sample --workdir=runs/digits_wgan_gp --config.samples.count=16",
+        ("checkpoint",),
+    ),
+    "evaluate": Mode(
+        "Measures samples of a checkpoint, or of a file, against a dataset.",
+        "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
+        ("checkpoint", "images"),
+    ),
+    "report": Mode(
+        "Writes an HTML page on one run or several.",
+        "report --workdir=runs/digits_wgan_gp --workdir=runs/digits_wgan",
+        ("output",),
+    ),
+    "plan": Mode(
+        "Compiles the training step for devices that are absent, and counts its costs.",
+        "plan --config=cifar10_wgan --topology=v5e:2x4",
+        ("output", "topology"),
+    ),
+}
+CONFIGS = "Lists the configs that come with the package, or the fields of one."
+FLAGS = {
+    "config": "a config: a shipped name, a .py file, or the config.json of a run",
+    "config.FIELD": "a value in place of the config's, as --config.training.n_critic=3",
+    "workdir": f"the folder of the run [{FOLDER}/NAME]; report takes several",
+    "checkpoint": "latest, best or an iteration [latest]",
+    "images": "an .npz file to evaluate in place of a run's samples",
+    "output": "the file to write: the report's page [report.html], a plan as JSON",
+    "topology": "the devices to plan for, such as v5e:2x4 or h100:8",
+    "distributed": "auto, off or COORDINATOR,N,I: the processes of one run [off]",
+    "profile": "iterations to trace into profile/ of the run",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one mode.
+
+    Args:
+        argv: the command line, program first; that of the process if None.
+
+    Returns:
+        The exit status: 0, 2 after a user's mistake, 1 after a run that failed.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    try:
+        mode, rest = _mode(argv[1:])
+        done = _information(mode, rest, _program(argv))
+    except ConfigError as error:
+        _complain(argv, str(error))
+        return 2
+    if done is not None:
+        return done
+    _ensure_home()
+    try:
+        code = _guarded(argv, mode or "train", rest)
+    except Exception:
+        if not multiprocess.is_shared():
+            raise
+        traceback.print_exc()
+        code = 1
+    return multiprocess.shutdown(code)
+
+
+def _mode(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The mode, None if it is not given, and the other arguments."""
+    rest, found = list(arguments), list[str]()
+    if rest and not rest[0].startswith("-"):
+        found.append(rest.pop(0))
+    for i, argument in reversed(list(enumerate(rest))):
+        name, equals, value = argument.partition("=")
+        if name == "--mode":
+            if not equals and i + 1 < len(rest):
+                value = rest.pop(i + 1)
+            found.append(value)
+            del rest[i]
+    known = (*MODES, "configs")
+    for mode in found:
+        if mode not in known:
+            raise ConfigError(f"{mode or '--mode'!r} is not a mode; {choices(known)}.")
+    return (found[0] if found else None), rest
+
+
+def _information(mode: str | None, rest: list[str], program: str) -> int | None:
+    """Prints help, versions or configs; None if something else was asked for."""
+    if "--version" in rest:
+        print(f"wgan-jax {wgan_jax.__version__}")
+    elif "-h" in rest or "--help" in rest:
+        print(_help(program, mode))
+    elif mode == "configs":
+        print("\n".join(_fields(rest[0]) if rest else _listed()))
+    else:
+        return None
+    return 0
+
+
+def _program(argv: list[str]) -> str:
+    """How the program is called on a command line."""
+    path = Path(argv[0])
+    if path.name == "__main__.py":
+        return "python -m wgan_jax"
+    return f"python {path.name}" if path.suffix == ".py" else path.name
+
+
+def _help(program: str, mode: str | None) -> str:
+    if mode == "configs":
+        return f"{CONFIGS}\n\n  {program} configs [NAME]"
+    shown = MODES if mode is None else {mode: MODES[mode]}
+    lines = [wgan_jax.__doc__.splitlines()[0]] if mode is None else []
+    for name, about in shown.items():
+        lines += ["", f"{name}: {about.summary}", f"  {program} {about.example}"]
+    if mode is None:
+        lines += ["", f"configs: {CONFIGS}", f"  {program} configs digits_wgan_gp"]
+    read = {"config", "config.FIELD", "workdir"}
+    for about in shown.values():
+        read |= set(about.options)
+    lines += ["", "Options:"]
+    lines += [f"  --{name:14} {text}" for name, text in FLAGS.items() if name in read]
+    if mode is None:
+        lines += ["", "Configs:", *_listed()]
+    return "\n".join(lines).strip()
+
+
+def _listed() -> list[str]:
+    """A line for each shipped config."""
+    lines = []
+    for name, path in shipped_configs().items():
+        first = path.read_text().split('"""')[1].strip().splitlines()[0]
+        lines.append(f"  {name:28} {first}")
+    return lines
+
+
+def _fields(name: str) -> list[str]:
+    """A line for each field of a config, with its comment."""
+    path = find_config(name)
+    comments = {} if path.suffix == ".json" else field_comments(path)
+    lines = []
+    for field, value in flatten(load_config(path)):
+        comment = comments.get(field, "")
+        line = f"--config.{field}={value}"
+        lines.append(f"{line:56} {comment}".rstrip())
+    return lines
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}.")
+
+
+def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
+    """Flags, and overrides as names and texts."""
+    overrides, others = split_overrides(rest)
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workdir", action="append", default=[])
+    parser.add_argument("--profile", type=_above_0)
+    for name in FLAGS:
+        if name not in ("config.FIELD", "workdir", "profile"):
+            parser.add_argument(f"--{name}")
+    known, unknown = parser.parse_known_args(others)
+    if unknown:
+        flags = [f"--{name}" for name in FLAGS]
+        raise ConfigError(f"{unknown[0]!r} is not an option; {choices(flags)}.")
+    return known, overrides
+
+
+def _above_0(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
+    """The exit status, after a message for whatever a user can act on."""
+    try:
+        return _run(argv, mode, rest)
+    except (ConfigError, DataError, WorkdirError, ReportError) as error:
+        _complain(argv, str(error))
+        return 2
+    except CheckpointError as error:
+        _complain(argv, str(error))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)  # Orbax's threads never end after a failed write
+    except OSError as error:  # a folder of the user's: full, read-only, a file
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(argv, f"{where}{error.strerror or error}.")
+        return 2
+    except Diverged as error:
+        _complain(argv, str(error))
+        return 1
+    except jax.errors.JaxRuntimeError as error:
+        if not multiprocess.is_shared():
+            raise
+        traceback.print_exc()
+        _complain(
+            argv,
+            f"{str(error).splitlines()[0]}; if another process has failed, its log "
+            "says why. Start all of them again to resume from the last checkpoint.",
+        )
+        return 1
+    except KeyboardInterrupt:
+        _complain(argv, "interrupted; what the last checkpoint does not hold is lost.")
+        return 130
+
+
+def _run(argv: list[str], mode: str, rest: list[str]) -> int:
+    known, overrides = _parsed(rest)
+    options = _options(mode, known)
+    folders = [Path(folder) for folder in known.workdir]
+    if mode == "report":
+        return _report(known, folders, options)
+    config, path = _config(mode, known, folders, overrides)
+    if mode == "plan":
+        return _plan(config, folders, options)
+    if len(folders) > 1:
+        raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
+    folder = folders[0] if folders else FOLDER / path.stem
+    return _work(argv, mode, config, path, folder, options)
+
+
+def _config(
+    mode: str,
+    known: argparse.Namespace,
+    folders: list[Path],
+    overrides: list[tuple[str, str]],
+) -> tuple[Any, Path]:
+    """The config with its overrides, and the file that it came from."""
+    if known.config is not None:
+        path = find_config(known.config)
+    elif mode not in ("train", "plan") and folders:
+        path = folders[0] / "config.json"  # the run says what it is
+        if not path.is_file():
+            raise WorkdirError(
+                f"{folders[0]} is not the folder of a run: it has no config.json."
+            )
+    else:
+        also = "" if mode in ("train", "plan") else " or --workdir=RUN"
+        raise ConfigError(
+            f"--config=NAME{also} is missing; {choices(shipped_configs())}."
+        )
+    config = load_config(path)
+    apply_overrides(config, overrides)
+    return config, path
+
+
+def _options(mode: str, known: argparse.Namespace) -> dict[str, Any]:
+    """The flags that the mode reads; raises for one that it does not."""
+    found = {}
+    for name in FLAGS:
+        if name in ("config", "config.FIELD", "workdir"):
+            continue
+        value = getattr(known, name)
+        readers = [other for other, about in MODES.items() if name in about.options]
+        if value is not None and mode not in readers:
+            raise ConfigError(
+                f"--{name} is not read by --mode={mode}; {choices(readers)}."
+            )
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _report(
+    known: argparse.Namespace, folders: list[Path], options: dict[str, Any]
+) -> int:
+    from wgan_jax.program.report import report
+
+    if not folders:
+        if known.config is None:
+            raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
+        folders = [FOLDER / find_config(known.config).stem]
+    return report(folders, log=_log, **options)
+
+
+def _plan(config: Any, folders: list[Path], options: dict[str, Any]) -> int:
+    from wgan_jax.program.plan import plan
+
+    if folders:
+        raise ConfigError("--workdir is not read by --mode=plan; leave it out.")
+    prepare_environment()
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling
+    return plan(config, log=_log, **options)
+
+
+def _work(
+    argv: list[str],
+    mode: str,
+    config: Any,
+    path: Path,
+    folder: Path,
+    options: dict[str, Any],
+) -> int:
+    """A mode that reads or writes the folder of a run."""
+    from wgan_jax.program.workdir import Workdir
+
+    _initialize(options.pop("distributed", "off"))
+    _use_compilation_cache()
+    keep_freed_memory()
+    about = {"command": _command(argv), "log": _log, **options}
+    if mode == "train":
+        about["lineage"] = lineage(path, config)
+    return _functions()[mode](config, Workdir(folder), **about)
+
+
+def _functions() -> dict[str, Callable[..., int]]:
+    from wgan_jax.program.evaluate import evaluate
+    from wgan_jax.program.sample import sample
+    from wgan_jax.program.train import train
+
+    return {"train": train, "sample": sample, "evaluate": evaluate}
+
+
+def _command(argv: list[str]) -> str:
+    """The command as the user typed it, without the path of an installed program."""
+    return f"{_program(argv)} {shlex.join(argv[1:])}".strip()
+
+
+def _initialize(how: str) -> None:
+    if how != "off":
+        _log(
+            f"Connecting to the other processes of --distributed={how}, for at most "
+            f"{multiprocess.INITIALIZATION_SECONDS} s."
+        )
+    multiprocess.initialize(how)
+
+
+def _log(line: str) -> None:
+    if multiprocess.is_primary():
+        print(line, flush=True)
+
+
+def _complain(argv: list[str], message: str) -> None:
+    name = Path(argv[0]).name
+    name = "wgan_jax" if name == "__main__.py" else name
+    print(f"{name}: {multiprocess.process_label()}{message}", file=sys.stderr)
+
+
+def _ensure_home() -> None:
+    """Gives a user without a home directory one: bokeh and tfds need it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(private_folder())
+
+
+def _use_compilation_cache() -> None:
+    """Lets a second start of the same experiment find its programs compiled."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
