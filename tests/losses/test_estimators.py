@@ -35,7 +35,7 @@ def test_the_closed_form_in_shape_and_limits():
     # sqrt(2 w E) in the other limit.
     assert penalty_reading(3.0, weight=1e-8) == pytest.approx(np.sqrt(6e-8), rel=1e-3)
     slope = jax.grad(lambda e: penalty_reading(e, weight=0.1))
-    # Slope 1 / sqrt(1 + 2 E / w), also at 0.
+    # Gradient norm 1 / sqrt(1 + 2 E / w), also at 0.
     assert slope(0.0) == pytest.approx(1.0)
     assert slope(1.2) == pytest.approx(0.2, rel=1e-5)
     weights = jnp.array([0.5, 1e9])
@@ -50,7 +50,7 @@ def test_the_closed_form_in_shape_and_limits():
 @pytest.mark.parametrize("weight", [0.1, 10.0])
 def test_a_converged_critic_of_two_points_reads_right_in_every_way(weight):
     # Between 0 and x = W in the plane the flow is 1 and the density 1 / W: the best
-    # critic has the slope 1 + W / (2 w) everywhere.
+    # critic has the gradient norm 1 + W / (2 w) everywhere.
     distance = 0.8
     slope = 1 + distance / (2 * weight)
     critic = lambda x: slope * x[:, 0]
@@ -67,14 +67,15 @@ def test_a_converged_critic_of_two_points_reads_right_in_every_way(weight):
         lipschitz_reading(estimate, largest),
     ):
         assert found == pytest.approx(distance, rel=1e-5)
-    # That slope is where the loss is least, one step to either side is worse.
+    # That gradient norm is where the loss is least, one step to either side is worse.
     at = lambda s: weight * (s - 1) ** 2 - s * distance
     assert at(slope) < min(at(slope - 1e-3), at(slope + 1e-3))
 
 
 def test_an_uneven_flow_is_read_from_above_by_the_closed_form_alone():
     # Two such pairs with densities 0.9 and 0.1 of the penalty and half the mass
-    # each: slopes 1 + t / (2 w d) in units of d, T = W, K = W^2 (.25/.9 + .25/.1).
+    # each: gradient norms 1 + t / (2 w d) in units of d, T = W, K = W^2 (.25/.9 +
+    # .25/.1).
     weight, distance = 0.5, 2.0
     density, mass = np.array([0.9, 0.1]), np.array([0.5, 0.5])
     slopes = 1 + mass * distance / (2 * weight * density)

@@ -126,7 +126,7 @@ def test_interpolates_lie_on_the_segments_uniformly(key):
 
 
 def test_norms_that_are_reported_are_those_of_the_penalty(key):
-    critic = lambda x: jnp.sum(x**2, axis=1)  # slope 2 |x|
+    critic = lambda x: jnp.sum(x**2, axis=1)  # gradient norm 2 |x|
     real, fake = jnp.zeros((6, 2)), jnp.ones((6, 2))
     value, reported = gradient_penalty_and_norms(critic, real, fake, key)
     norms = 2 * jnp.linalg.norm(interpolate(real, fake, key), axis=1)
@@ -172,7 +172,7 @@ def test_zero_centred_penalties_of_a_linear_critic_are_closed(key, shape, size):
 
 
 def test_r1_looks_at_the_data_and_r2_at_the_fakes(key):
-    critic = lambda x: jnp.sum(x**2, axis=1)  # slope 2 |x|
+    critic = lambda x: jnp.sum(x**2, axis=1)  # gradient norm 2 |x|
     real, fake = jnp.full((3, 4), 1.0), jnp.full((3, 4), 2.0)  # norms 2 and 4
     value, reported = r1(critic, real, fake, key)
     assert float(value) == pytest.approx(8.0)
@@ -226,7 +226,7 @@ def test_perturbed_points_are_symmetric_around_the_data(key):
 
 
 def test_dragan_measures_at_the_perturbed_points(key):
-    critic = lambda x: jnp.sum(x**2, axis=1)  # slope 2 |x|
+    critic = lambda x: jnp.sum(x**2, axis=1)  # gradient norm 2 |x|
     real = jax.random.normal(jax.random.key(3), (6, 2))
     value, reported = dragan(critic, real, 9 * real, key, scale=0.3, target=0.5)
     norms = 2 * jnp.linalg.norm(perturb(real, key, scale=0.3), axis=1)

@@ -18,12 +18,13 @@ from wgan_jax.losses import (
     consistency,
     dragan,
     drift,
+    gradient_penalty,
     gradient_penalty_and_norms,
     path_length,
     r1,
 )
 from wgan_jax.losses.regularizers import Regularizer
-from wgan_jax.losses.terms import Term
+from wgan_jax.losses.terms import Term, reporting
 from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.sampling import sample
 from wgan_jax.schedules import cosine
@@ -73,7 +74,7 @@ def real(key):
 
 
 def moves(gan, state, step):
-    """How far one step moves each player, as flat vectors."""
+    """How far one step moves each network, as flat vectors."""
     after, metrics = jax.jit(step)(state)
     found = [
         jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
@@ -185,7 +186,7 @@ def test_named_regularizers_are_logged_apart_and_sum_to_what_is_added(key):
 def test_no_two_uses_share_a_random_key(key, real, monkeypatch):
     """Three passes and two penalties of the critic; two passes and a regularizer.
 
-    And both players' noise and flips of the real examples.
+    And both networks' noise and flips of the real examples.
     """
     used = []
 
@@ -447,7 +448,7 @@ def test_numbers_out_of_range_are_refused(changes, message):
 
 
 def test_a_lazy_penalty_is_logged_as_it_last_was(key, real):
-    """In the update that leaves it out: its value once the weight, and its slopes."""
+    """In the update that leaves it out: its value by the weight, and its norms."""
     lazy = tiny_gan(penalties=((gradient_penalty_and_norms, 2.0, 2),))
     plain = tiny_gan(penalties=((gradient_penalty_and_norms, 2.0),))
     state = init_state(lazy, key)
@@ -562,3 +563,27 @@ def test_a_regularizer_that_was_not_made_is_refused():
     gan = tiny_gan(generator=PlainGenerator(), regularizers=((path_length, 1.0),))
     with pytest.raises(ValueError, match="is called first: path_length"):
         abstract_state(gan)
+
+
+@pytest.mark.parametrize("options", [{}, {"target": 0.5}])
+def test_the_penalty_of_a_gan_reports_its_norms_and_is_a_scalar_by_itself(options):
+    batch = jax.random.uniform(jax.random.key(2), (4, 4, 4, 1), minval=-1.0)
+    found = []
+    for function in (gradient_penalty, gradient_penalty_and_norms):
+        function = partial(function, **options) if options else function
+        gan = tiny_gan(penalties=((function, 10.0),))
+        state = init_state(gan, jax.random.key(0))
+        _, metrics = critic_step(gan, state, batch, jax.random.key(1))
+        found.append(metrics)
+    assert "critic/gradient_norm_mean" in found[0]
+    chex.assert_trees_all_equal(*found)
+    value = gradient_penalty(
+        lambda x: x.sum((1, 2, 3)), batch, batch, jax.random.key(3), **options
+    )
+    assert value.shape == ()
+
+
+def test_a_penalty_without_such_a_form_is_called_itself():
+    assert reporting(drift) is drift
+    bound = partial(drift)
+    assert reporting(bound) is bound

@@ -57,12 +57,10 @@ def test_the_weight_is_that_of_the_iteration():
     assert metrics[BY_PENALTY] == pytest.approx(penalty_reading(estimate, weight=0.5))
 
 
-def test_a_penalty_that_hides_its_slope_still_has_two_readings():
-    metrics = metrics_of(penalties=((gradient_penalty, 10.0),))
-    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW}
+def test_options_that_leave_the_target_at_1_have_all_readings():
     one_sided = partial(partial(gradient_penalty, one_sided=True), target=1.0)
     metrics = metrics_of(penalties=((one_sided, 10.0),))
-    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW}
+    assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the two players minimise, and what holds the critic's slope."""
+"""Losses of generator and critic, and the Lipschitz constraints of the critic."""
 
 from wgan_jax.losses.adversarial import (
     cross_entropy_critic_loss,

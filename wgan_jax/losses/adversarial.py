@@ -1,4 +1,4 @@
-"""Losses of two players on logits, margins, labels and pairs: pure functions.
+"""Losses on logits, margins, labels and pairs, as pure functions.
 
 ``objectives.py`` has the Wasserstein pair and the table that names all pairs.
 """
@@ -10,35 +10,46 @@ import jax.numpy as jnp
 from wgan_jax.types import Array
 
 
-def cross_entropy_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
+def cross_entropy_critic_loss(
+    real_scores: Array, fake_scores: Array, *, label_smoothing: float = 0.0
+) -> Array:
     r"""Sigmoid cross-entropy of telling real from generated, on logits.
 
-    .. math:: L_C = \mathbb{E}_x[\zeta(-f(x))]
+    .. math:: L_C = \mathbb{E}_x[\zeta(-f(x)) + \alpha f(x)]
         + \mathbb{E}_{\tilde x}[\zeta(f(\tilde x))],
         \quad \zeta(t) = \log(1 + e^t)
 
-    With :math:`D = \sigma(f)` this is :math:`-\mathbb{E} \log D(x) - \mathbb{E}
+    The target of real examples is :math:`1 - \alpha`. With :math:`D = \sigma(f)` and
+    :math:`\alpha = 0` this is :math:`-\mathbb{E} \log D(x) - \mathbb{E}
     \log(1 - D(\tilde x))`, never computed through D: it is finite, with a
     gradient that is not lost, at any logit.
 
     Args:
         real_scores: ``[B]`` floating, logits of data.
         fake_scores: ``[B']`` floating, logits of generated examples.
+        label_smoothing: alpha in [0, 1), for real examples only.
 
     Returns:
-        Scalar > 0 of the scores' dtype; 2 log 2 for a critic that cannot tell.
+        Scalar > 0 of the scores' dtype; 2 log 2 for scores of 0.
 
     Raises:
         AssertionError: if the scores are not floating vectors.
+        ValueError: if ``label_smoothing`` is out of its range.
 
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, equation 1 and algorithm 1
-        (there with the opposite sign, ascended).
+        (there with the opposite sign, ascended); one-sided label smoothing in
+        Salimans et al. 2016, arXiv:1606.03498, section 3.4.
     """
     _assert_scores(real_scores, fake_scores)
-    return jnp.mean(jax.nn.softplus(-real_scores)) + jnp.mean(
-        jax.nn.softplus(fake_scores)
-    )
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(
+            f"label_smoothing is {label_smoothing}; it must be at least 0 and below 1."
+        )
+    real = jax.nn.softplus(-real_scores)
+    if label_smoothing:
+        real = real + label_smoothing * real_scores
+    return jnp.mean(real) + jnp.mean(jax.nn.softplus(fake_scores))
 
 
 def minimax_generator_loss(fake_scores: Array) -> Array:
@@ -120,7 +131,7 @@ def hinge_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
     .. math:: L_C = \mathbb{E}_x[\max(0, 1 - f(x))]
         + \mathbb{E}_{\tilde x}[\max(0, 1 + f(\tilde x))]
 
-    Its generator minimises :math:`-\mathbb{E}_z[f(G(z))]`, the Wasserstein
+    Its generator minimizes :math:`-\mathbb{E}_z[f(G(z))]`, the Wasserstein
     generator's loss.
 
     Args:
@@ -144,15 +155,23 @@ def hinge_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
     )
 
 
-def least_squares_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
-    r"""Squared distances from the labels 1 of data and 0 of generated examples.
+def least_squares_critic_loss(
+    real_scores: Array,
+    fake_scores: Array,
+    *,
+    real_label: float = 1.0,
+    fake_label: float = 0.0,
+) -> Array:
+    r"""Squared distances of the scores from one label for data and one for fakes.
 
-    .. math:: L_C = \tfrac{1}{2} \mathbb{E}_x[(f(x) - 1)^2]
-        + \tfrac{1}{2} \mathbb{E}_{\tilde x}[f(\tilde x)^2]
+    .. math:: L_C = \tfrac{1}{2} \mathbb{E}_x[(f(x) - b)^2]
+        + \tfrac{1}{2} \mathbb{E}_{\tilde x}[(f(\tilde x) - a)^2]
 
     Args:
         real_scores: ``[B]`` floating, critic scores of data.
         fake_scores: ``[B']`` floating, critic scores of generated examples.
+        real_label: b.
+        fake_label: a.
 
     Returns:
         Scalar >= 0 of the scores' dtype.
@@ -161,35 +180,37 @@ def least_squares_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
         AssertionError: if the scores are not floating vectors.
 
     Reference:
-        Mao et al. 2017, arXiv:1611.04076, equation 9: equation 2 with labels
-        a = 0, b = c = 1.
+        Mao et al. 2017, arXiv:1611.04076, equation 2; the defaults, with c = 1 for
+        the generator, are those of equation 9.
     """
     _assert_scores(real_scores, fake_scores)
-    return (
-        jnp.mean(jnp.square(real_scores - 1)) + jnp.mean(jnp.square(fake_scores))
-    ) / 2
+    real = jnp.mean(jnp.square(real_scores - real_label))
+    return (real + jnp.mean(jnp.square(fake_scores - fake_label))) / 2
 
 
-def least_squares_generator_loss(fake_scores: Array) -> Array:
-    r"""Squared distance of the fake scores from the label of data.
+def least_squares_generator_loss(
+    fake_scores: Array, *, generator_label: float = 1.0
+) -> Array:
+    r"""Squared distance of the fake scores from the label that the generator aims at.
 
-    .. math:: L_G = \tfrac{1}{2} \mathbb{E}_z[(f(G(z)) - 1)^2]
+    .. math:: L_G = \tfrac{1}{2} \mathbb{E}_z[(f(G(z)) - c)^2]
 
     Args:
         fake_scores: ``[B]`` floating, critic scores of generated examples.
+        generator_label: c.
 
     Returns:
-        Scalar >= 0 of the scores' dtype. Where a score is above 1 its gradient
+        Scalar >= 0 of the scores' dtype. Where a score is above c its gradient
         lowers it.
 
     Raises:
         AssertionError: if the scores are not a floating vector.
 
     Reference:
-        Mao et al. 2017, arXiv:1611.04076, equation 9.
+        Mao et al. 2017, arXiv:1611.04076, equations 2 and 9.
     """
     _assert_scores(fake_scores)
-    return jnp.mean(jnp.square(fake_scores - 1)) / 2
+    return jnp.mean(jnp.square(fake_scores - generator_label)) / 2
 
 
 def relativistic_critic_loss(real_scores: Array, fake_scores: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The loss of an auxiliary head, for both players."""
+"""The loss of an auxiliary classifier, for generator and critic."""
 
 import chex
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Projections of the critic's parameters after its update.
+"""Constraints: projections of the critic's parameters after each update.
 
 To add one, write ``(params, **options) -> params`` and one row of
 ``CONSTRAINTS`` at the foot of this file.
@@ -24,7 +24,7 @@ def clip_weights(
         params: pytree of floating arrays.
         bound: half side c of the box, > 0 (0.01 in the paper). A traced value
             is taken as it is.
-        normalization: clip the scales and offsets of normalisation layers too,
+        normalization: clip the scales and offsets of normalization layers too,
             as the authors' code does. If False, a leaf called ``scale`` and the
             ``bias`` beside it stay as they are.
 
@@ -83,7 +83,7 @@ def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
     Reference:
         Miyato et al. 2018, arXiv:1802.05957, section 2.1, for the norm of the
         reshaped kernel; as a projection after each update, Yoshida, Miyato
-        2017, arXiv:1705.10941, penalise what is scaled down here.
+        2017, arXiv:1705.10941, penalize what is scaled down here.
     """
     if not isinstance(bound, jax.core.Tracer) and not bound > 0:
         raise ValueError(f"project_spectral: bound is {bound}, and must be above 0.")
@@ -118,7 +118,7 @@ def project_orthonormal(params: Params) -> Params:
     Reference:
         Fan, Hoffman 1955, "Some metric inequalities in the space of matrices",
         theorem 1; for critics, Brock et al. 2017, arXiv:1609.07093,
-        penalise the distance that is made zero here.
+        penalize the distance that is made zero here.
     """
 
     def project(matrix: Array) -> Array:

@@ -1,7 +1,7 @@
-r"""What a critic's Wasserstein estimate is worth: readings that correct it.
+r"""Corrected readings of a critic's Wasserstein estimate.
 
 A critic with a gradient penalty of weight w is steeper than 1 wherever that
-pays. Let f be converged, s its slope, d the density of the points where the
+pays. Let f be converged, s its gradient norm, d the density of the points where the
 penalty is taken and t the density of what f's gradient transports from fakes to
 real points. No change g of f helps, so
 
@@ -17,7 +17,7 @@ which says that :math:`2 w d (s - 1) \nabla f / s` is a flow from fake to real:
 The raw estimate is thus at least :math:`W + W^2 / (2 w)`. Each reading below
 undoes that in its own way, from what a training step has at hand. All of them
 speak of a *converged* critic: one that is undertrained reads too low, and the
-more so the larger w is. Slopes below 3e-16 count as 0 (``example_norms``): of a
+more so the larger w is. Gradient norms below 3e-16 count as 0 (``example_norms``): of a
 critic that has died, such as a deep one clipped at 0.01, no reading means anything.
 
 ``estimate`` is ``critic/wasserstein_estimate``. The functions are pure, take
@@ -38,7 +38,7 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
     .. math:: \hat W = w \left(\sqrt{1 + 2 E / w} - 1\right)
         = \frac{2 E}{1 + \sqrt{1 + 2 E / w}}
 
-    the solution of :math:`E = W + W^2 / (2 w)`: what remains if the slope is
+    the solution of :math:`E = W + W^2 / (2 w)`: what remains if the gradient norm is
     the same at all interpolates. Where it is not, :math:`K > T^2` and a converged
     critic reads above :math:`W_1`, never below. A negative estimate, which only
     an untrained critic has, keeps its sign: the reading is odd.
@@ -72,11 +72,11 @@ def flow_reading(estimate: Array, penalty: Array) -> Array:
     .. math:: \hat W = E - 2 P = T, \qquad
         P = w\, \mathbb{E}_{\hat x}[(s - 1)^2] = \frac{K}{4 w}
 
-    Exact for :math:`T`, whatever the slope does from point to point, so for a
+    Exact for :math:`T`, whatever the gradient norm does from point to point, so for a
     converged critic it is at least :math:`W_1`, and the closest reading from
     above: the flow costs more than an optimal one by second order in 1 / w. It
     is the first to suffer from too little training, above all with the two-sided
-    penalty, which counts slopes below 1 that belong to no flow.
+    penalty, which counts gradient norms below 1 that belong to no flow.
 
     Args:
         estimate: E.
@@ -94,28 +94,29 @@ def flow_reading(estimate: Array, penalty: Array) -> Array:
 
 
 def slope_reading(estimate: Array, mean_norm: Array) -> Array:
-    r"""The estimate in units of the critic's mean slope.
+    r"""The estimate in units of the critic's mean gradient norm.
 
     .. math:: \hat W = E \,/\, \mathbb{E}_{\hat x}
         \left[\lVert \nabla f(\hat x) \rVert\right]
 
     It costs nothing in training, and needs no weight: it is there for every
-    penalty, and for clipping and spectral normalisation if the slope is measured
-    at interpolates. For those two it is no more than a change of units. Like the
-    closed form it is at least :math:`W_1` for a converged penalised critic.
+    penalty, and for clipping and spectral normalization if the gradient norm is
+    measured at interpolates. For those two it is no more than a change of units. Like
+    the closed form it is at least :math:`W_1` for a converged penalized critic.
 
     Args:
         estimate: E.
-        mean_norm: mean slope at interpolates, ``critic/gradient_norm_mean``, >= 0.
+        mean_norm: mean gradient norm at interpolates, ``critic/gradient_norm_mean``, >=
+            0.
 
     Returns:
-        The reading, of the estimate's shape; 0 where the slope is 0.
+        The reading, of the estimate's shape; 0 where the gradient norm is 0.
     """
     return _ratio(estimate, mean_norm)
 
 
 def lipschitz_reading(estimate: Array, max_norm: Array) -> Array:
-    r"""The estimate in units of the critic's largest slope: a lower bound.
+    r"""The estimate in units of the critic's largest gradient norm: a lower bound.
 
     .. math:: \frac{E}{\sup_x \lVert \nabla f(x) \rVert} \le W_1
 
@@ -126,12 +127,12 @@ def lipschitz_reading(estimate: Array, max_norm: Array) -> Array:
     Args:
         estimate: E, over both distributions. Over samples it bounds the
             distance between these samples.
-        max_norm: largest slope on a convex set that holds both distributions,
+        max_norm: largest gradient norm on a convex set that holds both distributions,
             >= 0, such as ``grid_max_norm``. A maximum over interpolates is
             smaller, and with it the bound is lost.
 
     Returns:
-        The reading, of the estimate's shape; 0 where the slope is 0.
+        The reading, of the estimate's shape; 0 where the gradient norm is 0.
 
     Reference:
         Villani 2009, "Optimal transport: old and new", remark 6.5; Arjovsky,
@@ -176,7 +177,7 @@ def extrapolated_reading(
 def grid_max_norm(
     critic_fn: CriticFn, low: Array, high: Array, *, points: int
 ) -> Array:
-    r"""Largest slope of a critic on a grid in the plane.
+    r"""Largest gradient norm of a critic on a grid in the plane.
 
     .. math:: \max_{i, j < n} \lVert \nabla f(x_{ij}) \rVert, \qquad
         x_{ij} = l + \left(\tfrac{i}{n - 1}, \tfrac{j}{n - 1}\right) \odot (h - l)

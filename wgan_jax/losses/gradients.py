@@ -1,4 +1,4 @@
-"""The critic's gradients at points, and the points: what penalties are made of."""
+"""Gradients of the critic with respect to its input, and where they are evaluated."""
 
 import chex
 import jax
@@ -60,7 +60,7 @@ def interpolate(real: Array, fake: Array, key: PRNGKey) -> Array:
     Args:
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape as ``real``.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
 
     Returns:
         ``[B, ...]`` of the dtype of ``real``.
@@ -88,7 +88,7 @@ def perturb(real: Array, key: PRNGKey, *, scale: float) -> Array:
 
     Args:
         real: ``[B, ...]`` floating.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
         scale: c, >= 0.
 
     Returns:
@@ -123,7 +123,7 @@ def example_gradients(critic_fn: CriticFn, points: Array) -> Array:
 
 
 def gradient_norms(critic_fn: CriticFn, points: Array) -> Array:
-    r"""Slope of the critic at each point.
+    r"""Gradient norm of the critic at each point.
 
     .. math:: n_i = \lVert \nabla_x f(x_i) \rVert_2
 

@@ -1,12 +1,14 @@
-"""What the two players minimise: pure functions of critic scores.
+"""Objectives: the losses that generator and critic minimize.
 
 To add an objective, write its two losses in ``adversarial.py`` and one row of
 ``OBJECTIVES`` at the foot of this file. Library users hand an ``Objective`` of
 their own to ``Gan``.
 """
 
+import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import chex
 import jax.numpy as jnp
@@ -26,7 +28,10 @@ from wgan_jax.types import Array
 
 
 class Objective(NamedTuple):
-    """The pair of losses of one game, both to be minimised.
+    """The pair of losses of one game, both to be minimized.
+
+    Keyword-only arguments of a loss are options of the objective; a config sets them
+    by ``config.objective.OPTION``, a library user by ``with_options``.
 
     Attributes:
         critic_loss: ``(real_scores [B], fake_scores [B']) -> scalar``.
@@ -42,6 +47,41 @@ class Objective(NamedTuple):
     generator_loss: Callable[..., Array]
     paired: bool = False
     gap_name: str = "critic/score_gap"
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options of the two losses and their defaults."""
+        return {
+            name: parameter.default
+            for loss in (self.critic_loss, self.generator_loss)
+            for name, parameter in inspect.signature(loss).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+    def with_options(self, **options: Any) -> "Objective":
+        """Returns the objective with options of its losses set.
+
+        Args:
+            **options: by name; each loss gets those that it has.
+
+        Raises:
+            ValueError: for an option that neither loss has, or a value out of range.
+        """
+        unknown = sorted(options.keys() - self.options().keys())
+        if unknown:
+            known = ", ".join(sorted(self.options())) or "none"
+            raise ValueError(
+                f"the objective has no option {unknown[0]!r}; its options are: {known}."
+            )
+
+        def bound(loss: Callable[..., Array]) -> Callable[..., Array]:
+            reads = inspect.signature(loss).parameters
+            found = {name: v for name, v in options.items() if name in reads}
+            return partial(loss, **found) if found else loss
+
+        return self._replace(
+            critic_loss=bound(self.critic_loss),
+            generator_loss=bound(self.generator_loss),
+        )
 
 
 def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
@@ -102,7 +142,7 @@ def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
 
     Returns:
         Scalar of the scores' dtype, in the units of the data times the
-        critic's slope; no penalty is mixed in.
+        critic's gradient norm; no penalty is mixed in.
 
     Raises:
         AssertionError: if the scores are not floating vectors.

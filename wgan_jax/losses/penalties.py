@@ -1,4 +1,4 @@
-"""Terms of the critic's loss that bound its slope.
+"""Penalties on the critic's gradient norm.
 
 A penalty is ``(critic_fn, real, fake, key) -> scalar``, or the scalar and a
 dictionary of what it measured on the way; its weight is applied by the step.
@@ -20,6 +20,7 @@ from wgan_jax.losses.gradients import (
     perturb,
 )
 from wgan_jax.losses.scores import consistency, drift
+from wgan_jax.losses.terms import reports
 from wgan_jax.types import Array, CriticFn, Metrics, PRNGKey
 
 
@@ -38,9 +39,9 @@ def gradient_penalty_and_norms(
         critic_fn: as for ``gradient_penalty``, like all other arguments.
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape.
-        key: typed key, used up here.
-        target: slope asked for.
-        one_sided: penalise only slopes above the target.
+        key: PRNG key, consumed.
+        target: gradient norm asked for.
+        one_sided: penalize only gradient norms above the target.
 
     Returns:
         The penalty, and ``critic/gradient_norm_mean`` and
@@ -54,6 +55,7 @@ def gradient_penalty_and_norms(
     return jnp.mean(jnp.square(excess)), _slopes(norms)
 
 
+@reports(gradient_penalty_and_norms)
 def gradient_penalty(
     critic_fn: CriticFn,
     real: Array,
@@ -63,7 +65,7 @@ def gradient_penalty(
     target: float = 1.0,
     one_sided: bool = False,
 ) -> Array:
-    r"""Squared distance of the critic's slope from its target.
+    r"""Squared distance of the critic's gradient norm from its target.
 
     .. math:: P = \mathbb{E}_{\hat x}
         \left[(\lVert \nabla f(\hat x) \rVert_2 - t)^2\right]
@@ -72,16 +74,17 @@ def gradient_penalty(
         \left[\max(0, \lVert \nabla f(\hat x) \rVert_2 - t)^2\right]
 
     with :math:`\hat x` uniform on the segments between real and fake examples.
-    The norm is over all axes but the first, in at least float32.
+    The norm is over all axes but the first, in at least float32. As a term of a Gan
+    it also reports the mean and the largest norm (``gradient_penalty_and_norms``).
 
     Args:
         critic_fn: scores ``[B]`` of examples ``[B, ...]``, examples apart: a
             critic with batch norm has no gradient of one example.
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape.
-        key: typed key, used up here.
-        target: slope asked for, >= 0 (1 in the papers).
-        one_sided: penalise only slopes above the target (WGAN-LP).
+        key: PRNG key, consumed.
+        target: gradient norm asked for, >= 0 (1 in the papers).
+        one_sided: penalize only gradient norms above the target (WGAN-LP).
 
     Returns:
         Scalar >= 0, to be weighted by the caller (10 in the paper).
@@ -108,7 +111,7 @@ def dragan(
     scale: float = 0.5,
     target: float = 1.0,
 ) -> tuple[Array, Metrics]:
-    r"""Squared distance of the slope near the data from its target.
+    r"""Squared distance of the gradient norm near the data from its target.
 
     .. math:: P = \mathbb{E}_{x, \delta}
         \left[(\lVert \nabla f(x + \delta) \rVert_2 - t)^2\right],
@@ -123,9 +126,9 @@ def dragan(
         critic_fn: as for ``gradient_penalty``.
         real: ``[B, ...]`` floating.
         fake: not looked at.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
         scale: c, >= 0.
-        target: slope asked for, >= 0 (k = 1 in the paper).
+        target: gradient norm asked for, >= 0 (k = 1 in the paper).
 
     Returns:
         Scalar >= 0, to be weighted by the caller (10 in the paper); and
@@ -154,7 +157,7 @@ def divergence(
     power: float = 6.0,
     at: str = "interpolates",
 ) -> tuple[Array, Metrics]:
-    r"""A power of the critic's slope: the Wasserstein divergence's own term.
+    r"""A power of the critic's gradient norm: the Wasserstein divergence's own term.
 
     .. math:: P = \mathbb{E}_{\hat x} \left[\lVert \nabla f(\hat x) \rVert_2^p\right]
 
@@ -164,7 +167,7 @@ def divergence(
         critic_fn: as for ``gradient_penalty``.
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
         power: p, at least 1; below that the slope of P at 0 is infinite.
         at: ``"interpolates"``: points of the segments between real and fake
             examples; ``"ends"``: the mean of P over the real and P over the
@@ -202,7 +205,7 @@ def divergence(
 def r1(
     critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
 ) -> tuple[Array, Metrics]:
-    r"""Half the squared slope of the critic at the data.
+    r"""Half the squared gradient norm of the critic at the data.
 
     .. math:: P = \frac{1}{2} \mathbb{E}_x \left[\lVert \nabla f(x) \rVert^2\right]
 
@@ -217,7 +220,7 @@ def r1(
 
     Returns:
         Scalar >= 0, to be weighted by the caller (10 in the paper); and the
-        mean slope ``critic/gradient_norm_at_reals``.
+        mean gradient norm ``critic/gradient_norm_at_reals``.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.
@@ -232,7 +235,7 @@ def r1(
 def r2(
     critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
 ) -> tuple[Array, Metrics]:
-    r"""Half the squared slope of the critic at generated examples.
+    r"""Half the squared gradient norm of the critic at generated examples.
 
     .. math:: P = \frac{1}{2} \mathbb{E}_{\tilde x}
         \left[\lVert \nabla f(\tilde x) \rVert^2\right]
@@ -245,7 +248,7 @@ def r2(
 
     Returns:
         Scalar >= 0, to be weighted by the caller (gamma of the paper); and the
-        mean slope ``critic/gradient_norm_at_penalized_fakes``.
+        mean gradient norm ``critic/gradient_norm_at_penalized_fakes``.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.
@@ -260,7 +263,7 @@ def r2(
 def _half_squared_slope(critic_fn: CriticFn, points: Array) -> tuple[Array, Array]:
     gradients = example_gradients(critic_fn, points)
     gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
-    # No root on the way: a square is smooth at slope 0.
+    # No root on the way: a square is smooth at gradient norm 0.
     total = jnp.sum(jnp.square(gradients)) / points.shape[0]
     return total / 2, jnp.mean(example_norms(gradients))
 
@@ -273,7 +276,7 @@ def _slopes(norms: Array) -> Metrics:
 
 
 PENALTIES: dict[str, Callable[..., Any]] = {
-    "gradient_penalty": gradient_penalty_and_norms,
+    "gradient_penalty": gradient_penalty,
     "r1": r1,
     "r2": r2,
     "dragan": dragan,

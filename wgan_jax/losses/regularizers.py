@@ -1,4 +1,4 @@
-"""Terms of the generator's loss that see the generator itself.
+"""Regularizers: terms of the generator's loss that depend on its parameters.
 
 To add one, write a factory ``(**options) -> Regularizer`` and one row of
 ``REGULARIZERS`` at the foot of this file.
@@ -99,7 +99,7 @@ def path_lengths(generate_fn: GenerateFn, latent: Array, key: PRNGKey) -> Array:
         generate_fn: images ``[B, H, W, C]`` or points ``[B, D]`` (with H W = 1)
             of latents, examples apart.
         latent: ``[B, Z]`` floating.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
 
     Returns:
         ``[B]``, at least float32.

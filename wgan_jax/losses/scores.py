@@ -1,4 +1,4 @@
-"""Terms of the critic's loss on its scores, not on their gradients."""
+"""Penalties on the critic's scores."""
 
 import chex
 import jax
@@ -38,7 +38,7 @@ def consistency(
             key. That of a ``Gan`` has it.
         real: ``[B, ...]`` floating.
         fake: not looked at.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
         feature_weight: eta, >= 0.
         margin: M, >= 0 (0 in the authors' code, 0 to 0.2 in the paper).
 

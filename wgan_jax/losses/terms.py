@@ -1,28 +1,29 @@
-"""Weighted terms of a loss: penalties of the critic, regularizers of the generator."""
+"""Weighted terms of a loss: penalties and regularizers."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _VALUE = "value"  # under which a penalty's weighted value lies beside its metrics
 
 
 class Term(NamedTuple):
-    """A weighted term of a player's loss; a plain pair or triple will do too.
+    """A weighted term of a network's loss; a plain pair or triple will do too.
 
     Attributes:
         function: a penalty of the critic or a regularizer of the generator.
         weight: its factor, > 0, or a function from the iteration (scalar
             int32) to it.
-        every: it is computed in every ``every``-th update of its player only,
+        every: it is computed in every ``every``-th update of its network only,
             with ``every`` times the weight, >= 1. Its mean over updates stays
             the same, and since it shares the update of the main loss the
-            optimiser's decays need no correction. Logged is what it last
+            optimizer's decays need no correction. Logged is what it last
             measured, once the weight.
         name: if given, the weighted term is logged as
             ``critic/penalty/<name>`` or ``generator/regularizer/<name>``.
@@ -58,6 +59,7 @@ def as_term(entry: Any, where: str) -> Term:
             "weight, or a Term."
         )
     term = Term(*entry)
+    term = term._replace(function=reporting(term.function))
     weight: Any = term.weight
     unknown = callable(weight) or isinstance(weight, jax.core.Tracer)
     if not unknown and not weight > 0:
@@ -67,6 +69,37 @@ def as_term(entry: Any, where: str) -> Term:
             f"{where}: every is {term.every}; it must be a whole number, at least 1."
         )
     return term
+
+
+def reports(measuring: Callable[..., Any]) -> Callable[[_Function], _Function]:
+    """Decorates a penalty that has a form which also returns what it measured.
+
+    Args:
+        measuring: a function of the same arguments, to the penalty and its metrics.
+    """
+
+    def mark(function: _Function) -> _Function:
+        function.reports = measuring  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def reporting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the form of a penalty that also returns what it measured.
+
+    Args:
+        function: a penalty, or a ``functools.partial`` of one.
+
+    Returns:
+        That form with the same arguments bound; the function itself without one.
+    """
+    if isinstance(function, partial):
+        inner = reporting(function.func)
+        if inner is function.func:
+            return function
+        return partial(inner, *function.args, **function.keywords)
+    return getattr(function, "reports", function)
 
 
 def sum_penalties(

@@ -1,4 +1,4 @@
-"""Which corrected readings of the estimate a GAN's own metrics allow."""
+"""Corrected readings of the critic's estimate in the metrics."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import jax
 
 from wgan_jax.gan import Gan
 from wgan_jax.losses.estimators import flow_reading, penalty_reading, slope_reading
-from wgan_jax.losses.penalties import gradient_penalty, gradient_penalty_and_norms
+from wgan_jax.losses.penalties import gradient_penalty_and_norms
 from wgan_jax.losses.terms import Term
 from wgan_jax.types import Array, Metrics
 
@@ -16,11 +16,11 @@ _SLOPE_AT_FAKES = "critic/gradient_norm_at_fakes"
 
 
 def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
-    """The readings of a critic whose only bound is the gradient penalty to slope 1.
+    """Readings of a critic that only the gradient penalty to norm 1 constrains.
 
     They are derived for that penalty alone: beside another term, a constraint or
     rescaled kernels, or with another target, there are none. Of a lazy penalty the
-    value and the slope are those last measured.
+    value and the gradient norm are those last measured.
 
     Args:
         gan: the static parts.
@@ -29,29 +29,27 @@ def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
 
     Returns:
         ``critic/wasserstein_by_penalty`` (``penalty_reading``),
-        ``critic/wasserstein_by_flow`` (``flow_reading``) and, where the penalty
-        reports its slope, ``critic/wasserstein_by_slope`` (``slope_reading``).
+        ``critic/wasserstein_by_flow`` (``flow_reading``) and
+        ``critic/wasserstein_by_slope`` (``slope_reading``).
     """
     term = _unit_penalty(gan)
     if term is None or _ESTIMATE not in metrics:
         return {}
     estimate = metrics[_ESTIMATE]
-    found = {
+    return {
         "critic/wasserstein_by_penalty": penalty_reading(
             estimate, weight=term.weight_at(step)
         ),
         "critic/wasserstein_by_flow": flow_reading(estimate, metrics["critic/penalty"]),
+        "critic/wasserstein_by_slope": slope_reading(estimate, metrics[_SLOPE]),
     }
-    if _SLOPE in metrics:
-        found["critic/wasserstein_by_slope"] = slope_reading(estimate, metrics[_SLOPE])
-    return found
 
 
 def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
-    """The reading of a critic with any other bound, in units of its slope at fakes.
+    """Reading of a critic with any other constraint, over its gradient norm at fakes.
 
-    A clipped or spectrally normalised critic has a scale of its own: its estimate
-    says nothing until it is divided by a slope.
+    A clipped or spectrally normalized critic has a scale of its own: its estimate
+    says nothing until it is divided by a gradient norm.
 
     Args:
         gan: the static parts.
@@ -68,7 +66,7 @@ def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
 
 
 def _unit_penalty(gan: Gan) -> Term | None:
-    """The gradient penalty to slope 1, if nothing else bounds the critic."""
+    """The gradient penalty to gradient norm 1, if nothing else bounds the critic."""
     rescaled = getattr(gan.critic, "parametrization", "plain") != "plain"
     if len(gan.penalties) != 1 or gan.constraint is not None or rescaled:
         return None
@@ -77,7 +75,7 @@ def _unit_penalty(gan: Gan) -> Term | None:
     if isinstance(function, partial):
         target = function.keywords.get("target", target)
         function = function.func
-    if function not in (gradient_penalty, gradient_penalty_and_norms):
+    if function is not gradient_penalty_and_norms:
         return None
     known = not isinstance(target, jax.core.Tracer)  # one of a sweep is not
     return term if known and target == 1.0 else None
