@@ -24,7 +24,7 @@ Y, OTHER = labels(0, 1, 2, 0, 1, 2), labels(1, 1, 2, 0, 1, 2)
 
 
 def start(module, *inputs):
-    """Trace the initialisation, which is where mistakes are refused."""
+    """Trace the initialization, which is where mistakes are refused."""
     return jax.eval_shape(
         lambda key: module.init(key, *inputs, train=False), jax.random.key(0)
     )

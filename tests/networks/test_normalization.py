@@ -1,4 +1,4 @@
-"""Normalisation over the batch, by class, and over one example."""
+"""Normalization over the batch, by class, and over one example."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The steps compiled for a mesh: state placed and donated, batches split."""
+"""The training steps jit-compiled for a device mesh."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each player minimises, put together from a Gan's parts, and its gradient."""
+"""Losses of generator and critic, put together from a Gan, and their gradients."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -72,7 +72,7 @@ def critic_gradients(
         model_state: the critic's, and what the lazy penalties last measured, at
             the start of this part of the batch.
         pairs: real and fake examples.
-        keys: used up here.
+        keys: PRNG keys, consumed.
 
     Returns:
         The gradient, the new model states and the metrics.
@@ -161,7 +161,7 @@ def generator_gradients(
         model_state: the generator's and the regularizers', at the start of this
             part of the batch.
         draws: latents, and what else the objective asks for.
-        keys: used up here.
+        keys: PRNG keys, consumed.
 
     Returns:
         The gradient, the new model states and the metrics.

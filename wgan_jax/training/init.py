@@ -1,4 +1,4 @@
-"""The state at step 0, and the mixes of parts that make no sense, refused."""
+"""The initial training state, and checks that the parts of a Gan fit together."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def init_state(
     *,
     placement: str = "replicated",
 ) -> GanState:
-    """Fresh arrays for both players.
+    """Fresh arrays for both networks.
 
     Args:
         gan: the static parts; the critic is shaped by what the generator makes.
@@ -129,9 +129,9 @@ def check_gan(gan: Gan) -> GanState:
         Its state as shapes and dtypes.
 
     Raises:
-        ValueError: naming the parts, if a penalised critic or a regularised
+        ValueError: naming the parts, if a penalized critic or a regularized
             generator has batch norm; the critic does not return one score per
-            example; a conditional GAN has a player that knows no labels or
+            example; a conditional GAN has a network that knows no labels or
             another number of classes, an auxiliary head that nothing trains, or
             weights for one that is not there; fakes with labels of their own
             meet a penalty that looks at them or a paired objective; a penalty

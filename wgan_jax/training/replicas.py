@@ -1,4 +1,4 @@
-"""Many runs of one program at once: seeds, or values of one setting, side by side.
+"""Several runs in one program: seeds, or values of one setting.
 
 A replica is a run of its own: its key, its batches, its state. ``vmap`` puts K
 of them into one compiled step, whose number of kernels does not grow with K;

@@ -153,8 +153,8 @@ def generator_step(
             objective, whose generator is compared with them.
 
     Returns:
-        The new state, and of the players before the update: ``generator/loss``
-        and ``critic/gradient_norm_at_fakes``, the mean slope of the critic at
+        The new state, and of the networks before the update: ``generator/loss``
+        and ``critic/gradient_norm_at_fakes``, the mean gradient norm of the critic at
         the images drawn (it costs nothing: the generator's gradient runs
         through it); ``generator/class_loss`` and ``generator/class_accuracy``
         of an auxiliary head; ``generator/regularizer`` and what the

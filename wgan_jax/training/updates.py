@@ -1,4 +1,4 @@
-"""What one update does to arrays: images in, gradients of parts, parameters down."""
+"""The parts of an update: inputs, gradients, optimizer and moving average."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -113,7 +113,7 @@ def mean_gradients(
         gan: the static parts; its ``microbatches`` is A.
         gradients: ``(model_state, part, keys) -> (gradients, model_state,
             metrics)``, of a loss that is a mean over its examples.
-        model_state: of the player, passed on from part to part.
+        model_state: of the network, passed on from part to part.
         batch: pytree of ``[B, ...]``.
         keys: pytree of typed keys; each part folds its index into them, unless
             it is alone.
@@ -163,20 +163,20 @@ def apply_gradients(
     grads: PyTree,
     scale: Array,
 ) -> tuple[PlayerState, dict[str, Array]]:
-    r"""One update of a player's parameters.
+    r"""One update of a network's parameters.
 
     .. math:: w \leftarrow w + s\, u(\nabla_w L)
 
     Args:
         optimizer: gives the update u, learning rate included.
         player: its arrays.
-        grads: of the player's loss, like its params.
-        scale: scalar s, the learning-rate schedule's factor. The optimiser's
+        grads: of the network's loss, like its params.
+        scale: scalar s, the learning-rate schedule's factor. The optimizer's
             own count runs n_critic times too fast for the critic, so the
             schedule is a factor on the updates, which are linear in the rate.
 
     Returns:
-        The player with new params and optimiser state, and the L2 norms
+        The network with new params and optimizer state, and the L2 norms
         ``grad_norm``, ``update_norm`` and ``param_norm`` over all parameters.
     """
     grads = constrain_replicated(grads)

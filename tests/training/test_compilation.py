@@ -68,6 +68,32 @@ def test_a_name_that_the_compiler_does_not_know_leaves_xlas_own_choice(
     assert compiler_options("gpu") == {}
 
 
+@pytest.mark.parametrize("fault", ["error", "nan", "other"])
+def test_convolutions_that_fail_when_recorded_leave_xlas_own_choice(
+    fault, graphics, monkeypatch
+):
+    plain = jax.jit
+
+    def jit(function, **options):
+        compiled = plain(function)
+        if (
+            "compiler_options" not in options
+            or function is not compilation._convolutions
+        ):
+            return compiled
+
+        def faulty(*inputs):
+            if fault == "error":
+                raise jax.errors.JaxRuntimeError("INTERNAL: capture is unsupported")
+            a, b, c = compiled(*inputs)
+            return a, b, c * jnp.nan if fault == "nan" else c + jnp.abs(c).max()
+
+        return faulty
+
+    monkeypatch.setattr(compilation.jax, "jit", jit)
+    assert compiler_options("gpu") == {}
+
+
 def test_amds_gpus_get_none(graphics):
     graphics[0] = "rocm 60300"
     assert compiler_options("gpu") == {}
