@@ -1,4 +1,4 @@
-"""R3GAN on CIFAR-10 in a small size: paired loss, R1 and R2, no normalisation.
+"""R3GAN on CIFAR-10 in a small size: paired loss, R1 and R2, no normalization.
 
 Paper:   Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline
          GAN", arXiv:2501.05441; settings of the authors' ``--preset=CIFAR10``

@@ -1,4 +1,4 @@
-"""SN-GAN on CIFAR-10: spectral normalisation of every layer, hinge loss.
+"""SN-GAN on CIFAR-10: spectral normalization of every layer, hinge loss.
 
 Paper:   Miyato et al. 2018, "Spectral Normalization for Generative Adversarial
          Networks", arXiv:1802.05957; settings of the authors'

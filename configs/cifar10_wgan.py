@@ -3,7 +3,7 @@
 Paper:   Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", arXiv:1701.07875;
          settings of the authors' ``main.py``: RMSProp as PyTorch has it, clip at
          0.01, 100 critic updates in each of the first 25 iterations and in every
-         500th after, 5 otherwise; DCGAN with batch norm in both players. The
+         500th after, 5 otherwise; DCGAN with batch norm in both networks. The
          authors' code upscales CIFAR-10 to 64 pixels and clips before the
          critic's update; here images stay at 32, and the clip follows the update
          as the paper has it (--config.constraint.before_update=True for the code's
@@ -13,7 +13,7 @@ Cost:    generator 1,068,928 and critic 663,296 parameters. About 1.3 CPU
          seconds for an iteration of 5 critic updates, 20 times that for a boosted
          one: the first 25 take some minutes on a laptop.
 Expect:  a small, slowly falling Wasserstein estimate (its scale is that of the
-         clipped critic, not of the images), and blurred but coloured scenes
+         clipped critic, not of the images), and blurred but colored scenes
          after some thousand iterations: clipping learns much slower than a
          gradient penalty.
 """

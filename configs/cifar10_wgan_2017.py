@@ -2,7 +2,7 @@
 
 Paper:   Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875; the defaults of the
          authors' ``main.py``: CIFAR-10 upscaled to 64 pixels, DCGAN of width 64
-         with batch norm in both players, the clip *before* each critic update,
+         with batch norm in both networks, the clip *before* each critic update,
          100 critic updates in each of the first 25 iterations and in every 500th.
          They count 25 epochs, cut a critic loop at the end of each, and keep no
          average of the generator; the live weights' pictures are theirs.

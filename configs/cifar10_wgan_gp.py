@@ -4,11 +4,11 @@ Paper:   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs",
          arXiv:1704.00028; settings of the authors' ``gan_cifar.py``: 5x5
          kernels, no norm in the critic, no learning-rate decay.
 Command: python launch.py --config=configs/cifar10_wgan_gp.py
-         Without the data set and without network, --config.dataset.data_dir=DIR.
+         Without the dataset and without network, --config.dataset.data_dir=DIR.
 Cost:    generator 5,179,907 and critic 4,114,689 parameters. About 11 CPU
          seconds an iteration (two x86 cores: 5 s); 3 with both widths at 64.
 Expect:  the Wasserstein estimate rises for a few hundred iterations, then falls
-         slowly for the rest of the run; colours come after some hundred
+         slowly for the rest of the run; colors come after some hundred
          iterations, shapes after a few thousand. The authors' code notes that
          width 128 overfits and 64 does not.
 """
@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.dataset.split = "train"
     config.dataset.data_dir = placeholder(str)
     config.dataset.resize = placeholder(int)  # side in pixels; None: as it is
-    config.dataset.dequantize = False  # add noise of one grey level
+    config.dataset.dequantize = False  # add noise of one gray level
     config.dataset.flip = False  # mirror real images with probability 1/2
     config.dataset.labels = False  # generate by class
 
@@ -46,8 +46,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.penalty.name = "gradient_penalty"
     config.penalty.weight = 10.0
     config.penalty.every = 1  # updates of the critic; the weight follows
-    config.penalty.target = placeholder(float)  # slope asked for, None: 1
-    config.penalty.one_sided = placeholder(bool)  # True: slopes above it only
+    config.penalty.target = placeholder(float)  # gradient norm asked for, None: 1
+    config.penalty.one_sided = placeholder(bool)  # True: gradient norms above it only
 
     config.optimizer = ml_collections.ConfigDict()
     for player in ("generator", "critic"):

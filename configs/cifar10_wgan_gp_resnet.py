@@ -3,7 +3,7 @@
 Paper:   Gulrajani et al. 2017, arXiv:1704.00028; settings of the authors'
          ``gan_cifar_resnet.py`` with both of its label switches off: generator
          width 128 and batch 128, learning rate falling to 0, uniform noise of
-         one grey level on the images.
+         one gray level on the images.
 Command: python launch.py --config=configs/cifar10_wgan_gp_resnet.py
 Cost:    generator 1,204,483 and critic 1,053,825 parameters. About 32 CPU
          seconds an iteration: a run for an accelerator.

@@ -1,4 +1,4 @@
-"""WGAN-GP on digits with path length regularisation of the generator.
+"""WGAN-GP on digits with path length regularization of the generator.
 
 Paper:   Karras et al. 2020, "Analyzing and Improving the Image Quality of
          StyleGAN", arXiv:1912.04958, section 3.2: weight 2, decay 0.01, every

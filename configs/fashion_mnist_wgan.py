@@ -1,4 +1,4 @@
-"""The WGAN-GP paper's clipped baseline on Fashion-MNIST, batch norm in both players.
+"""The WGAN-GP paper's clipped baseline on Fashion-MNIST, batch norm in both networks.
 
 Paper:   Gulrajani et al. 2017, arXiv:1704.00028; clip mode of the authors'
          ``gan_mnist.py``: RMSProp as TensorFlow 1 has it, clip at 0.01.

@@ -125,7 +125,7 @@ def test_odd_sides_cut_the_half_rounded_up(side, expected, key):
 
 
 def read_colors(key, count):
-    """Brightness, saturation and contrast, from flat, grey and coloured pictures."""
+    """Brightness, saturation and contrast, from flat, gray and colored pictures."""
     flat = np.zeros((count, 2, 2, 3), np.float32)
     brightness = np.asarray(RUN["color"](flat, key))[:, 0, 0, 0]
     grey = flat.copy()
@@ -231,14 +231,14 @@ import jax
 jax.config.update("jax_num_cpu_devices", 4)
 import jax.numpy as jnp, numpy as np
 from wgan_jax.augmentation import diff_augment
-from wgan_jax.parallel.sharding import make_mesh, put_batches, within
+from wgan_jax.parallel.sharding import make_mesh, put_batches, with_mesh
 mesh, key = make_mesh(), jax.random.key(0)
 images = np.random.RandomState(0).uniform(-1, 1, (1, 8, 16, 16, 3)).astype("float32")
 loss = lambda x: jnp.sum(
     diff_augment(x[0], key, policy="color,translation,cutout") ** 2, (1, 2, 3))
 slope = lambda x: jax.vjp(loss, x)[1](jnp.ones(8))[0]
 split = put_batches(mesh, images)
-compiled = jax.jit(within(mesh, slope)).lower(split).compile()
+compiled = jax.jit(with_mesh(mesh, slope)).lower(split).compile()
 for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute"):
     assert word not in compiled.as_text(), word
 assert len(compiled(split).sharding.device_set) == 4

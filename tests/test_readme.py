@@ -9,7 +9,10 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 METHODS = (ROOT / "docs/methods.md").read_text()
 METRICS = (ROOT / "docs/metrics.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT + METHODS + METRICS, re.DOTALL)
+USAGE = (ROOT / "docs/usage.md").read_text()
+SNIPPETS = re.findall(
+    r"```python\n(.*?)```", TEXT + USAGE + METHODS + METRICS, re.DOTALL
+)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.splitlines()[-1][:40])
@@ -36,7 +39,7 @@ def test_ci_runs_the_commands_of_the_first_screen():
 def test_configs_and_pictures_that_it_names_exist():
     for path in re.findall(r"\]\((docs/[^)#]+)", TEXT):
         assert (ROOT / path).exists(), path
-    rows = re.findall(r"^\| `\w+`[^|]*\|.*$", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| `\w+`[^|]*\|.*$", USAGE, re.MULTILINE)
     names = re.findall(
         r"`((?:digits|gaussians|cifar|fashion|swiss)\w+)`", "".join(rows)
     )
@@ -46,6 +49,6 @@ def test_configs_and_pictures_that_it_names_exist():
 
 
 def test_every_config_is_in_the_docs():
-    text = TEXT + METHODS
+    text = USAGE + METHODS
     for path in (ROOT / "configs").glob("*_*.py"):
         assert path.stem in text, path

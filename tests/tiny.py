@@ -1,4 +1,4 @@
-"""A GAN of two small players, for tests of what goes on around networks."""
+"""A GAN of two small networks, for tests of what goes on around networks."""
 
 import jax.numpy as jnp
 import optax
@@ -32,7 +32,7 @@ class TinyCritic(nn.Module):
 
 
 def tiny_gan(**changes):
-    """A Gan of two small players; keyword arguments replace its parts."""
+    """A Gan of two small networks; keyword arguments replace its parts."""
     parts = {
         "generator": TinyGenerator(),
         "critic": TinyCritic(),

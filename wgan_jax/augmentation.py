@@ -1,4 +1,4 @@
-"""Random changes of images, each example by its own draw.
+"""Random image augmentation with a separate draw for each example.
 
 What the critic sees of data and of generated images alike passes through
 ``diff_augment``; ``random_flip`` is for data alone. Example i of a batch is
@@ -110,7 +110,7 @@ def translation(images: Array, key: PRNGKey) -> Array:
     .. math:: x'_{ij} = x_{i - u, j - v}, \quad
         u, v \sim U\{-m, \dots, m\}, \; m = \lfloor n / 8 + 1/2 \rfloor
 
-    with n the side along the axis. What comes in at the edge is 0, which is grey.
+    with n the side along the axis. What comes in at the edge is 0, which is gray.
 
     Args:
         images: ``[B, H, W, C]`` floating.
@@ -155,7 +155,7 @@ def _shift(images: Array, shift: Array, *, axis: int, reach: int) -> Array:
 
 
 def cutout(images: Array, key: PRNGKey) -> Array:
-    r"""A rectangle of half of each side set to 0, which is grey, in each image.
+    r"""A rectangle of half of each side set to 0, which is gray, in each image.
 
     .. math:: x'_{ij} = x_{ij}\,(1 - [\,p \le i < p + h\,][\,q \le j < q + w\,])
 

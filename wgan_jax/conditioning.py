@@ -1,4 +1,4 @@
-"""Generation by class: how many, which labels fakes get, what a head weighs."""
+"""Settings of class-conditional generation."""
 
 from dataclasses import dataclass
 

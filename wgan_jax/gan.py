@@ -1,4 +1,4 @@
-"""A GAN as a value: ``Gan`` holds its static parts, ``GanState`` its arrays."""
+"""Static definition of a GAN, ``Gan``, and its training state, ``GanState``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Gan:
             conditional one takes ``labels [B]`` second. It may sow ``features``
             and ``class_logits`` into ``intermediates``, and be random where it
             is given the rng ``dropout``.
-        objective: what the two players minimise.
+        objective: what generator and critic minimize.
         generator_optimizer: its learning rate at iteration 0 included.
         critic_optimizer: likewise.
         latent_size: Z; latents are standard normal.
@@ -52,7 +52,7 @@ class Gan:
         conditional: for generation by class, or None.
         augment: ``(images, key) -> images``, applied to whatever the critic
             sees, differentiable; or None. Penalties see the critic through it.
-        learning_rate_scale: factor on both players' updates as a function of
+        learning_rate_scale: factor on both networks' updates as a function of
             the iteration (scalar int32).
         generator_batch_size: latents per generator update, or None for as many
             as the critic sees of each kind.
@@ -63,7 +63,7 @@ class Gan:
         ema_decay: of the moving average of the generator, in [0, 1), or None
             for no average. The first iterations use (1 + t) / (10 + t) where
             that is smaller, so that the average forgets the initial weights.
-        dequantize: add uniform noise of one grey level to uint8 images.
+        dequantize: add uniform noise of one gray level to uint8 images.
         flip: mirror each real image left to right with probability 1/2.
     """
 
@@ -181,7 +181,7 @@ class Gan:
     def inputs(
         self, player: nn.Module, x: Array, labels: Array | None
     ) -> tuple[Array, ...]:
-        """What a player is called with: ``x``, and the labels if it takes them."""
+        """What a network is called with: ``x``, and the labels if it takes them."""
         if (
             self.conditional is None
             or labels is None
@@ -257,10 +257,10 @@ class PlayerState(struct.PyTreeNode):
     """Arrays of one player.
 
     Attributes:
-        params: what the optimiser moves.
+        params: what the optimizer moves.
         model_state: other collections of the module (batch statistics, vectors
-            of spectral normalisation); {} if there are none.
-        opt_state: of the player's optimiser.
+            of spectral normalization); {} if there are none.
+        opt_state: of the network's optimizer.
     """
 
     params: Params

@@ -1,4 +1,4 @@
-"""Points of a generator's input: fixed ones by number, and the ways between them."""
+"""Latents: fixed ones by index, and paths between them."""
 
 from functools import partial
 

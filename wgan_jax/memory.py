@@ -1,4 +1,4 @@
-"""The process's memory: kept between steps instead of given back and fetched."""
+"""Keeps freed memory in the process, so that it is not mapped anew at each step."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""Calling a linen module as a pure function, with all that it has to say."""
+"""Calls linen modules as pure functions."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class CriticOutput(NamedTuple):
 
 
 def accepts_argument(module: nn.Module, argument: str) -> bool:
-    """Whether a player's ``__call__`` has an argument of this name."""
+    """Whether a network's ``__call__`` has an argument of this name."""
     return argument in inspect.signature(type(module).__call__).parameters
 
 
@@ -54,7 +54,7 @@ def apply(
     train: bool,
     key: PRNGKey | None,
 ) -> tuple[Array, PyTree, dict[str, Any]]:
-    """Calls a player; the only place where linen applies one.
+    """Calls a network; the only place where linen applies one.
 
     Args:
         module: the player.
@@ -85,7 +85,7 @@ def apply(
 
 
 def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:
-    """What a player or one of its parts sowed under a name, or None."""
+    """What a network or one of its parts sowed under a name, or None."""
     for key, value in sown.items():
         found = value[-1] if key == name else None
         if isinstance(value, Mapping):
@@ -114,7 +114,7 @@ def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
 def is_random(
     module: nn.Module, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
 ) -> bool:
-    """Whether a player's output reads the rng ``dropout`` that it is handed."""
+    """Whether a network's output reads the rng ``dropout`` that it is handed."""
 
     def output(key: PRNGKey) -> Array:
         return apply(module, params, model_state, inputs, train=False, key=key)[0]

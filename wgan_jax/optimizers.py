@@ -1,4 +1,4 @@
-"""Optimisers with every setting that the papers' results hang on spelt out.
+"""Optimizers with every setting that the results of papers depend on.
 
 To add one, write a function that returns an ``optax.GradientTransformation``
 and one row of ``OPTIMIZERS`` at the foot of this file.
@@ -22,7 +22,7 @@ def adam(
         eps: added outside the root.
 
     Returns:
-        The optimiser.
+        The optimizer.
 
     Raises:
         ValueError: if a setting is out of its range.
@@ -49,7 +49,7 @@ def rmsprop(
         eps: added outside the root.
 
     Returns:
-        The optimiser.
+        The optimizer.
 
     Raises:
         ValueError: if a setting is out of its range.
@@ -74,7 +74,7 @@ def rmsprop_tensorflow(
         eps: added inside the root.
 
     Returns:
-        The optimiser.
+        The optimizer.
 
     Raises:
         ValueError: if a setting is out of its range.

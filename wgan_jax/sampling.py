@@ -1,4 +1,4 @@
-"""Drawing from a trained generator: image i is a function of (key, i) alone."""
+"""Samples from a generator; sample i is a function of (key, i) alone."""
 
 from collections.abc import Iterator
 from functools import partial

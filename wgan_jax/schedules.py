@@ -1,6 +1,6 @@
-"""What changes with the iteration: the critic's updates and the learning rate.
+"""Schedules of the critic's updates and of the learning rate.
 
-Iterations are generator updates, everywhere and for both players.
+Iterations are generator updates, everywhere and for both networks.
 """
 
 from collections.abc import Callable

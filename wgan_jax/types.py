@@ -1,4 +1,4 @@
-"""Array aliases, the protocols that plug-in functions meet, and the shape letters.
+"""Array aliases, protocols of functions that users supply, and shape letters.
 
 Every shape in this package is written with these letters:
 

@@ -36,7 +36,7 @@ def logits():
 
 
 def images(side, *, count=2):
-    """uint8 NHWC: coarse colours under noise."""
+    """uint8 NHWC: coarse colors under noise."""
     random = np.random.RandomState(side)
     coarse = random.randint(0, 200, (count, 4, 4, 3))
     large = coarse.repeat(side // 4, axis=1).repeat(side // 4, axis=2)

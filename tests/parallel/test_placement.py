@@ -253,7 +253,7 @@ def test_new_parameters_are_collected_once_each(eight_devices):
     assert "rematerialization" not in said.lower()
     whole, parts = (found[placement] for placement in PLACEMENTS)
     assert whole["gathers"] == 0
-    # Where the optimiser has updated its parts, and nowhere else in the program.
+    # Where the optimizer has updated its parts, and nowhere else in the program.
     assert parts["gathers"] == parts["divisible"] > 0
 
 

@@ -30,7 +30,7 @@ setTimeout(async () => {
   parent.postMessage(JSON.stringify(found), "*");
 }, 2500);
 </script>"""
-# In a frame, because windows narrower than 500 pixels are not to be had.
+# In a frame, because windows narrower than 500 pixels are unavailable.
 _FRAME = """<!doctype html><script>
 addEventListener("message", (event) => {
   document.documentElement.dataset.found = event.data;

@@ -1,4 +1,4 @@
-"""Orbax as a shelf of numbered folders, each of named arrays and one JSON file."""
+"""Thin wrapper around Orbax: numbered checkpoints of arrays and one JSON file."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written while training goes on, checked when read.
+"""Checkpoints, written during training and verified when they are read.
 
 Leaves are stored under their paths, with an inventory beside them. ``store.py``
 writes and reads; whether what comes back is what was written is decided here.

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its state: path, shape, dtype and CRC32 of each leaf.
+"""The manifest of a checkpoint: path, shape, dtype and CRC32 of each leaf.
 
 Orbax casts a leaf of another dtype without a word and restores a flipped bit
 as a value. With an inventory beside the arrays both are found.

@@ -1,4 +1,4 @@
-"""Samples against a data set: features, measures, and the records of both."""
+"""Evaluation of samples against a dataset: features, measures and records."""
 
 from wgan_jax.evaluation.evaluator import Advance, Evaluator, make_evaluator
 from wgan_jax.evaluation.extractors import EXTRACTORS

@@ -1,4 +1,4 @@
-"""A data set, an extractor and measures: from examples to numbers with protocols."""
+"""The evaluator: a dataset, a feature extractor and measures."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -29,13 +29,13 @@ class Evaluator:
     """All of an evaluation but the generated examples.
 
     Attributes:
-        source: the reference data set.
+        source: the reference dataset.
         count: reference examples taken of it.
         extractor: of the features.
         measures: rows of ``MEASURES`` by name.
         seed: of the choice of examples and of the measures' own draws.
         batch_size: examples at a time, a multiple of the local devices.
-        train: the data set that the critic was trained on, or None.
+        train: the dataset that the critic was trained on, or None.
         held_out: one that it was not, or None.
         cache: folder of reference features, or None to keep none.
         memory: what is computed once for all evaluations.
@@ -71,7 +71,7 @@ class Evaluator:
         Args:
             fakes: uint8 ``[n, H, W, C]``, or floating points ``[n, D]``.
             labels: that they were made by, for a conditional critic.
-            model: the players that they are from, if they are at hand.
+            model: the networks that they are from, if they are at hand.
             advance: told what is done now, how much of it and of how much.
 
         Returns:
@@ -115,7 +115,7 @@ class Evaluator:
         """What each measure that will report nothing would need, by name.
 
         Args:
-            has_model: whether the players are at hand.
+            has_model: whether the networks are at hand.
         """
         circumstances = Circumstances(
             example_shape=self.source.example_shape,
@@ -213,14 +213,14 @@ def make_evaluator(
     """An evaluator, with what can be wrong about it found now.
 
     Args:
-        source: the reference data set.
+        source: the reference dataset.
         extractor: of the features.
         measures: names of rows of ``MEASURES``.
         count: reference examples; all of the source if it has no more.
         seed: of the choice of examples and of the measures' own draws.
         batch_size: examples at a time; the next multiple of the local devices
             is taken.
-        train: the data set that the critic was trained on, for its held-out gap.
+        train: the dataset that the critic was trained on, for its held-out gap.
         held_out: a split that the critic does not see.
         cache: folder of reference features.
 

@@ -34,7 +34,7 @@ def lite0(
         The extractor.
 
     Raises:
-        ValueError: if the examples are no images, or the weights are not to be had.
+        ValueError: if the examples are no images, or the weights are unavailable.
     """
     _check_images("lite0", shape)
     if not isinstance(input_size, int) or input_size < 32:
@@ -65,7 +65,7 @@ def inception(
 
     Raises:
         ValueError: if the examples are no images, a choice is unknown, or the
-            weights are not to be had.
+            weights are unavailable.
     """
     _check_images("inception", shape)
     try:
@@ -82,7 +82,7 @@ def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
         shape: of one example.
 
     Returns:
-        The extractor: grey levels in [-1, 1] in a row, or the coordinates.
+        The extractor: gray levels in [-1, 1] in a row, or the coordinates.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(

@@ -1,4 +1,4 @@
-"""Features of reference examples, kept on disk with all that made them."""
+"""Cache of reference features on disk, keyed by everything that determines them."""
 
 import contextlib
 import hashlib
@@ -30,10 +30,10 @@ def reference_sample(
     cache: Path | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Sample:
-    """Features of a data set's examples: from the cache, or computed and kept.
+    """Features of a dataset's examples: from the cache, or computed and kept.
 
     A file is used only if it names the same examples (by SHA-256), extractor,
-    weights, resize and quantisation; one that is damaged or of something else is
+    weights, resize and quantization; one that is damaged or of something else is
     written anew. Where none can be written, a warning says so.
 
     Args:

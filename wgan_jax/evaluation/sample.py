@@ -1,4 +1,4 @@
-"""What is compared: two samples, and the model that one of them came from."""
+"""The samples that are compared, and the model that generated one of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """The two players in evaluation mode, where a sample came from a run.
+    """generator and critic in evaluation mode, where a sample came from a run.
 
     Attributes:
         generate_fn: latents ``[B, Z]`` to examples.
-        score_fn: examples as a data set has them and their labels (or None) to
+        score_fn: examples as a dataset has them and their labels (or None) to
             scores ``[B]``.
         latent_size: Z.
     """
@@ -46,7 +46,7 @@ class Circumstances(NamedTuple):
     Attributes:
         example_shape: of the data.
         extractor: of the features.
-        has_model: whether the players are at hand.
+        has_model: whether the networks are at hand.
         has_held_out: whether there is a split that the critic does not see.
         has_modes: whether the data is a mixture with known modes.
     """

@@ -1,4 +1,4 @@
-"""Numbers of samples: pure functions of images or features, which know no Gan."""
+"""Metrics of samples, as pure functions of images or features."""
 
 from wgan_jax.metrics.distances import (
     Estimate,

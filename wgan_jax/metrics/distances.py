@@ -1,4 +1,4 @@
-"""How far two samples of features are apart, and how varied one of them is.
+"""Distances between two samples of features, and the inception score.
 
 All of it is float64: on the host where it is cheap, on the device where it is not.
 """
@@ -196,7 +196,7 @@ def sliced_wasserstein_features(
     Args:
         x: ``[n, D]`` floating.
         y: ``[n, D]``: as many.
-        key: typed key of the directions, used up here.
+        key: PRNG key of the directions, consumed.
         projections: L, directions.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How varied generated examples are: among themselves, along paths, over modes."""
+"""Diversity of samples: pairwise similarity, path length and mode coverage."""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,7 +33,7 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
     with it: images below 176 pixels have a value too, and it is one of its own.
 
     Args:
-        x: grey levels in [0, 255], uint8 or floating ``[B, H, W, C]``, sides at
+        x: gray levels in [0, 255], uint8 or floating ``[B, H, W, C]``, sides at
             least 16.
         y: as many, of the same shape.
 
@@ -117,7 +117,7 @@ def perceptual_path_length(
     Args:
         generate_fn: latents ``[B, Z]``, normally distributed, to images.
         feature_fn: images to features ``[B, D]``, examples apart.
-        key: typed key, used up here.
+        key: PRNG key, consumed.
         latent_size: Z, at least 2.
         samples: paths.
         batch_size: paths at a time; it divides ``samples``.

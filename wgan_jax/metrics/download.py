@@ -1,4 +1,4 @@
-"""The file of FID's Inception: fetched once, held to its checksum at every use."""
+"""Downloads the weights of FID's Inception, and verifies them at each use."""
 
 import hashlib
 import http.client

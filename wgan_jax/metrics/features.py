@@ -1,4 +1,4 @@
-"""What makes features of images, and how images reach it.
+"""Feature extractors, and how images are resized for them.
 
 An extractor is anything with the attributes and the call of ``FeatureExtractor``;
 ``FunctionFeatures`` makes one of any function.

@@ -31,7 +31,7 @@ class InceptionFeatures:
         input_size: 299; None if images are taken as they are.
         resize: bilinear as in ``pytorch-fid`` (centres of pixels, no smoothing), or
             none.
-        quantisation: floating images become grey levels first.
+        quantization: floating images become gray levels first.
     """
 
     quantisation = QUANTISATION
@@ -75,7 +75,7 @@ class InceptionFeatures:
         return self._apply(self._params, rgb_levels(images))
 
     def from_levels(self, levels: Array) -> Features:
-        """The same of floating grey levels in [0, 255], which are not rounded.
+        """The same of floating gray levels in [0, 255], which are not rounded.
 
         Args:
             levels: ``[B, H, W, 3]``.

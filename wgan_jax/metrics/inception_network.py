@@ -197,6 +197,6 @@ def _pool(kind: str, x: Array) -> Array:
 
 
 def _places(side: int) -> np.ndarray:
-    """Of three neighbours in a row, how many are inside."""
+    """Of three neighbors in a row, how many are inside."""
     at = np.arange(side)
     return 3 - (at == 0) - (at == side - 1)

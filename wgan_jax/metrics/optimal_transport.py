@@ -1,4 +1,4 @@
-"""Distances between distributions that are known exactly: what a critic is held to.
+"""Exact and sliced Wasserstein distances between samples.
 
 The exact ones are for checks and run on the host in float64; the ones by sorting
 are JAX functions that can be compiled and differentiated. None of them knows a
@@ -110,7 +110,7 @@ def sliced_wasserstein(
     Args:
         x: floating ``[n, ...]``, n at least 1; an example is one flat vector.
         y: ``[n, ...]``, the same shape.
-        key: typed key of the directions, used up here; one key gives one set of
+        key: PRNG key of the directions, consumed; one key gives one set of
             directions, so that distances are comparable.
         projections: L, at least 1. Memory is n L numbers.
         p: order, at least 1.

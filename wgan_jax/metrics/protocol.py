@@ -1,4 +1,4 @@
-"""How a number was made, carried with it: without that it compares to nothing."""
+"""The protocol of a number: everything that it depends on."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ class MetricProtocol:
         weights: hash or version of the extractor's parameters.
         input_size: side that images were resized to; None if they were not.
         resize: how they were resized.
-        quantisation: how images became grey levels.
+        quantization: how images became gray levels.
         real_count: real examples.
         fake_count: generated examples.
         split: of the reference data, such as ``cifar10/train``.

@@ -1,4 +1,4 @@
-"""Weights from a file of PyTorch or numpy, read without PyTorch and without trust.
+"""Reads weights from PyTorch and numpy files, without PyTorch and without pickle.
 
 A ``.pth`` file is a pickle, and a pickle can run anything. This reader knows
 tensors and ordered dictionaries and refuses the rest before it runs.

@@ -1,4 +1,4 @@
-"""The pair of the article that asked for this project, by its two formulas."""
+"""The networks of a popular article, by its two formulas."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ _INIT = nn.initializers.lecun_normal()
 
 
 class Generator(nn.Module):
-    r"""An outer product of two vectors for each colour channel.
+    r"""An outer product of two vectors for each color channel.
 
     .. math:: h = \tanh(W_2 z + b_2), \qquad
         G(z) = \sigma(\tfrac12 W z + b)\, h^T

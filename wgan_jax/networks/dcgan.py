@@ -27,12 +27,12 @@ def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
 
 
 class Generator(nn.Module):
-    """Transposed convolutions from one pixel up, with batch normalisation.
+    """Transposed convolutions from one pixel up, with batch normalization.
 
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k or 7 * 2^k.
         width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalise all maps but the image.
+        batch_norm: whether to normalize all maps but the image.
         conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
@@ -74,14 +74,14 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Convolutions down to one score, with batch normalisation unless told off.
+    """Convolutions down to one score, with batch normalization unless told off.
 
-    Batch normalisation makes each score depend on the whole batch: fit for
+    Batch normalization makes each score depend on the whole batch: fit for
     clipped weights, unfit for a penalty on each example's gradient.
 
     Attributes:
         width: channels of the first map; each smaller one has twice as many.
-        batch_norm: whether to normalise all maps but the first.
+        batch_norm: whether to normalize all maps but the first.
         parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
         conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
         dtype: computed in; None is the promoted dtype of input and parameters.

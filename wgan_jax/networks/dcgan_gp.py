@@ -37,9 +37,9 @@ class Generator(nn.Module):
         image_shape: ``(S, S, C)``; S halved with rounding up comes to 4 (a map
             that doubled past its side is cropped: 28 is 4, 8 cropped to 7, 14, 28).
         width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalise all maps but the image. The first is
-            normalised per unit, before it is made a map, as in the authors' code.
-        classes: that the normalisation tells apart; 0 for none.
+        batch_norm: whether to normalize all maps but the image. The first is
+            normalized per unit, before it is made a map, as in the authors' code.
+        classes: that the normalization tells apart; 0 for none.
         conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
         dtype: computed in; None is the promoted dtype of input and parameters.
         param_dtype: of the parameters.
@@ -95,7 +95,7 @@ class Critic(nn.Module):
 
     Attributes:
         width: channels of the first map; each smaller one has twice as many.
-        batch_norm: whether to normalise all maps but the first, as the authors'
+        batch_norm: whether to normalize all maps but the first, as the authors'
             code does with clipped weights; unfit for a penalty.
         parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
         classes: 0 for a critic that knows none.

@@ -1,4 +1,4 @@
-"""The code of the three maps of ``conv``, chosen by shape and platform.
+"""Implementations of the three convolution maps, chosen by shape and platform.
 
 ``forward``, ``backward`` and ``kernel`` serve every platform; a TPU's compiler finds
 the zeros in a dilated operand itself. The names in ``_cpu`` choose, by shapes alone,
@@ -52,7 +52,7 @@ def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """``backward`` so that XLA gives it to cuDNN as what it is.
 
     XLA looks for the reversal of the kernel beside the convolution, and a kernel
-    that is computed (summed over boxes, normalised) takes the reversal into its
+    that is computed (summed over boxes, normalized) takes the reversal into its
     own fusion: cuDNN then gets a map full of zeros, four times the operations.
     """
     k, s = geometry.kernel, geometry.stride

@@ -1,4 +1,4 @@
-"""What the three maps of one convolution share: strides, padding and sizes."""
+"""Stride, padding and sizes of a convolution, shared by its three maps."""
 
 from typing import NamedTuple, TypeAlias
 

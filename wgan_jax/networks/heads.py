@@ -1,4 +1,4 @@
-"""The last layer of a critic: from features to scores, with or without classes."""
+"""The last layer of a critic: scores from features, with or without classes."""
 
 from typing import Any
 

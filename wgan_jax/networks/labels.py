@@ -1,4 +1,4 @@
-"""Class labels in a network: whether they came, and vectors for them."""
+"""Class labels in networks: their checks, and embeddings of them."""
 
 from typing import Any
 
@@ -44,13 +44,13 @@ def check_labels(owner: str, classes: int, labels: Array | None) -> None:
 def check_generator(
     owner: str, classes: int, labels: Array | None, *, batch_norm: bool
 ) -> None:
-    """``check_labels`` of a generator whose batch normalisation reads them.
+    """``check_labels`` of a generator whose batch normalization reads them.
 
     Args:
         owner: the generator, for the sentence.
         classes: it knows; 0 if it reads no labels.
         labels: what it was called with: ``[B]`` integers, or None.
-        batch_norm: whether it normalises.
+        batch_norm: whether it normalizes.
 
     Raises:
         ValueError: if they do not fit, or nothing would read the labels.

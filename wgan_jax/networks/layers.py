@@ -1,4 +1,4 @@
-"""Linen layers with a kernel, convolutions on the closed one, their initialisers."""
+"""Linen layers and their initializers."""
 
 import math
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ normal_init: Initializer = nn.initializers.normal(0.02)
 def scale_init(
     key: PRNGKey, shape: Sequence[int], dtype: Any = jnp.float32, **_: Any
 ) -> Array:
-    """N(1, 0.02): every batch normalisation's scale of a DCGAN."""
+    """N(1, 0.02): every batch normalization's scale of a DCGAN."""
     return 1.0 + normal_init(key, shape, dtype)
 
 
 def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
-    r"""Uniform initialiser of kernels that counts the stride in the fans.
+    r"""Uniform initializer of kernels that counts the stride in the fans.
 
     .. math:: \mathrm{std} = g\sqrt{2 / (K K' (I + O / s^2))}
 
@@ -42,12 +42,12 @@ def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
         stride: s of the convolution, at least 1.
 
     Returns:
-        An initialiser for ``[K, K', I, O]``. A transposed convolution's kernel
+        An initializer for ``[K, K', I, O]``. A transposed convolution's kernel
         lies in memory as the kernel of the convolution it transposes, so the
         same rule serves it with its own fans.
 
     Reference:
-        The initialiser of every convolution in the code of Gulrajani et al.
+        The initializer of every convolution in the code of Gulrajani et al.
         2017, arXiv:1704.00028; after Glorot, Bengio 2010, equation 16.
     """
 

@@ -1,4 +1,4 @@
-"""Fully connected pair for points of a plane, and for images as flat vectors."""
+"""Fully connected networks for points, and for images as flat vectors."""
 
 import math
 from typing import Any

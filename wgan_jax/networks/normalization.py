@@ -1,4 +1,4 @@
-"""Normalisation: over the batch, by class if told so, and over one example."""
+"""Batch norm, conditional batch norm and layer norm."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ LayerNorm = partial(
     feature_axes=-1,
     use_fast_variance=False,
 )
-r"""Normalisation of each example by its mean and variance over H, W and C.
+r"""Normalization of each example by its mean and variance over H, W and C.
 
 .. math:: y_b = \gamma (x_b - \mu_b) / \sqrt{\sigma_b^2 + \epsilon} + \beta
 
@@ -29,7 +29,7 @@ arXiv:1704.00028, section 4 (Ba, Kiros, Hinton 2016, arXiv:1607.06450).
 
 
 class BatchNorm(nn.Module):
-    r"""Normalisation by the mean and variance over all axes but the last.
+    r"""Normalization by the mean and variance over all axes but the last.
 
     .. math:: y = \gamma_l (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta_l
 

@@ -1,4 +1,4 @@
-"""The three maps of ``conv`` stated with oneDNN's calls.
+"""Implementations of the three convolution maps by oneDNN's calls.
 
 oneDNN has a forward convolution and a matrix product here, and no gradients. The forms
 state each map with these two; ``onednn_rule`` chooses among them.

@@ -1,4 +1,4 @@
-"""Which maps and products a CPU gets from oneDNN, and in which form.
+"""Chooses which convolutions and products run on oneDNN, and in which form.
 
 The rule goes by shape and dtype, from the measurements of ``benchmarks/forms.py`` on a
 processor with AMX and AVX-512; ``None`` and False leave a map or a product to XLA.

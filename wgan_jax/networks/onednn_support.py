@@ -1,4 +1,4 @@
-"""Whether oneDNN's calls are used: a setting, and a trial in a process of its own.
+"""Decides whether oneDNN's calls are used: a setting, and a trial in a subprocess.
 
 The environment variable ``WGAN_JAX_ONEDNN`` is ``auto`` (the default), ``on`` or
 ``off``; ``use`` sets the same for what is compiled within it. With ``auto`` they are

@@ -1,4 +1,4 @@
-"""Tries oneDNN's calls: a call that it refuses ends this process alone.
+"""Tries oneDNN's calls in a process that they may crash.
 
     python -m wgan_jax.networks.onednn_trial
 

@@ -1,4 +1,4 @@
-r"""What a layer does to its kernel before using it.
+r"""Reparametrizations of a kernel: spectral and weight normalization.
 
 A parametrization is a function ``(layer, kernel, *, axis) -> kernel``. It may
 keep parameters and variables of its own in the layer. The kernel is seen as a
@@ -14,7 +14,7 @@ from flax import linen as nn
 from wgan_jax.types import Array
 
 SPECTRAL = "spectral"
-"""The collection of the vectors of spectral normalisation."""
+"""The collection of the vectors of spectral normalization."""
 
 # After as many from a random vector, sigma is right to a few percent even for
 # random kernels, whose singular values crowd below the largest.

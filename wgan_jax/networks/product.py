@@ -1,4 +1,4 @@
-"""A matrix product closed under differentiation, as ``conv`` is.
+"""Matrix product closed under differentiation, as ``conv`` is.
 
 The gradients of ``A B`` are products of the same three matrices, one of them
 transposed. As one primitive with flags for the transposes, every derivative of every

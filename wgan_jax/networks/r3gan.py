@@ -1,4 +1,4 @@
-"""The modern baseline pair: grouped residual blocks without normalisation."""
+"""The networks of R3GAN: grouped residual blocks without normalization."""
 
 import math
 from typing import Any

@@ -80,8 +80,8 @@ class UpBlock(_Residual):
 
     Attributes:
         upsample_conv: class of the upsampling convolution.
-        batch_norm: whether to normalise.
-        classes: of the batch normalisation; 0 for none.
+        batch_norm: whether to normalize.
+        classes: of the batch normalization; 0 for none.
     """
 
     upsample_conv: Callable[..., nn.Module] = UpsampleConv
@@ -106,7 +106,7 @@ class DownBlock(_Residual):
     Attributes:
         conv_mean_pool: class of the pooled convolution.
         first: whether the input is the image.
-        layer_norm: whether to normalise each example before each rectifier.
+        layer_norm: whether to normalize each example before each rectifier.
         hidden: channels of the map inside the block; None for ``features``.
     """
 

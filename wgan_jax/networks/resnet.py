@@ -1,4 +1,4 @@
-"""The residual pair of the gradient-penalty paper, and what others made of it."""
+"""The residual networks of the WGAN-GP paper, and variants of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,9 +28,9 @@ class Generator(nn.Module):
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k; k blocks make it.
         width: channels of every map.
-        batch_norm: whether to normalise before each rectifier.
-        classes: that the blocks' normalisation tells apart; 0 for none. The last
-            normalisation does not, as in the authors' code.
+        batch_norm: whether to normalize before each rectifier.
+        classes: that the blocks' normalization tells apart; 0 for none. The last
+            normalization does not, as in the authors' code.
         conv: class of the plain convolutions, flax's fields.
         upsample_conv: class of the upsampling ones.
         dtype: computed in; None is the promoted dtype of input and parameters.
@@ -72,7 +72,7 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Two residual blocks that halve, two that do not, a pooling, a linear layer.
 
-    There is no normalisation, so scores of different examples never mix. By
+    There is no normalization, so scores of different examples never mix. By
     default it is the paper's. The critic of SN-GAN has
     ``parametrization="spectral", pool="sum", output_bias=False``, that of CT-GAN
     ``dropout=(0.2, 0.5, 0.5)``.

@@ -1,4 +1,4 @@
-"""The residual pair of the gradient-penalty code for 64 pixels."""
+"""The residual networks of the WGAN-GP code for 64x64 images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,8 +32,8 @@ class Generator(nn.Module):
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k; k blocks make it.
         width: w, channels of the largest map.
-        batch_norm: whether to normalise before each rectifier.
-        classes: that the blocks' normalisation tells apart; 0 for none.
+        batch_norm: whether to normalize before each rectifier.
+        classes: that the blocks' normalization tells apart; 0 for none.
         conv: class of the plain convolutions, flax's fields.
         upsample_conv: class of the upsampling ones.
         dtype: computed in; None is the promoted dtype of input and parameters.
@@ -75,12 +75,12 @@ class Critic(nn.Module):
     """A 3x3 convolution, residual blocks that halve down to 4x4, a linear layer.
 
     The channels are w, then twice as many with each block, but not the last: 64,
-    128, 256, 512, 512 for 64 pixels. Each example is normalised by itself, so
+    128, 256, 512, 512 for 64 pixels. Each example is normalized by itself, so
     scores of different examples never mix.
 
     Attributes:
         width: w, channels of the largest map.
-        layer_norm: whether to normalise before each rectifier.
+        layer_norm: whether to normalize before each rectifier.
         parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
         classes: 0 for a critic that knows none.
         head: how classes enter: ``"projection"``, also if empty, or

@@ -1,4 +1,4 @@
-"""The plain convolutional pair of the spectral-normalisation paper."""
+"""The convolutional networks of the spectral normalization paper."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,14 +25,14 @@ def _check_size(size: tuple[int, ...], owner: str) -> None:
 class Generator(nn.Module):
     """A linear layer to S/8, three 4x4 transposed convolutions, one 3x3.
 
-    The layers of the paper, and the normalisation also after the linear one
+    The layers of the paper, and the normalization also after the linear one
     that pytorch-gan-collections adds.
 
     Attributes:
         image_shape: ``(S, S, C)``, S divisible by 8.
         width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalise all maps but the image.
-        classes: that the normalisation tells apart; 0 for none.
+        batch_norm: whether to normalize all maps but the image.
+        classes: that the normalization tells apart; 0 for none.
         conv: class of the last layer, flax's fields.
         conv_transpose: class of the others, flax's fields and kernel
             ``[K, K, O, I]``.

@@ -1,4 +1,4 @@
-"""One mesh axis, ``data``: batches split, state placed by a table, means global.
+"""The device mesh, and shardings of batches and training state.
 
 A compiled step computes on global arrays. Its batch means, batch statistics
 and penalties are those of the whole batch by construction, and its random
@@ -215,7 +215,7 @@ def constrain_batch(x: Array) -> Array:
 def constrain_replicated(arrays: PyTree) -> PyTree:
     """Asks for a full copy on each device where a mesh is in force.
 
-    What an optimiser makes of its divided state is divided, too. Without this the
+    What an optimizer makes of its divided state is divided, too. Without this the
     compiler leaves parameters so, and each layer collects its own several times.
 
     Args:

@@ -1,4 +1,4 @@
-"""Accelerators that are not there: what their makers publish, and their compilers.
+"""Ahead-of-time compilation targets: published figures, and their compilers.
 
 The compilers are in wheels that need no driver and run on any machine; the extra
 ``plan`` installs them. A program compiled so cannot run, and none of its algorithms

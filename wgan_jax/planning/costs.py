@@ -1,4 +1,4 @@
-"""What a compiled training step costs each device, an iteration."""
+"""Costs of a compiled training step, per device and iteration."""
 
 import math
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Floating-point operations of a function's matrix products and convolutions.
+"""Counts floating-point operations of a function's products and convolutions.
 
 They are counted in the program that JAX has traced, after what nobody reads is left
 out: an addition and a multiplication for each pair of numbers that meet. Pairs with

@@ -1,4 +1,4 @@
-"""The text of a compiled program, and what one run of it executes.
+"""Parses the text of a compiled program.
 
 XLA prints a program as computations of one instruction a line. What is fused, called
 or looped over stands in a computation of its own; ``executions`` follows a run

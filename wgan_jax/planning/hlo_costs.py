@@ -1,4 +1,4 @@
-"""What one run of a compiled program costs, counted in its text.
+"""Counts the costs of a compiled program in its text.
 
 Loops count by their length. All is of one device: the compilers print the program
 that each of them runs.

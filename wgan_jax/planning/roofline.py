@@ -1,4 +1,4 @@
-"""How fast a program can be at most, from what it does and what a device can."""
+"""Lower bounds of the time of a program, from its costs and a device."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

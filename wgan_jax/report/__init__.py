@@ -1,4 +1,4 @@
-"""The report: what one or several runs did, as one HTML page for any browser."""
+"""The HTML report on one or several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path

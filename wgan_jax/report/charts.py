@@ -1,4 +1,4 @@
-"""Charts as the browser draws them: Bokeh figures, and the keys that name curves."""
+"""Bokeh charts of the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Key:
     Attributes:
         tag: that the curve's renderers carry.
         label: with the run's name if there are several.
-        colour: as in CSS.
+        color: as in CSS.
         dash: of the line, as in SVG.
     """
 
@@ -155,7 +155,7 @@ def _draw(
 
 
 def _key(curve: Curve, names: Sequence[str], labels: list[str], tag: str) -> Key:
-    """Several runs have a colour each; of a single one, its curves do."""
+    """Several runs have a color each; of a single one, its curves do."""
     place = labels.index(curve.label)
     label, colour, dash = curve.label, place, place // len(PALETTE)
     if len(names) > 1:

@@ -1,4 +1,4 @@
-"""Curves: which metrics share a chart, and how few points still tell their story."""
+"""Groups metrics into charts, and thins out their points."""
 
 import math
 import re
@@ -69,7 +69,7 @@ _GROUPS = [
         "The critic's mean score of real examples minus that of generated ones; this "
         "objective gives it no unit of distance.",
     ),
-    (r".*/loss$", "Losses", "What each player minimises; they need not fall."),
+    (r".*/loss$", "Losses", "What each player minimizes; they need not fall."),
     (
         r"critic/gradient_norm_",
         "Slope of the critic",

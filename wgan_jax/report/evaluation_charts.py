@@ -1,4 +1,4 @@
-"""Evaluations: numbers of samples over a run, each with the protocol it was made by."""
+"""Charts and tables of evaluations, with their protocols."""
 
 import json
 import math

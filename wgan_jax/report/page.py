@@ -1,4 +1,4 @@
-"""The page: one file of HTML with charts, pictures and all that they need."""
+"""The HTML page: one file with charts, pictures, styles and scripts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
     Whoever looks sees the old file or the whole new one.
 
     Args:
-        workdirs: the runs' folders, at least one. More than seven share colours.
+        workdirs: the runs' folders, at least one. More than seven share colors.
         path: of the page; folders on the way are made.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pictures of runs, small enough that a page can hold them."""
+"""Shrinks pictures of runs so that a page can hold them."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What a run left in its folder, read for people: config, metrics, evaluations."""
+"""Reads a run's folder: config, metrics and evaluations."""
 
 import json
 import math
