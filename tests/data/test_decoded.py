@@ -95,7 +95,9 @@ def test_what_is_too_large_is_not_kept(files, tmp_path, monkeypatch):
 
 def test_what_a_killed_process_left_is_removed(files, tmp_path):
     read(Decoder(), files)
-    old, new = (cached(tmp_path)[0].with_name(n) for n in ("old.tmp", "new.tmp"))
+    old, new = (
+        cached(tmp_path)[0].with_name(n) for n in ("old.partial", "new.partial")
+    )
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))

@@ -21,7 +21,7 @@ from typing import Any
 
 import ml_collections
 
-from wgan_jax.config.schema import FIELDS, differences
+from wgan_jax.config.schema import FIELDS, differences, plain
 from wgan_jax.errors import ConfigError, choices
 
 _PACKAGE = "configs"
@@ -103,14 +103,14 @@ def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
         the ``name`` of the config that the file starts from and the ``differences``
         of this experiment from it.
     """
-    mine = _plain(config)
-    before = _plain(load_config(path))
+    mine = plain(config)
+    before = plain(load_config(path))
     found: dict[str, Any] = {"overrides": differences(before, mine, free=True)}
     parents = [] if path.suffix == ".json" else _parents(_run(path))
     found["parent"] = None
     for parent in parents[:1]:
         name = parent.__name__.split(".")[-1]
-        changes = differences(_plain(parent.get_config()), mine, free=True)
+        changes = differences(plain(parent.get_config()), mine, free=True)
         found["parent"] = {"name": name, "differences": changes}
     return found
 
@@ -190,15 +190,6 @@ def field_comments(path: Path) -> dict[str, str]:
             for player in ("generator", "critic"):
                 found[re.sub(r"\[player\]", f".{player}", match[1])] = match[2]
     return found
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields names and values of a nested mapping, ``a.b.c`` for nested ones."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping | ml_collections.ConfigDict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
@@ -374,11 +365,6 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(item) for name, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(config.to_json())
-    return found
 
 
 def _similar(name: str, known: Iterable[str]) -> str:

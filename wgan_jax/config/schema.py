@@ -1,5 +1,6 @@
 """The fields of a config, and which of them define a run."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -173,7 +174,10 @@ def differences(
         One line a field, ``name: old -> new``, sorted by name. A field that is
         absent in one and None in the other does not differ.
     """
-    before, after = dict(_flatten(old)), dict(_flatten(new))
+    before, after = (
+        {name: value for name, value in flatten(tree) if value is not None}
+        for tree in (old, new)
+    )
     ignored: set[str] = set() if free else set(FREE_FIELDS)
     if _ends_with_the_run(before) or _ends_with_the_run(after):
         ignored.discard("training.iterations")
@@ -208,9 +212,16 @@ def _check_at_least_one(config: ml_collections.ConfigDict, name: str) -> None:
         )
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yields names and values of nested mappings, ``a.b.c`` for nested ones."""
     for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        elif value is not None:
+        if isinstance(value, Mapping | ml_collections.ConfigDict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
             yield f"{prefix}{name}", value
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns a config as JSON values, with lists in the place of tuples."""
+    found: dict[str, Any] = json.loads(config.to_json())
+    return found

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy as np
 
 from wgan_jax.errors import ArchiveError
 from wgan_jax.io.caches import cache_folder, read_arrays
+from wgan_jax.io.files import PARTIAL, atomic_write
 
 # CIFAR-10 takes 154 MB, and a dataset that fills a disk is decoded each time.
 LARGEST_BYTES = 2**30
 KEPT = 4
-_FRESH, _DAY = ".tmp", 24 * 3600  # seconds, after which nobody writes any more
+_DAY = 24 * 3600  # seconds after which nobody is still writing
 
 
 def remember(
@@ -68,20 +68,12 @@ def _key(files: Iterable[str | os.PathLike[str]], about: Mapping[str, Any]) -> s
 
 def _keep(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, suffix=_FRESH)
-        try:
-            with open(descriptor, "wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-            Path(fresh).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(fresh).unlink()
-            raise
+        with atomic_write(path) as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
         kept = sorted(path.parent.glob("*.npz"), key=lambda p: p.stat().st_mtime_ns)
         left = [
             file
-            for file in path.parent.glob(f"*{_FRESH}")
+            for file in path.parent.glob(f"*{PARTIAL}")
             if time.time() - file.stat().st_mtime > _DAY
         ]
         for old in kept[:-KEPT] + left:

@@ -1,10 +1,8 @@
 """Cache of reference features on disk, keyed by everything that determines them."""
 
-import contextlib
 import hashlib
 import json
 import logging
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from jax.sharding import Sharding
 from wgan_jax.errors import ArchiveError
 from wgan_jax.evaluation.sample import Sample
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.files import atomic_write
 from wgan_jax.metrics import FeatureExtractor, extract_features
 
 _LOGGER = logging.getLogger(__name__)
@@ -97,13 +96,9 @@ def _read(path: Path, protocol: str, count: int) -> dict[str, np.ndarray] | None
 
 
 def _write(path: Path, protocol: str, arrays: dict[str, np.ndarray]) -> None:
-    # Two runs may write at once; each has a name of its own until it is whole.
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with atomic_write(path) as file:
             np.savez(file, protocol=np.array(protocol), **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
     except OSError as error:
         _LOGGER.warning(
             "The features of the reference examples cannot be kept in %s (%s), so "
@@ -111,5 +106,3 @@ def _write(path: Path, protocol: str, arrays: dict[str, np.ndarray]) -> None:
             path.parent,
             error.strerror,
         )
-        with contextlib.suppress(OSError):
-            partial.unlink()

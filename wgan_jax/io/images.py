@@ -2,10 +2,11 @@
 
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from wgan_jax.io.files import atomic_write
 
 _SHOWN_SIDE = 64  # pixels; the side that small images are magnified to, about
 _REAL_COLOUR = (0, 114, 178)  # blue and orange, told apart by all eyes
@@ -152,8 +153,5 @@ def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
     encoded = io.BytesIO()
     grey = image.shape[2] == 1
     Image.fromarray(image[:, :, 0] if grey else image).save(encoded, "PNG")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(encoded.getvalue())
-    partial.replace(path)
+    with atomic_write(path) as stream:
+        stream.write(encoded.getvalue())

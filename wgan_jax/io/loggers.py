@@ -18,6 +18,8 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import scalar
 from tqdm import tqdm
 
+from wgan_jax.io.files import atomic_write
+
 _BAR_SECONDS, _LINE_SECONDS = 0.5, 10.0  # between two reports of Progress
 _FLUSH_SECONDS = 10  # of scalars that a killed run may lose in TensorBoard
 
@@ -72,9 +74,8 @@ class JsonLines:
         lines = self._path.read_bytes().splitlines(keepends=True)
         kept = [line for line in lines if _step_of(line) <= step]
         if len(kept) < len(lines):
-            partial = self._path.with_name(f"{self._path.name}.partial")
-            partial.write_bytes(b"".join(kept))
-            partial.replace(self._path)
+            with atomic_write(self._path) as stream:
+                stream.write(b"".join(kept))
             self._file.close()
             self._file = self._path.open("a+b")
         return len(lines) - len(kept)

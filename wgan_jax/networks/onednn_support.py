@@ -25,6 +25,7 @@ from typing import Any
 import jaxlib
 
 from wgan_jax.io.caches import cache_folder
+from wgan_jax.io.files import write_text
 
 VARIABLE = "WGAN_JAX_ONEDNN"
 MODES = ("auto", "on", "off")
@@ -133,10 +134,7 @@ def _found() -> tuple[str, ...]:
     if not has_bfloat16():
         found = tuple(dtype for dtype in found if dtype != "bfloat16")
     with contextlib.suppress(OSError):  # tried again next time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"dtypes": found, "reason": reason}))
-        part.replace(kept)
+        write_text(kept, json.dumps({"dtypes": found, "reason": reason}))
     return found
 
 

@@ -21,12 +21,12 @@ from wgan_jax.config.loading import (
     apply_overrides,
     field_comments,
     find_config,
-    flatten,
     lineage,
     load_config,
     shipped_configs,
     split_overrides,
 )
+from wgan_jax.config.schema import flatten
 from wgan_jax.errors import (
     CheckpointError,
     ConfigError,

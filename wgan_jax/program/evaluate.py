@@ -13,6 +13,7 @@ from wgan_jax.config.schema import check_config
 from wgan_jax.errors import ArchiveError, ConfigError
 from wgan_jax.evaluation import Comparison, Evaluator
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.files import write_text
 from wgan_jax.io.images import to_uint8
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.program.periodic_evaluation import record
@@ -103,7 +104,7 @@ def _evaluate_file(
     kept = path.with_name(f"{path.stem}.evaluation.json")
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
-    kept.write_text(json.dumps(about, indent=2) + "\n")
+    write_text(kept, json.dumps(about, indent=2) + "\n")
     log(f"Kept in {kept}")
     return 0
 

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from wgan_jax.config.build import build_pipeline, build_schedule, build_source
 from wgan_jax.config.schema import check_config
 from wgan_jax.errors import ConfigError
+from wgan_jax.io.files import write_text
 from wgan_jax.parallel.sharding import DATA_AXIS, replicated
 from wgan_jax.planning.accelerators import (
     Accelerator,
@@ -119,7 +120,7 @@ def plan(
         for line in table(costs, target, images=images, dtype=about["compute_dtype"]):
             log(line)
     if output:
-        Path(output).write_text(json.dumps(about | {"iterations": found}, indent=1))
+        write_text(output, json.dumps(about | {"iterations": found}, indent=1))
         log(f"Written to {output}.")
     fits = all(x["memory"]["peak"] <= target.accelerator.memory for x in found)
     return 0 if fits else 1

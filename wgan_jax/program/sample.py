@@ -8,6 +8,7 @@ import numpy as np
 
 from wgan_jax.config.registry import as_config_error
 from wgan_jax.config.schema import check_config
+from wgan_jax.io.files import atomic_write
 from wgan_jax.io.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
 from wgan_jax.program.restoring import restore_checkpoint
@@ -76,7 +77,8 @@ def sample(
     values = to_uint8(examples) if drawn[0].ndim == 4 else examples
     about = {"step": step, "seed": config.samples.seed, "command": command}
     about |= _labels(experiment, label)
-    np.savez(stem.with_suffix(".npz"), images=values, **about)
+    with atomic_write(stem.with_suffix(".npz")) as stream:
+        np.savez(stream, images=values, **about)
     log(
         f"{config.samples.count} samples of iteration {step}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "

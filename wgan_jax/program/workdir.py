@@ -12,9 +12,10 @@ from typing import Any
 import jax
 import ml_collections
 
-from wgan_jax.config.schema import differences
+from wgan_jax.config.schema import differences, plain
 from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
+from wgan_jax.io.files import write_text
 
 _NETWORK_SECONDS = 20  # a file of another host's can take some to be seen
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -98,7 +99,7 @@ class Workdir:
                     "what wrote them; choose another --workdir."
                 )
             return
-        changed = differences(self._record("config"), _plain(config))
+        changed = differences(self._record("config"), plain(config))
         if changed:
             raise WorkdirError(
                 f"{self.path} was written by another config; it differs in\n  "
@@ -144,7 +145,7 @@ class Workdir:
         """
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
-            "config": _plain(config),
+            "config": plain(config),
             "data": dict(data),
             "command": command,
             **(lineage or {}),
@@ -157,9 +158,7 @@ class Workdir:
                 "processes": jax.process_count(),
             },
         }
-        fresh = self.config.with_suffix(".json.tmp")
-        fresh.write_text(json.dumps(record, indent=2) + "\n")
-        fresh.replace(self.config)
+        write_text(self.config, json.dumps(record, indent=2) + "\n")
 
     def check_shared(self) -> None:
         """Refuses a folder that this process does not share with process 0.
@@ -192,11 +191,6 @@ class Workdir:
 def reference_cache() -> Path:
     """Where features of reference examples are kept for all runs of a user."""
     return cache_folder() / "references"
-
-
-def _plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    # Through JSON, so that a tuple compares equal to the list it became there.
-    return json.loads(config.to_json())
 
 
 def _version(package: str) -> str | None:

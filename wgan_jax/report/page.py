@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from wgan_jax.io.files import write_text
 from wgan_jax.report.charts import PALETTE, draw_charts, library
 from wgan_jax.report.curves import metric_charts, thin
 from wgan_jax.report.evaluation_charts import evaluation_charts
@@ -34,12 +35,8 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
         ReportError: if a folder is no run's, or holds no metrics yet.
     """
     runs = read_runs(workdirs)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(_render(runs), encoding="utf-8")
-    partial.replace(path)
-    return path
+    write_text(path, _render(runs))
+    return Path(path)
 
 
 def _render(runs: Sequence[Run]) -> str:

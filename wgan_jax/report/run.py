@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.config.schema import flatten
 from wgan_jax.errors import ReportError
 
 GAPS = {
@@ -83,23 +84,6 @@ def read_runs(workdirs: Sequence[Path]) -> list[Run]:
         raise ReportError("a report is of one run folder or more, and none was given.")
     names = _names([Path(w).absolute() for w in workdirs])
     return [_read(Path(w), name) for w, name in zip(workdirs, names, strict=True)]
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings with their dotted paths.
-
-    Args:
-        tree: of strings to mappings or leaves.
-        prefix: of every path.
-
-    Yields:
-        Path and leaf.
-    """
-    for name, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _read(path: Path, name: str) -> Run:

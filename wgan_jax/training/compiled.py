@@ -49,10 +49,8 @@ def make_train_step(
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
         return train_step(gan, state, batch, key)
 
-    mesh = mesh or _default_mesh()
-    state = _placings(gan, mesh, placement)
     return _compiled(
-        step, mesh, state, (batch_sharding(mesh), replicated(mesh)), donate
+        step, gan, mesh, placement, donate, lambda m: (batch_sharding(m), replicated(m))
     )
 
 
@@ -80,10 +78,14 @@ def make_train_steps(
     def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:
         return train_steps(gan, state, batches, key)
 
-    mesh = mesh or _default_mesh()
-    batches = batch_sharding(mesh, axis=2)
-    state = _placings(gan, mesh, placement)
-    return _compiled(steps, mesh, state, (batches, replicated(mesh)), donate)
+    return _compiled(
+        steps,
+        gan,
+        mesh,
+        placement,
+        donate,
+        lambda m: (batch_sharding(m, axis=2), replicated(m)),
+    )
 
 
 def make_critic_step(
@@ -109,9 +111,9 @@ def make_critic_step(
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
         return critic_step(gan, state, jax.tree.map(constrain_batch, batch), key)
 
-    mesh = mesh or _default_mesh()
-    state = _placings(gan, mesh, placement)
-    return _compiled(step, mesh, state, (None, replicated(mesh)), donate)
+    return _compiled(
+        step, gan, mesh, placement, donate, lambda m: (None, replicated(m))
+    )
 
 
 def make_generator_step(
@@ -135,24 +137,20 @@ def make_generator_step(
         ``step(state, key) -> (state, metrics)``; for a paired objective
         ``step(state, key, real)``, the real examples as for ``critic_step``.
     """
-    mesh = mesh or _default_mesh()
-    state = _placings(gan, mesh, placement)
     if not gan.objective.paired:
 
         def step(state: GanState, key: PRNGKey) -> Any:
             return generator_step(gan, state, key, batch_size=batch_size)
 
-        return _compiled(step, mesh, state, (replicated(mesh),), donate)
+        return _compiled(step, gan, mesh, placement, donate, lambda m: (replicated(m),))
 
     def paired_step(state: GanState, key: PRNGKey, real: Batch | Array) -> Any:
         real = jax.tree.map(constrain_batch, real)
         return generator_step(gan, state, key, batch_size=batch_size, real=real)
 
-    return _compiled(paired_step, mesh, state, (replicated(mesh), None), donate)
-
-
-def _default_mesh() -> Mesh:
-    return make_mesh(jax.devices()[:1])
+    return _compiled(
+        paired_step, gan, mesh, placement, donate, lambda m: (replicated(m), None)
+    )
 
 
 def _placings(gan: Gan, mesh: Mesh, placement: str) -> Any:
@@ -165,14 +163,18 @@ def _placings(gan: Gan, mesh: Mesh, placement: str) -> Any:
 
 def _compiled(
     step: Callable[..., Any],
-    mesh: Mesh,
-    state: Any,
-    inputs: tuple[Any, ...],
+    gan: Gan,
+    mesh: Mesh | None,
+    placement: str,
     donate: bool,
+    inputs: Callable[[Mesh], tuple[Any, ...]],
 ) -> Wrapped:
+    """A step jit-compiled for a mesh; ``inputs`` gives the shardings of its inputs."""
+    mesh = mesh or make_mesh(jax.devices()[:1])
+    state = _placings(gan, mesh, placement)
     return jax.jit(
         with_mesh(mesh, step),
-        in_shardings=(state, *inputs),
+        in_shardings=(state, *inputs(mesh)),
         out_shardings=(state, replicated(mesh)),
         donate_argnums=0 if donate else (),
         compiler_options=compiler_options(mesh.devices.flat[0].platform),

@@ -1,0 +1,45 @@
+"""Atomic writes."""
+
+import os
+import stat
+
+import pytest
+
+from wgan_jax.io.files import atomic_write, write_text
+
+
+def test_the_new_file_takes_the_place_of_the_old_one_at_the_end(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_text(path, "old")
+    with atomic_write(path) as stream:
+        stream.write(b"gr\xc3\xb6\xc3\x9fer")
+        assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "größer"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(error), atomic_write(path) as stream:
+        stream.write(b"half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    path = tmp_path / "file.txt"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write(b"1" * 100)
+        second.write(b"2")
+    assert path.read_text() == "1" * 100  # the last to finish
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_the_file_has_the_permissions_of_any_other(tmp_path):
+    (tmp_path / "plain").write_text("")
+    write_text(tmp_path / "file", "")
+    modes = {stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
+    assert len(modes) == 1
