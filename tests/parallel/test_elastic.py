@@ -132,7 +132,7 @@ def test_one_command_goes_on_with_other_devices(tmp_path):
     launch(tmp_path / "unbroken", 1, 4, "replicated")
     assert "8 device(s)" in launch(tmp_path / "moved", 8, 2, "zero1")
     said = launch(tmp_path / "moved", 2, 4, "zero1")
-    assert "Going on from iteration 2" in said
+    assert "Resuming from iteration 2" in said
     assert "2 device(s)" in said
     unbroken, moved = (
         [(line["step"], line["critic/loss"]) for line in lines(run, "metrics.jsonl")]

@@ -83,14 +83,14 @@ def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
 
     code, said = run(workdir, 3)
     assert code == 0
-    assert "Going on from iteration 6" in said
+    assert "Resuming from iteration 6" in said
     assert "Done: iteration 12" in said
     assert taken[2:] == [(9, 80), (12, 80)]
     assert_same_run(metrics(workdir), metrics(unbroken))
     # What was begun with one length of call may go on with another, or be done.
     code, said = run(workdir, 8, iterations=8, every=8)
     assert code == 0
-    assert "Iteration 12 is reached already" in said
+    assert "Iteration 12 has already been reached" in said
 
 
 def stub(log_every):

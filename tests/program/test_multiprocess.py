@@ -156,7 +156,7 @@ def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
     workdir, step, _ = stopped
     whole, last = unbroken
     texts = run(workdir, *iterations(last, every=last))
-    assert f"Going on from iteration {step}" in texts[0][0]
+    assert f"Resuming from iteration {step}" in texts[0][0]
     assert_same_run(workdir, whole)
 
 
@@ -201,7 +201,7 @@ def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
     assert saved >= 5
     last = max(last, saved)
     texts = run(workdir, *iterations(last, every=last))
-    assert "Starting afresh" not in texts[0][0]
+    assert "Starting a new run" not in texts[0][0]
     ours, theirs = metrics(workdir), metrics(whole)
     count = min(len(ours), len(theirs))
     assert count > 5

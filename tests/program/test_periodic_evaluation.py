@@ -93,7 +93,7 @@ def test_a_resumed_run_has_the_evaluations_of_the_unbroken_one(run, tmp_path):
     (workdir / "evaluations.jsonl").write_text("".join(records[:2]) + records[2][:40])
     found = launch(workdir, *SMALL, *iterations(5, every=100))
     assert found.returncode == 0, found.stderr
-    assert "Going on from iteration 4" in found.stdout
+    assert "Resuming from iteration 4" in found.stdout
     assert lines(workdir) == lines(run.path)
     assert best(workdir) == best(run.path)
 
@@ -176,7 +176,7 @@ def test_a_signal_in_the_last_evaluation_is_made_up_for(run, tmp_path):
     (workdir / "report.html").unlink()
     found = launch(workdir, *SMALL, *iterations(5, every=100))
     assert found.returncode == 0, found.stderr
-    assert "Iteration 5 is reached already" in found.stdout
+    assert "Iteration 5 has already been reached" in found.stdout
     assert lines(workdir) == lines(run.path)
     assert (workdir / "report.html").exists()
 

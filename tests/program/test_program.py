@@ -127,7 +127,7 @@ def test_kill_and_resume_repeat_the_unbroken_run_bit_for_bit(unbroken, tmp_path)
             shutil.rmtree(folder)
     done = launch(workdir, *SMALL, *iterations(40, every=20))
     assert done.returncode == 0, done.stderr
-    assert "Going on from iteration 20" in done.stdout
+    assert "Resuming from iteration 20" in done.stdout
     assert metrics(workdir) == metrics(unbroken[0])
     one, two = (state_of(path, 40) for path in (unbroken[0], workdir))
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
@@ -157,7 +157,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     assert (workdir / "checkpoints" / str(done)).is_dir()
     again = launch(workdir, *SMALL, *iterations(done))
     assert again.returncode == 0
-    assert f"Iteration {done} is reached already" in again.stdout
+    assert f"Iteration {done} has already been reached" in again.stdout
 
 
 def test_sampling_writes_a_picture_and_an_array(unbroken):
@@ -183,7 +183,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
     done = launch(workdir, *SMALL, *iterations(40))
     assert done.returncode == 0, done.stderr
     assert "checkpoint 40" in done.stdout
-    assert "Going on from iteration 20" in done.stdout
+    assert "Resuming from iteration 20" in done.stdout
     assert metrics(workdir) == metrics(unbroken[0])
 
 
@@ -333,7 +333,7 @@ def test_a_run_goes_on_by_its_own_config(unbroken, tmp_path):
         f"--config={workdir / 'config.json'}", f"--workdir={workdir}", *iterations(42)
     )
     assert done.returncode == 0, done.stderr
-    assert "Going on from iteration 40" in done.stdout
+    assert "Resuming from iteration 40" in done.stdout
 
 
 def test_a_run_that_diverges_stops_and_says_what_is_not_finite(tmp_path):

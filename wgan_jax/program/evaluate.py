@@ -80,7 +80,7 @@ def evaluate(
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
     _say_limits(evaluator, found[0].comparison, has_model=True, log=log)
-    log(f"Kept in {workdir.evaluations}; pictures in {workdir.samples}")
+    log(f"Written to {workdir.evaluations}; pictures in {workdir.samples}")
     return 0
 
 
@@ -105,7 +105,7 @@ def _evaluate_file(
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
     write_text(kept, json.dumps(about, indent=2) + "\n")
-    log(f"Kept in {kept}")
+    log(f"Written to {kept}")
     return 0
 
 

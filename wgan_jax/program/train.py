@@ -82,9 +82,9 @@ def train(
         check_start(config, start)  # an older one, if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:
-                log("There is no iteration left to trace.")
+                log("No iteration is left to trace.")
             return _already_there(experiment, evaluator, workdir, state, start, log=log)
-        whence = "Going on from iteration {}" if start else "Starting afresh"
+        whence = "Resuming from iteration {}" if start else "Starting a new run"
         log(f"{whence.format(start)} in {workdir.path}.")
         # Made here: processes must start what they share in one order, and from here
         # on two threads are at work, of which only the rehearsal starts anything.
@@ -126,7 +126,7 @@ def train(
     if interruption.signal is not None:
         log(
             f"Stopped by {interruption.signal.name} at iteration {done}, checkpoint "
-            f"saved; the same command goes on from there:\n  {command}"
+            f"saved; the same command resumes from there:\n  {command}"
         )
         return interruption.exit_code
     if multiprocess.is_primary():
@@ -163,7 +163,7 @@ def _already_there(
     if multiprocess.is_primary() and not workdir.report.exists():
         _report(workdir, log=log)
     log(
-        f"Iteration {step} is reached already; to go further, raise "
+        f"Iteration {step} has already been reached. To train longer, raise "
         f"--config.training.iterations. Samples: {workdir.samples}"
     )
     return interruption.exit_code
