@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from configs import digits_conditional, digits_wgan_gp
+from wgan_jax.config.build import build_source
+from wgan_jax.config.loading import find_config, load_config
 from wgan_jax.evaluation import Sample
 from wgan_jax.io.images import image_grid, to_uint8
 from wgan_jax.program.scoring import draw_pictures, examine
@@ -159,3 +161,13 @@ def test_neighbours_are_the_nearest_real_examples(plain, tmp_path):
     grid = image_grid(np.concatenate(rows), columns=8, padding=4)
     np.testing.assert_array_equal(picture, grid[:, :, 0])
     assert (tmp_path / "interpolation_00000000.png").exists()
+
+
+def test_only_images_are_known_by_their_record_alone():
+    for name, described in (("digits_wgan_gp", True), ("gaussians_wgan_gp", False)):
+        config = load_config(find_config(name))
+        record = build_source(config).record()
+        found = prepare(config, log=lambda line: None, data=record)
+        assert found.described is described, name
+        real = found.source.record()["sha256"] == record["sha256"]
+        assert real is not described, name

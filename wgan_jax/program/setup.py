@@ -216,9 +216,11 @@ def prepare(
     mesh = make_mesh()
     build_schedule(config)
     check_placement(config)
-    if data is not None and len(data["example_shape"]) == 3:
+    # Points are drawn at once, and shown under the generated ones.
+    described = data is not None and len(data["example_shape"]) == 3
+    if data is not None and described:
         source = described_source(data)
-    else:  # points are drawn, and shown under the generated ones
+    else:
         log(f"Loading the dataset {config.dataset.name}.")
         source = build_source(config)
     check_drawable(source)
@@ -259,7 +261,7 @@ def prepare(
         gan_of=gan_of,
         settings=settings,
         seeds=seeds,
-        described=data is not None,
+        described=described,
     )
 
 
