@@ -218,6 +218,7 @@ MISTAKES = [
     (["--mode=sample", "--checkpoint=best"], "has no best checkpoint", {}),
     (["--checkpoint=best"], "not read by --mode=train", {}),
     (["--mode=report"], "is not a run's folder", {}),
+    (["--mode=report", "--config.trainin.x=1"], "config.trainin is not", {}),
     (["--config.evaluation.split=dev"], "config.evaluation.split: the split", {}),
 ]
 
@@ -324,6 +325,12 @@ def test_a_run_is_sampled_by_its_folder_alone_without_its_dataset(unbroken, tmp_
     assert done.returncode == 0, done.stderr
     with np.load(workdir / "samples" / "sample_00000040_seed0.npz") as arrays:
         assert arrays["images"].shape == (3, 8, 8, 1)
+
+
+def test_a_report_of_folders_has_no_config_to_override(unbroken):
+    done = program("report", f"--workdir={unbroken[0]}", "--config.seed=1")
+    assert done.returncode == 2
+    assert "--config.seed needs --config=NAME" in done.stderr
 
 
 def test_a_run_goes_on_by_its_own_config(unbroken, tmp_path):

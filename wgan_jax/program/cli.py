@@ -12,21 +12,19 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import jax
 
 import wgan_jax
 from wgan_jax.config.loading import (
     apply_overrides,
-    field_comments,
     find_config,
     lineage,
     load_config,
     shipped_configs,
     split_overrides,
 )
-from wgan_jax.config.schema import flatten
 from wgan_jax.errors import (
     CheckpointError,
     ConfigError,
@@ -40,63 +38,14 @@ from wgan_jax.io.caches import cache_folder, private_folder
 from wgan_jax.memory import keep_freed_memory
 from wgan_jax.parallel import multiprocess
 from wgan_jax.planning.accelerators import prepare_environment
-
-FOLDER = Path("runs")  # of runs without --workdir
-
-
-class Mode(NamedTuple):
-    """What one mode does, for the help texts.
-
-    Attributes:
-        summary: one line.
-        example: arguments of a command.
-        options: names of the flags that it reads beside ``--config``, ``--workdir``.
-    """
-
-    summary: str
-    example: str
-    options: tuple[str, ...] = ()
-
-
-MODES = {
-    "train": Mode(
-        "Trains, or resumes the run in --workdir.",
-        "train --config=digits_wgan_gp --config.training.iterations=500",
-        ("distributed", "profile"),
-    ),
-    "sample": Mode(
-        "Draws samples of a checkpoint and writes a picture and an array.",
-        "sample --workdir=runs/digits_wgan_gp --config.samples.count=16",
-        ("checkpoint",),
-    ),
-    "evaluate": Mode(
-        "Measures samples of a checkpoint, or of a file, against a dataset.",
-        "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
-        ("checkpoint", "images"),
-    ),
-    "report": Mode(
-        "Writes an HTML page on one run or several.",
-        "report --workdir=runs/digits_wgan_gp --workdir=runs/digits_wgan",
-        ("output",),
-    ),
-    "plan": Mode(
-        "Compiles the training step for devices that are absent, and counts its costs.",
-        "plan --config=cifar10_wgan --topology=v5e:2x4",
-        ("output", "topology"),
-    ),
-}
-CONFIGS = "Lists the configs that come with the package, or the fields of one."
-FLAGS = {
-    "config": "a config: a shipped name, a .py file, or the config.json of a run",
-    "config.FIELD": "a value in place of the config's, as --config.training.n_critic=3",
-    "workdir": f"the folder of the run [{FOLDER}/NAME]; report takes several",
-    "checkpoint": "latest, best or an iteration [latest]",
-    "images": "an .npz file to evaluate in place of a run's samples",
-    "output": "the file to write: the report's page [report.html], a plan as JSON",
-    "topology": "the devices to plan for, such as v5e:2x4 or h100:8",
-    "distributed": "auto, off or COORDINATOR,N,I: the processes of one run [off]",
-    "profile": "iterations to trace into profile/ of the run",
-}
+from wgan_jax.program.help import (
+    FLAGS,
+    FOLDER,
+    MODES,
+    help_text,
+    listed_configs,
+    listed_fields,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,13 +97,13 @@ def _mode(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _information(mode: str | None, rest: list[str], program: str) -> int | None:
-    """Prints help, versions or configs; None if something else was asked for."""
+    """Prints help, the version or configs; None if the command is another."""
     if "--version" in rest:
         print(f"wgan-jax {wgan_jax.__version__}")
     elif "-h" in rest or "--help" in rest:
-        print(_help(program, mode))
+        print(help_text(program, mode))
     elif mode == "configs":
-        print("\n".join(_fields(rest[0]) if rest else _listed()))
+        print("\n".join(listed_fields(rest[0]) if rest else listed_configs()))
     else:
         return None
     return 0
@@ -166,46 +115,6 @@ def _program(argv: list[str]) -> str:
     if path.name == "__main__.py":
         return "python -m wgan_jax"
     return f"python {path.name}" if path.suffix == ".py" else path.name
-
-
-def _help(program: str, mode: str | None) -> str:
-    if mode == "configs":
-        return f"{CONFIGS}\n\n  {program} configs [NAME]"
-    shown = MODES if mode is None else {mode: MODES[mode]}
-    lines = [wgan_jax.__doc__.splitlines()[0]] if mode is None else []
-    for name, about in shown.items():
-        lines += ["", f"{name}: {about.summary}", f"  {program} {about.example}"]
-    if mode is None:
-        lines += ["", f"configs: {CONFIGS}", f"  {program} configs digits_wgan_gp"]
-    read = {"config", "config.FIELD", "workdir"}
-    for about in shown.values():
-        read |= set(about.options)
-    lines += ["", "Options:"]
-    lines += [f"  --{name:14} {text}" for name, text in FLAGS.items() if name in read]
-    if mode is None:
-        lines += ["", "Configs:", *_listed()]
-    return "\n".join(lines).strip()
-
-
-def _listed() -> list[str]:
-    """A line for each shipped config."""
-    lines = []
-    for name, path in shipped_configs().items():
-        first = path.read_text().split('"""')[1].strip().splitlines()[0]
-        lines.append(f"  {name:28} {first}")
-    return lines
-
-
-def _fields(name: str) -> list[str]:
-    """A line for each field of a config, with its comment."""
-    path = find_config(name)
-    comments = {} if path.suffix == ".json" else field_comments(path)
-    lines = []
-    for field, value in flatten(load_config(path)):
-        comment = comments.get(field, "")
-        line = f"--config.{field}={value}"
-        lines.append(f"{line:56} {comment}".rstrip())
-    return lines
 
 
 class _Parser(argparse.ArgumentParser):
@@ -274,7 +183,7 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     options = _options(mode, known)
     folders = [Path(folder) for folder in known.workdir]
     if mode == "report":
-        return _report(known, folders, options)
+        return _report(known, folders, overrides, options)
     config, path = _config(mode, known, folders, overrides)
     if mode == "plan":
         return _plan(config, folders, options)
@@ -327,14 +236,20 @@ def _options(mode: str, known: argparse.Namespace) -> dict[str, Any]:
 
 
 def _report(
-    known: argparse.Namespace, folders: list[Path], options: dict[str, Any]
+    known: argparse.Namespace,
+    folders: list[Path],
+    overrides: list[tuple[str, str]],
+    options: dict[str, Any],
 ) -> int:
     from wgan_jax.program.report import report
 
-    if not folders:
-        if known.config is None:
-            raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
-        folders = [FOLDER / find_config(known.config).stem]
+    if known.config is not None:
+        _, path = _config("report", known, folders, overrides)
+        folders = folders or [FOLDER / path.stem]
+    elif not folders:
+        raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
+    elif overrides:
+        raise ConfigError(f"--config.{overrides[0][0]} needs --config=NAME.")
     return report(folders, log=_log, **options)
 
 

@@ -1,0 +1,116 @@
+"""What the command line offers: its modes, flags and configs, and the help on them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import wgan_jax
+from wgan_jax.config.loading import (
+    field_comments,
+    find_config,
+    load_config,
+    shipped_configs,
+)
+from wgan_jax.config.schema import flatten
+
+FOLDER = Path("runs")  # of runs without --workdir
+
+
+class Mode(NamedTuple):
+    """What one mode does, for the help texts.
+
+    Attributes:
+        summary: one line.
+        example: arguments of a command.
+        options: names of the flags that it reads beside ``--config``, ``--workdir``.
+    """
+
+    summary: str
+    example: str
+    options: tuple[str, ...] = ()
+
+
+MODES = {
+    "train": Mode(
+        "Trains, or resumes the run in --workdir.",
+        "train --config=digits_wgan_gp --config.training.iterations=500",
+        ("distributed", "profile"),
+    ),
+    "sample": Mode(
+        "Draws samples of a checkpoint and writes a picture and an array.",
+        "sample --workdir=runs/digits_wgan_gp --config.samples.count=16",
+        ("checkpoint",),
+    ),
+    "evaluate": Mode(
+        "Measures samples of a checkpoint, or of a file, against a dataset.",
+        "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
+        ("checkpoint", "images"),
+    ),
+    "report": Mode(
+        "Writes an HTML page on one run or several.",
+        "report --workdir=runs/digits_wgan_gp --workdir=runs/digits_wgan",
+        ("output",),
+    ),
+    "plan": Mode(
+        "Compiles the training step for devices that are absent, and counts its costs.",
+        "plan --config=cifar10_wgan --topology=v5e:2x4",
+        ("output", "topology"),
+    ),
+}
+CONFIGS = "Lists the configs that come with the package, or the fields of one."
+FLAGS = {
+    "config": "a config: a shipped name, a .py file, or the config.json of a run",
+    "config.FIELD": "a value in place of the config's, as --config.training.n_critic=3",
+    "workdir": f"the folder of the run [{FOLDER}/NAME]; report takes several",
+    "checkpoint": "latest, best or an iteration [latest]",
+    "images": "an .npz file to evaluate in place of a run's samples",
+    "output": "the file to write: the report's page [report.html], a plan as JSON",
+    "topology": "the devices to plan for, such as v5e:2x4 or h100:8",
+    "distributed": "auto, off or COORDINATOR,N,I: the processes of one run [off]",
+    "profile": "iterations to trace into profile/ of the run",
+}
+
+
+def help_text(program: str, mode: str | None) -> str:
+    """Returns the help on one mode, or on all of them.
+
+    Args:
+        program: how it is called.
+        mode: a row of ``MODES``, ``configs``, or None.
+    """
+    if mode == "configs":
+        return f"{CONFIGS}\n\n  {program} configs [NAME]"
+    shown = MODES if mode is None else {mode: MODES[mode]}
+    lines = [wgan_jax.__doc__.splitlines()[0]] if mode is None else []
+    for name, about in shown.items():
+        lines += ["", f"{name}: {about.summary}", f"  {program} {about.example}"]
+    if mode is None:
+        lines += ["", f"configs: {CONFIGS}", f"  {program} configs digits_wgan_gp"]
+    read = {"config", "config.FIELD", "workdir"}
+    for about in shown.values():
+        read |= set(about.options)
+    lines += ["", "Options:"]
+    lines += [f"  --{name:14} {text}" for name, text in FLAGS.items() if name in read]
+    if mode is None:
+        lines += ["", "Configs:", *listed_configs()]
+    return "\n".join(lines).strip()
+
+
+def listed_configs() -> list[str]:
+    """Returns a line for each shipped config."""
+    lines = []
+    for name, path in shipped_configs().items():
+        first = path.read_text().split('"""')[1].strip().splitlines()[0]
+        lines.append(f"  {name:28} {first}")
+    return lines
+
+
+def listed_fields(name: str) -> list[str]:
+    """Returns a line for each field of a config, with its comment."""
+    path = find_config(name)
+    comments = {} if path.suffix == ".json" else field_comments(path)
+    lines = []
+    for field, value in flatten(load_config(path)):
+        comment = comments.get(field, "")
+        line = f"--config.{field}={value}"
+        lines.append(f"{line:56} {comment}".rstrip())
+    return lines
