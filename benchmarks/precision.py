@@ -11,7 +11,6 @@ prints the table of such a file.
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from wgan_jax.networks.onednn_support import processor
 
 ROOT = Path(__file__).parents[1]
 PRECISIONS = ("float32", "bfloat16")
@@ -69,7 +72,9 @@ def scores(
 
 def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any]:
     """Runs what the file does not have yet; its content, written after each run."""
-    content: dict[str, Any] = {"processor": processor(), "jax": version("jax")}
+    architecture, model, _ = processor().split("\n")
+    content: dict[str, Any] = {"processor": model or architecture}
+    content["jax"] = version("jax")
     if path.is_file():
         content = json.loads(path.read_text())
     runs = content.setdefault("runs", {})
@@ -86,16 +91,6 @@ def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any
                 path.write_text(json.dumps(content, indent=1) + "\n")
                 print(name, precision, seed, found, flush=True)
     return content
-
-
-def processor() -> str:
-    """The processor's name, or its architecture where that is all there is."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 def table(content: dict[str, Any]) -> list[str]:

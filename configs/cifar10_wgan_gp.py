@@ -46,7 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.penalty.name = "gradient_penalty"
     config.penalty.weight = 10.0
     config.penalty.every = 1  # updates of the critic; the weight follows
-    config.penalty.target = placeholder(float)  # gradient norm asked for, None: 1
+    config.penalty.target = placeholder(float)  # target gradient norm; None: 1
     config.penalty.one_sided = placeholder(bool)  # True: gradient norms above it only
 
     config.optimizer = ml_collections.ConfigDict()

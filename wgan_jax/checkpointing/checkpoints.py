@@ -1,7 +1,7 @@
 """Checkpoints, written during training and verified when they are read.
 
-Leaves are stored under their paths, with an inventory beside them. ``store.py``
-writes and reads; whether what comes back is what was written is decided here.
+Leaves are stored under their paths, with a manifest beside them. ``backend.py``
+writes and reads; this module verifies that what is read is what was written.
 """
 
 import logging

@@ -28,7 +28,7 @@ def build_evaluator(
     Raises:
         ConfigError: for an unknown name, an option that nothing reads, features
             that are unavailable, or no ``evaluation`` at all.
-        DataError: if another split of the data is asked for and unavailable.
+        DataError: if the split to evaluate on is unavailable.
     """
     fields = options(config, "evaluation")
     if not fields:

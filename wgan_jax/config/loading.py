@@ -14,7 +14,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,26 +69,7 @@ def load_config(path: Path) -> ml_collections.ConfigDict:
     Raises:
         ConfigError: if the file cannot be run or read, with the line.
     """
-    if path.suffix == ".json":
-        return config_of_record(_json(path), path)
-    return _config_of(_run(path), path)
-
-
-def config_of_record(
-    record: Mapping[str, Any], path: Path
-) -> ml_collections.ConfigDict:
-    """Returns the config that a run's ``config.json`` holds.
-
-    Args:
-        record: the file's content.
-        path: of the file, for the error message.
-
-    Raises:
-        ConfigError: if there is none in it.
-    """
-    if not isinstance(record.get("config"), Mapping):
-        raise ConfigError(f"{path} is not the config.json of a run.")
-    return ml_collections.ConfigDict(_tuples(record["config"]))
+    return _config_in(path) if path.suffix == ".json" else _config_of(_run(path), path)
 
 
 def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
@@ -104,13 +85,18 @@ def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
         of this experiment from it.
     """
     mine = plain(config)
-    before = plain(load_config(path))
-    found: dict[str, Any] = {"overrides": differences(before, mine, free=True)}
-    parents = [] if path.suffix == ".json" else _parents(_run(path))
+
+    def changes_from(other: ml_collections.ConfigDict) -> list[str]:
+        return differences(plain(other), mine, free=True)
+
+    if path.suffix == ".json":
+        return {"overrides": changes_from(_config_in(path)), "parent": None}
+    module = _run(path)
+    found: dict[str, Any] = {"overrides": changes_from(_config_of(module, path))}
     found["parent"] = None
-    for parent in parents[:1]:
+    for parent in _parents(module)[:1]:
         name = parent.__name__.split(".")[-1]
-        changes = differences(plain(parent.get_config()), mine, free=True)
+        changes = changes_from(parent.get_config())
         found["parent"] = {"name": name, "differences": changes}
     return found
 
@@ -350,14 +336,15 @@ def _siblings(folder: Path) -> Iterator[None]:
         sys.modules.update(before)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _config_in(path: Path) -> ml_collections.ConfigDict:
+    """The config that a run's ``config.json`` holds."""
     try:
-        found = json.loads(path.read_text())
+        record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         raise ConfigError(f"{path} is not the config.json of a run.")
-    return found
+    return ml_collections.ConfigDict(_tuples(record["config"]))
 
 
 def _tuples(value: Any) -> Any:

@@ -43,8 +43,7 @@ def remember(
     """
     try:
         path = cache_folder() / "decoded" / f"{_key(files, about)}.npz"
-    # A file is not there, of which the decoder knows what it means; or no home is.
-    except (OSError, RuntimeError):
+    except OSError:  # a file is missing, and the decoder knows what that means
         return decode()
     try:
         arrays = read_arrays(path)

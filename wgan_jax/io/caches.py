@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 def private_folder() -> Path:
     """Returns a temporary folder that no other user can write to.
 
-    It is the same in the next run unless somebody else owns that name.
+    The next run gets the same one, unless a folder of that name is not private.
     """
     folder = Path(tempfile.gettempdir(), f"wgan_jax-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -40,7 +40,7 @@ def gradient_penalty_and_norms(
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape.
         key: PRNG key, consumed.
-        target: gradient norm asked for.
+        target: target gradient norm.
         one_sided: penalize only gradient norms above the target.
 
     Returns:
@@ -83,7 +83,7 @@ def gradient_penalty(
         real: ``[B, ...]`` floating.
         fake: ``[B, ...]``, same shape.
         key: PRNG key, consumed.
-        target: gradient norm asked for, >= 0 (1 in the papers).
+        target: target gradient norm t, >= 0 (1 in the papers).
         one_sided: penalize only gradient norms above the target (WGAN-LP).
 
     Returns:
@@ -128,7 +128,7 @@ def dragan(
         fake: not looked at.
         key: PRNG key, consumed.
         scale: c, >= 0.
-        target: gradient norm asked for, >= 0 (k = 1 in the paper).
+        target: target gradient norm, >= 0 (k = 1 in the paper).
 
     Returns:
         Scalar >= 0, to be weighted by the caller (10 in the paper); and
