@@ -148,8 +148,8 @@ def test_sigterm_to_one_saves_one_checkpoint_and_all_exit(stopped):
     workdir, step, texts = stopped
     assert checkpoints(workdir) == [step]
     assert f"Stopped by SIGTERM at iteration {step}, checkpoint saved" in texts[0][0]
-    assert "the same command goes on" in texts[0][0]
-    assert "Stopped" not in texts[1][0], "only process 0 speaks"
+    assert "the same command resumes from there" in texts[0][0]
+    assert "Stopped" not in texts[1][0], "only process 0 prints"
 
 
 def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
