@@ -1,14 +1,15 @@
 """Settings of class-conditional generation."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Ge
 
 from wgan_jax.parallel.sharding import constrain_batch
+from wgan_jax.ranges import NotNegative, check_fields
 from wgan_jax.types import Array, PRNGKey
-
-FAKE_LABELS = ("real", "uniform")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,27 +41,13 @@ class Conditional:
         ``gan_cifar_resnet.py`` (1 and 0.1, real examples only in the critic).
     """
 
-    classes: int
-    fake_labels: str = "real"
-    critic_weight: float = 0.0
-    generator_weight: float = 0.0
+    classes: Annotated[int, Ge(2)]
+    fake_labels: Literal["real", "uniform"] = "real"
+    critic_weight: NotNegative = 0.0
+    generator_weight: NotNegative = 0.0
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(
-                f"Conditional: classes is {self.classes}, and must be at least 2."
-            )
-        if self.fake_labels not in FAKE_LABELS:
-            raise ValueError(
-                f"Conditional: fake_labels is {self.fake_labels!r}; choices: "
-                f"{', '.join(FAKE_LABELS)}."
-            )
-        for name in ("critic_weight", "generator_weight"):
-            weight = getattr(self, name)
-            if not isinstance(weight, jax.core.Tracer) and not weight >= 0:
-                raise ValueError(
-                    f"Conditional: {name} is {weight}, and must be 0 or above."
-                )
+        check_fields(self)
 
     def draw(self, key: PRNGKey, n: int) -> Array:
         """Uniform labels, int32 ``[n]``."""

@@ -4,6 +4,7 @@ The command-line program prints the message of any of these and exits with statu
 unless the class says otherwise.
 """
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -48,3 +49,16 @@ class Diverged(Exception):
 def choices(names: Iterable[str]) -> str:
     """Lists names, sorted, as the end of an error message."""
     return "choices: " + (", ".join(sorted(names)) or "none")
+
+
+def similar(name: str, names: Iterable[str]) -> str:
+    """Returns " did you mean X?" where one of the names is close, else nothing."""
+    close = difflib.get_close_matches(name, list(names), 1, cutoff=0.7)
+    return f" did you mean {close[0]}?" if close else ""
+
+
+def unknown(name: object, names: Iterable[str]) -> str:
+    """Returns what is wrong with an unknown name, with a similar one and all others."""
+    known = list(names)
+    listed = choices(filter(None, known))
+    return f"{name!r} is not known;{similar(str(name), known)} {listed}."

@@ -13,6 +13,7 @@ from wgan_jax.conditioning import Conditional
 from wgan_jax.losses.objectives import Objective
 from wgan_jax.losses.terms import as_term
 from wgan_jax.modules import CriticOutput, accepts_argument, apply, is_random, sown_as
+from wgan_jax.ranges import Count, Decay, check_fields
 from wgan_jax.schedules import constant
 from wgan_jax.types import (
     Array,
@@ -80,9 +81,9 @@ class Gan:
     conditional: Conditional | None = None
     augment: Callable[[Array, PRNGKey], Array] | None = None
     learning_rate_scale: Callable[[Array], Array] = constant
-    generator_batch_size: int | None = None
-    microbatches: int = 1
-    ema_decay: float | None = 0.999
+    generator_batch_size: Count | None = None
+    microbatches: Count = 1
+    ema_decay: Decay | None = 0.999
     dequantize: bool = False
     flip: bool = False
 
@@ -96,15 +97,7 @@ class Gan:
                     f"{type(player).__name__}.__call__ takes no keyword 'train'; "
                     "a player is called as module(x, train=True or False)."
                 )
-        decay = self.ema_decay
-        if not (decay is None or isinstance(decay, jax.core.Tracer) or 0 <= decay < 1):
-            raise ValueError(
-                f"ema_decay is {self.ema_decay}; it must be in [0, 1), or None."
-            )
-        if self.microbatches < 1:
-            raise ValueError(
-                f"microbatches is {self.microbatches}; it must be at least 1."
-            )
+        check_fields(self)
         if self.objective.paired and self.generator_batch_size is not None:
             raise ValueError(
                 f"generator_batch_size is {self.generator_batch_size}, but the "

@@ -6,12 +6,18 @@ and one row of ``OPTIMIZERS`` at the foot of this file.
 
 from collections.abc import Callable
 
-import jax
 import optax
 
+from wgan_jax.ranges import Decay, NotNegative, Positive, checked
 
+
+@checked
 def adam(
-    *, learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    *,
+    learning_rate: Positive,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
 ) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
 
@@ -27,12 +33,12 @@ def adam(
     Raises:
         ValueError: if a setting is out of its range.
     """
-    _check(learning_rate=learning_rate, b1=b1, b2=b2)
     return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
+@checked
 def rmsprop(
-    *, learning_rate: float, decay: float = 0.99, eps: float = 1e-8
+    *, learning_rate: Positive, decay: Decay = 0.99, eps: NotNegative = 1e-8
 ) -> optax.GradientTransformation:
     r"""RMSProp as PyTorch has it, hence as the 2017 WGAN code trained.
 
@@ -54,14 +60,14 @@ def rmsprop(
     Raises:
         ValueError: if a setting is out of its range.
     """
-    _check(learning_rate=learning_rate, decay=decay)
     return optax.rmsprop(
         learning_rate, decay=decay, eps=eps, eps_in_sqrt=False, initial_scale=0.0
     )
 
 
+@checked
 def rmsprop_tensorflow(
-    *, learning_rate: float, decay: float = 0.9, eps: float = 1e-10
+    *, learning_rate: Positive, decay: Decay = 0.9, eps: NotNegative = 1e-10
 ) -> optax.GradientTransformation:
     r"""RMSProp as TensorFlow 1 has it, hence as the WGAN-GP code clips.
 
@@ -79,21 +85,9 @@ def rmsprop_tensorflow(
     Raises:
         ValueError: if a setting is out of its range.
     """
-    _check(learning_rate=learning_rate, decay=decay)
     return optax.rmsprop(
         learning_rate, decay=decay, eps=eps, eps_in_sqrt=True, initial_scale=1.0
     )
-
-
-def _check(**settings: float) -> None:
-    """Refuses a rate that is not above 0, and decays outside [0, 1)."""
-    for name, value in settings.items():
-        if isinstance(value, jax.core.Tracer):  # one of a sweep, checked before
-            continue
-        if name == "learning_rate" and not value > 0:
-            raise ValueError(f"{name} is {value}; it must be above 0.")
-        if name != "learning_rate" and not 0 <= value < 1:
-            raise ValueError(f"{name} is {value}; it must be in [0, 1).")
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+from wgan_jax.ranges import Count, check_fields
 from wgan_jax.types import Array
 
 
@@ -32,10 +33,10 @@ class CriticSchedule:
         == 0``) to arXiv:1701.07875.
     """
 
-    n_critic: int
-    boosted_n_critic: int | None = None
-    boosted_first: int | None = None
-    boosted_every: int | None = None
+    n_critic: Count
+    boosted_n_critic: Count | None = None
+    boosted_first: Count | None = None
+    boosted_every: Count | None = None
 
     def __post_init__(self) -> None:
         boost = (self.boosted_n_critic, self.boosted_first, self.boosted_every)
@@ -44,12 +45,7 @@ class CriticSchedule:
                 "CriticSchedule: boosted_n_critic, boosted_first and boosted_every "
                 f"go together, but are {boost}."
             )
-        for value in (self.n_critic, *boost):
-            if value is not None and value < 1:
-                raise ValueError(
-                    f"CriticSchedule: {value} is below 1; n_critic={self.n_critic}, "
-                    f"boost={boost}."
-                )
+        check_fields(self)
 
     def updates(self, iteration: int) -> int:
         """Critic updates N of one iteration (counted from 0)."""

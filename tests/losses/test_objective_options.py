@@ -73,8 +73,11 @@ def test_a_config_sets_an_option(config):
             [("objective", "least_squares"), ("objective.label_smoothing", "0.5")],
             "label_smoothing is not read by 'least_squares'; choices: fake_label, ",
         ),
-        ([("objective.name", "hing")], "objective.name 'hing' is not known; choices"),
-        ([("objective", "hing")], "config.objective 'hing' is not known; choices"),
+        (
+            [("objective.name", "hing")],
+            "objective.name 'hing' is not known; did you mean hinge",
+        ),
+        ([("objective", "hing")], "config.objective.name 'hing' is not"),
     ],
 )
 def test_mistakes_say_what_would_be_right(config, overrides, message):

@@ -204,7 +204,7 @@ def test_divergence_refuses_what_it_does_not_know(key):
     points = jnp.ones((2, 2))
     with pytest.raises(ValueError, match="must be at least 1"):
         divergence(lambda x: x[:, 0], points, points, key, power=0.5)
-    with pytest.raises(ValueError, match="at is 'reals', and must be"):
+    with pytest.raises(ValueError, match="at is 'reals'; it must be one of"):
         divergence(lambda x: x[:, 0], points, points, key, at="reals")
 
 

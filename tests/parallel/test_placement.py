@@ -103,7 +103,7 @@ def test_an_unknown_placement_is_a_sentence(gan, key):
     [
         (
             {"placement": "zero"},
-            "config.training.placement 'zero' is not known; "
+            "config.training.placement 'zero' is not known; did you mean zero1? "
             "choices: replicated, zero1.",
         ),
         (

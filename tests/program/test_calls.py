@@ -12,10 +12,11 @@ import pytest
 from test_program import metrics
 
 from configs import gaussians_wgan_gp
+from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, Diverged
 from wgan_jax.program import recorder as module
-from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.recorder import Recorder
+from wgan_jax.program.restoring import check_start
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
 
@@ -157,25 +158,28 @@ def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch
 def test_what_would_fall_into_a_call_is_a_sentence(path, value, message):
     config = gaussians_wgan_gp.get_config()
     config.training.iterations_per_call = 10
-    check_calls(config)
+    resolve(config)
     group, field = path.split(".")
     with config.unlocked():
         config[group][field] = value
+        if field == "boosted_n_critic":
+            config.training.boosted_first = config.training.boosted_every = 10
+        config.sweep.values = (1.0, 2.0) if group == "sweep" else None
     with pytest.raises(ConfigError, match=message) as error:
-        check_calls(config)
+        resolve(config)
     assert "\n" not in str(error.value)
     config.training.iterations_per_call = 1
-    check_calls(config)
+    resolve(config)
 
 
 def test_what_does_not_fall_into_a_call_is_let_pass():
     config = config_of(5, iterations=20, every=10)
     config.log.every = 3
-    check_calls(config)
+    resolve(config)
     for start in (0, 5, 15, 20, 21):  # the last two have nothing left to do
-        check_start(config, start)
+        check_start(resolve(config), start)
     with config.unlocked():
         del config.evaluation
         config.training.iterations_per_call = None
-    check_calls(config)
-    check_start(config, 7)
+    resolve(config)
+    check_start(resolve(config), 7)

@@ -235,7 +235,7 @@ def test_data_is_described_without_its_examples(tmp_path, monkeypatch):
     assert build_source(config, examples=False).example_shape == (64, 64, 3)
     assert not list(tmp_path.iterdir())
     config.dataset.resize = 0
-    with pytest.raises(ConfigError, match="resize of 1 pixel or above, not 0"):
+    with pytest.raises(ConfigError, match="resize is 0; it must be a whole number"):
         build_source(config, examples=False)
     digits = digits_wgan_gp.get_config()
     described, read = (build_source(digits, examples=x) for x in (False, True))

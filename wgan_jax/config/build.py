@@ -1,21 +1,21 @@
-"""Builds objects from a config whose fields ``schema.py`` has checked."""
+"""Builds objects from an experiment, which is validated first if it is a config."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 
 from wgan_jax import networks
-from wgan_jax.augmentation import diff_augment, parse_policy
+from wgan_jax.augmentation import diff_augment
 from wgan_jax.conditioning import Conditional
-from wgan_jax.config.registry import as_config_error, bind, build_module, lookup
-from wgan_jax.config.schema import check_config, options
+from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error, build_module
 from wgan_jax.data import Pipeline, Source, load_source
-from wgan_jax.errors import ConfigError, choices
+from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan
 from wgan_jax.losses import (
     CONSTRAINTS,
@@ -23,177 +23,152 @@ from wgan_jax.losses import (
     PENALTIES,
     REGULARIZERS,
     Objective,
+    terms,
 )
-from wgan_jax.losses.terms import Term
 from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES, CriticSchedule, cosine
 
-DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
-# Fields of the dataset that the loader does not read.
-_IN_THE_STEP = ("dequantize", "flip", "labels")
-
 
 def build_gan(
-    config: ml_collections.ConfigDict,
+    config: Config,
     image_shape: tuple[int, ...] | None = None,
     *,
     classes: int | None = None,
 ) -> Gan:
-    """The static parts of the GAN that a config describes.
+    """Returns the static parts of the GAN that a config describes.
 
     Args:
         config: one experiment.
-        image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``; that of
-            the config's dataset, which is then loaded, if None.
+        image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``; that of the
+            config's dataset, which is then loaded, if None.
         classes: of the dataset, for a conditional config; likewise.
 
     Returns:
         The Gan; nothing is compiled yet.
 
     Raises:
-        ConfigError: for an unknown name or option, or a mix that makes no sense.
+        ConfigError: for mistakes in the config, with a line for each.
         DataError: if the dataset is needed for its shape and unavailable.
     """
-    check_config(config)
-    by_class = config.dataset.get("labels", False)
-    if image_shape is None or (by_class and classes is None):
+    config = resolve(config)
+    if image_shape is None or (config.dataset.labels and classes is None):
         source = build_source(config)
         image_shape, classes = source.example_shape, source.num_classes
     _check_images(config, image_shape)
     conditional = _build_conditional(config, classes)
     training = config.training
-    generator = options(config, "generator")
-    latent_size = generator.pop("latent_size", None)
-    if not isinstance(latent_size, int) or latent_size < 1:
-        raise ConfigError(
-            f"config.generator.latent_size is {latent_size}; "
-            "it must be a whole number above 0."
-        )
-    constraint = options(config, "constraint")
-    before = constraint.pop("before_update", False)
-    fixed = {
+    given = {
         "classes": conditional.classes if conditional else 0,
-        "dtype": lookup(
-            DTYPES,
-            training.get("compute_dtype") or "float32",
-            "training.compute_dtype",
-        ),
+        "dtype": DTYPES[training.compute_dtype],
     }
+    constraint = config.constraint
     return as_config_error(
         Gan,
         generator=build_module(
             networks.GENERATORS,
-            generator,
+            config.generator,
             "generator",
             image_shape=image_shape,
-            **fixed,
+            **given,
         ),
-        critic=build_module(
-            networks.CRITICS, options(config, "critic"), "critic", **fixed
-        ),
+        critic=build_module(networks.CRITICS, config.critic, "critic", **given),
         objective=build_objective(config),
-        generator_optimizer=_build_optimizer(config, "generator"),
-        critic_optimizer=_build_optimizer(config, "critic"),
-        latent_size=latent_size,
+        generator_optimizer=_build_optimizer(config.optimizer.generator, "generator"),
+        critic_optimizer=_build_optimizer(config.optimizer.critic, "critic"),
+        latent_size=config.generator.latent_size,
         penalties=_build_penalties(config),
         regularizers=_build_regularizers(config),
-        constraint=bind(CONSTRAINTS, constraint, "constraint") if constraint else None,
-        constrain_before_update=before,
+        constraint=_bound(CONSTRAINTS, constraint) if constraint else None,
+        constrain_before_update=constraint is not None and constraint.before_update,
         conditional=conditional,
-        augment=_build_augmentation(config),
+        augment=partial(diff_augment, policy=config.augmentation.policy)
+        if config.augmentation
+        else None,
         learning_rate_scale=_build_learning_rate_scale(config),
-        generator_batch_size=training.get("generator_batch_size"),
-        microbatches=training.get("microbatches") or 1,
+        generator_batch_size=training.generator_batch_size,
+        microbatches=training.microbatches,
         ema_decay=training.ema_decay,
-        dequantize=config.dataset.get("dequantize", False),
-        flip=config.dataset.get("flip", False),
+        dequantize=config.dataset.dequantize,
+        flip=config.dataset.flip,
     )
 
 
-def build_objective(config: ml_collections.ConfigDict) -> Objective:
+def build_objective(config: Config) -> Objective:
     """Returns the objective of a config, with its options.
 
     Args:
-        config: one experiment; ``objective`` is a name, or has ``name`` and options.
+        config: one experiment.
 
     Raises:
-        ConfigError: for an unknown name or option, or a value out of range.
+        ConfigError: for mistakes in the config, or a value that a loss refuses.
     """
-    fields = config.objective
-    if isinstance(fields, str):
-        return cast(Objective, lookup(OBJECTIVES, fields, "objective"))
-    found = options(config, "objective")
-    objective = lookup(OBJECTIVES, found.pop("name", None), "objective.name")
-    known = objective.options()
-    for name in found:
-        if name not in known:
-            raise ConfigError(
-                f"config.objective.{name} is not read by {fields.name!r}; "
-                f"{choices(known)}."
-            )
-    objective = objective.with_options(**found)
-    # The losses check their options' values, so they are called once.
+    row = resolve(config).objective
+    objective = OBJECTIVES[row.name].with_options(**row.options)
+    # The losses may check their options, so they are called once.
     score = jax.ShapeDtypeStruct((1,), jnp.float32)
     scores = (score, score)
     as_config_error(jax.eval_shape, objective.critic_loss, *scores)
     generator = scores if objective.paired else scores[:1]
     as_config_error(jax.eval_shape, objective.generator_loss, *generator)
-    return cast(Objective, objective)
+    return objective
 
 
-def build_schedule(config: ml_collections.ConfigDict) -> CriticSchedule:
-    """How many updates the critic takes in each iteration.
+def build_schedule(config: Config) -> CriticSchedule:
+    """Returns how many updates the critic takes in each iteration.
 
     Args:
         config: one experiment.
 
-    Returns:
-        The schedule.
-
     Raises:
-        ConfigError: if its numbers make no sense.
+        ConfigError: for mistakes in the config.
     """
-    training = config.training
+    training = resolve(config).training
     return as_config_error(
         CriticSchedule,
         n_critic=training.n_critic,
-        boosted_n_critic=training.get("boosted_n_critic"),
-        boosted_first=training.get("boosted_first"),
-        boosted_every=training.get("boosted_every"),
+        boosted_n_critic=training.boosted_n_critic,
+        boosted_first=training.boosted_first,
+        boosted_every=training.boosted_every,
     )
 
 
-def build_source(config: ml_collections.ConfigDict, *, examples: bool = True) -> Source:
-    """The dataset of a config, in memory.
+def build_source(
+    config: Config, *, examples: bool = True, split: str | None = None
+) -> Source:
+    """Loads the dataset of a config.
 
     Args:
         config: one experiment.
         examples: False for its shapes, types and classes alone.
+        split: in place of the config's.
 
     Returns:
         The examples and where they come from.
 
     Raises:
-        ConfigError: for an unknown name or option.
+        ConfigError: for mistakes in the config, or a value that the loader refuses.
         DataError: if the data is unavailable, saying what to do.
     """
-    fields = options(config, "dataset")
-    for name in _IN_THE_STEP:
-        fields.pop(name, None)
-    return as_config_error(
-        load_source, fields.pop("name", None), examples=examples, **fields
-    )
+    dataset = resolve(config).dataset
+    options = dataset.options | {"split": split or dataset.split}
+    try:
+        return load_source(dataset.name, examples=examples, **options)
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise
+        where = "dataset.split" if str(error).startswith("the split") else "dataset"
+        raise ConfigError(f"config.{where}: {error}") from error
 
 
 def build_pipeline(
-    config: ml_collections.ConfigDict,
+    config: Config,
     source: Source,
     *,
     process_index: int = 0,
     process_count: int = 1,
     seed: int | None = None,
 ) -> Pipeline:
-    """Batches of a dataset as a function of the iteration.
+    """Returns the batches of a dataset as a function of the iteration.
 
     Args:
         config: one experiment.
@@ -208,139 +183,98 @@ def build_pipeline(
     Raises:
         ConfigError: if the batch does not fit the data or the hosts.
     """
+    config = resolve(config)
     schedule = build_schedule(config)
     # A paired objective's generator gets real examples of its own, too.
     more = int(build_objective(config).paired)
-    return as_config_error(
-        Pipeline,
-        source,
-        batch_size=config.training.batch_size,
-        seed=config.seed if seed is None else seed,
-        critic_updates=lambda t: schedule.updates(t) + more,
-        critic_updates_before=lambda t: schedule.updates_before(t) + more * t,
-        labels=config.dataset.get("labels", False),
-        process_index=process_index,
-        process_count=process_count,
-    )
+    try:
+        return Pipeline(
+            source,
+            batch_size=config.training.batch_size,
+            seed=config.seed if seed is None else seed,
+            critic_updates=lambda t: schedule.updates(t) + more,
+            critic_updates_before=lambda t: schedule.updates_before(t) + more * t,
+            labels=config.dataset.labels,
+            process_index=process_index,
+            process_count=process_count,
+        )
+    except ValueError as error:
+        raise ConfigError(f"config.training.batch_size: {error}") from error
 
 
-def _check_images(
-    config: ml_collections.ConfigDict, image_shape: tuple[int, ...]
-) -> None:
-    for group, field in (("dataset", "flip"), ("augmentation", "policy")):
-        if options(config, group).get(field) and len(image_shape) != 3:
+def _check_images(config: ExperimentConfig, image_shape: tuple[int, ...]) -> None:
+    used = {
+        "dataset.flip": config.dataset.flip,
+        "augmentation.policy": config.augmentation is not None,
+    }
+    for name, is_used in used.items():
+        if is_used and len(image_shape) != 3:
             raise ConfigError(
-                f"config.{group}.{field} is for images, but an example of "
+                f"config.{name} is for images, but an example of "
                 f"{config.dataset.name!r} has the shape {image_shape}."
             )
 
 
 def _build_conditional(
-    config: ml_collections.ConfigDict, classes: int | None
+    config: ExperimentConfig, classes: int | None
 ) -> Conditional | None:
-    fields = options(config, "conditional")
-    if not config.dataset.get("labels", False):
-        if fields:
-            raise ConfigError(
-                "config.conditional is set, but config.dataset.labels is not; set that "
-                "to True for generation by class."
-            )
+    if not config.dataset.labels:
         return None
     if classes is None:
         raise ConfigError(
             f"config.dataset.labels is True, but {config.dataset.name!r} has no labels."
         )
+    fields = dict(config.conditional) if config.conditional else {}
     return as_config_error(Conditional, classes=classes, **fields)
 
 
-def _build_augmentation(config: ml_collections.ConfigDict) -> Any:
-    fields = options(config, "augmentation")
-    if not fields:
-        return None
-    as_config_error(parse_policy, fields["policy"])
-    return partial(diff_augment, **fields)
+def _bound(table: Mapping[str, Any], row: Row) -> Callable[..., Any]:
+    """The function of a row with its options bound."""
+    return partial(table[row.name], **row.options)
 
 
-def _build_optimizer(config: ml_collections.ConfigDict, player: str) -> Any:
-    where = f"optimizer.{player}"
-    return as_config_error(bind(OPTIMIZERS, dict(config.optimizer[player]), where))
+def _build_optimizer(row: Row, network: str) -> Any:
+    try:
+        return _bound(OPTIMIZERS, row)()
+    except ValueError as error:
+        raise ConfigError(f"config.optimizer.{network}: {error}") from error
 
 
-def _build_penalties(config: ml_collections.ConfigDict) -> tuple[Term, ...]:
+def _build_penalties(config: ExperimentConfig) -> tuple[terms.Term, ...]:
     """``penalty``, and those of ``penalties`` under their labels."""
-    fields = options(config, "penalty")
-    terms = [_build_term(config, PENALTIES, fields, "penalty", "")] if fields else []
-    for label, group in options(config, "penalties").items():
-        where = f"penalties.{label}"
-        terms.append(_build_term(config, PENALTIES, dict(group), where, label))
-    return tuple(terms)
+    found = [("", config.penalty)] if config.penalty else []
+    return tuple(
+        _build_term(config, PENALTIES, term, label)
+        for label, term in (*found, *config.penalties)
+    )
 
 
-def _build_regularizers(config: ml_collections.ConfigDict) -> tuple[Term, ...]:
-    fields = options(config, "regularizer")
-    if not fields:
+def _build_regularizers(config: ExperimentConfig) -> tuple[terms.Term, ...]:
+    if config.regularizer is None:
         return ()
-    term = _build_term(config, REGULARIZERS, fields, "regularizer", "")
+    term = _build_term(config, REGULARIZERS, config.regularizer, "")
     return (term._replace(function=as_config_error(term.function)),)
 
 
 def _build_term(
-    config: ml_collections.ConfigDict,
-    table: dict[str, Any],
-    fields: dict[str, Any],
-    where: str,
-    label: str,
-) -> Term:
-    weight = _weight(fields, "weight", where)
-    if "final_weight" in fields:
-        final = _weight(fields, "final_weight", where)
-        length = config.training.get("schedule_iterations")
-        length = length or config.training.iterations
-        weight = partial(cosine, iterations=length, initial=weight, final=final)
-    every = fields.pop("every", 1)
-    if not isinstance(every, int) or every < 1:
-        raise ConfigError(
-            f"config.{where}.every is {every}; it must be a whole number above 0."
+    config: ExperimentConfig, table: Mapping[str, Any], term: Term, label: str
+) -> terms.Term:
+    weight: Any = term.weight
+    if term.final_weight is not None:
+        length = config.training.schedule_iterations or config.training.iterations
+        weight = partial(
+            cosine, iterations=length, initial=weight, final=term.final_weight
         )
-    return Term(bind(table, fields, where), weight, every, label)
+    return terms.Term(_bound(table, term), weight, term.every, label)
 
 
-def _weight(fields: dict[str, Any], name: str, where: str) -> Any:
-    weight = fields.pop(name, None)
-    if isinstance(weight, jax.core.Tracer):  # one of a sweep, checked before
-        return weight
-    if not isinstance(weight, int | float) or weight <= 0:
-        raise ConfigError(
-            f"config.{where}.{name} is {weight}; it must be a number above 0 "
-            f"(leave config.{where} out to do without)."
-        )
-    return float(weight)
-
-
-def _build_learning_rate_scale(config: ml_collections.ConfigDict) -> Callable[..., Any]:
-    training, where = config.training, "training.learning_rate_schedule"
-    name = training.learning_rate_schedule
-    schedule = lookup(LEARNING_RATE_SCHEDULES, name, where)
+def _build_learning_rate_scale(config: ExperimentConfig) -> Callable[..., Any]:
+    training = config.training
+    schedule = LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
     reads = inspect.signature(schedule).parameters
-    found = {}
+    found: dict[str, float] = {}
     if "iterations" in reads:
-        found["iterations"] = training.get("schedule_iterations") or training.iterations
-    final = training.get("learning_rate_final")
-    if final is None and "final" in reads:
-        raise ConfigError(
-            f"config.training.learning_rate_final is missing: {name!r} needs it."
-        )
-    if final is not None and "final" not in reads:
-        raise ConfigError(
-            f"config.training.learning_rate_final is not read by the schedule {name!r}."
-        )
-    if final is not None:
-        found["final"] = final
-    if training.get("schedule_iterations") and not (
-        found or any(callable(term.weight) for term in _build_penalties(config))
-    ):
-        raise ConfigError(
-            "config.training.schedule_iterations is set, but no schedule reads it; "
-            "leave it out, or choose a learning_rate_schedule or a final_weight."
-        )
+        found["iterations"] = training.schedule_iterations or training.iterations
+    if training.learning_rate_final is not None:
+        found["final"] = training.learning_rate_final
     return partial(schedule, **found)

@@ -2,66 +2,58 @@
 
 from pathlib import Path
 
-import ml_collections
-
 from wgan_jax.config.build import build_source
-from wgan_jax.config.registry import as_config_error, bind
-from wgan_jax.config.schema import options
+from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error
 from wgan_jax.data import Source
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, choices
 from wgan_jax.evaluation import EXTRACTORS, MEASURES, Evaluator, make_evaluator
 
 
 def build_evaluator(
-    config: ml_collections.ConfigDict, source: Source, *, cache: Path | None = None
+    config: Config, source: Source, *, cache: Path | None = None
 ) -> Evaluator:
-    """The evaluator of a config, with every mistake in it found.
+    """Returns the evaluator of a config.
 
     Args:
         config: one experiment.
         source: its dataset, as training sees it.
         cache: folder of reference features.
 
-    Returns:
-        The evaluator.
-
     Raises:
-        ConfigError: for an unknown name, an option that nothing reads, features
-            that are unavailable, or no ``evaluation`` at all.
+        ConfigError: for mistakes in the config, features that are unavailable, or no
+            ``evaluation`` at all.
         DataError: if the split to evaluate on is unavailable.
     """
-    fields = options(config, "evaluation")
-    if not fields:
+    config = resolve(config)
+    fields = config.evaluation
+    if fields is None:
         raise ConfigError(
             "config.evaluation is missing: it says how many examples, which features "
             "and which measures; configs/cifar10_wgan_gp.py has one to copy."
         )
-    _check_every(fields["every"])
-    features = {k: v for k, v in dict(fields["features"]).items() if v is not None}
-    extractor = as_config_error(
-        bind(EXTRACTORS, features, "evaluation.features"), source.example_shape
-    )
-    measures, held_out = fields.get("measures"), fields.get("held_out")
-    if held_out is not None and held_out == source.split:
-        raise ConfigError(
-            f"config.evaluation.held_out is {held_out!r}, which the critic trains on; "
-            "name another split, or None."
+    try:
+        extractor = EXTRACTORS[fields.features.name](
+            source.example_shape, **fields.features.options
         )
+    except ValueError as error:
+        raise ConfigError(f"config.evaluation.features: {error}") from error
     evaluator = as_config_error(
         make_evaluator,
-        _with_split(config, source, fields.get("split"), "split"),
+        _with_split(config, source, fields.split, "split"),
         extractor,
-        tuple(MEASURES) if measures is None else tuple(measures),
-        count=fields["count"],
-        seed=fields["seed"],
-        batch_size=fields["batch_size"],
+        tuple(MEASURES) if fields.measures is None else fields.measures,
+        count=fields.count,
+        seed=fields.seed,
+        batch_size=fields.batch_size,
         train=source,
         held_out=None
-        if held_out is None
-        else _with_split(config, source, held_out, "held_out"),
+        if fields.held_out is None
+        else _with_split(config, source, fields.held_out, "held_out"),
         cache=cache,
     )
-    _check_measures(evaluator, fields.get("best_by"))
+    _check_measures(evaluator, fields.best_by)
     return evaluator
 
 
@@ -70,8 +62,8 @@ def _check_measures(evaluator: Evaluator, best_by: str | None) -> None:
     if len(lacking) == len(evaluator.measures):
         needs = "; ".join(f"{name} needs {what}" for name, what in lacking.items())
         raise ConfigError(
-            f"config.evaluation.measures are {list(lacking)}, none of which can be "
-            f"had here: {needs}."
+            f"config.evaluation.measures are {list(lacking)}, none of which is "
+            f"available here: {needs}."
         )
     able = [
         name
@@ -81,28 +73,18 @@ def _check_measures(evaluator: Evaluator, best_by: str | None) -> None:
     ]
     if best_by is not None and best_by not in able:
         raise ConfigError(
-            f"config.evaluation.best_by is {best_by!r}; it must be a number that will "
-            f"be measured and of which less or more is better: {', '.join(able)}."
+            f"config.evaluation.best_by is {best_by!r}, which is not measured here; "
+            f"{choices(able)}."
         )
 
 
 def _with_split(
-    config: ml_collections.ConfigDict, source: Source, split: str | None, where: str
+    config: ExperimentConfig, source: Source, split: str | None, where: str
 ) -> Source:
     if split is None or split == source.split:
         return source
-    other = config.copy_and_resolve_references()
-    with other.unlocked():
-        other.dataset.split = split
     try:
-        return build_source(other)
+        return build_source(config, split=split)
     except ConfigError as error:
-        raise ConfigError(f"config.evaluation.{where}: {error}") from error
-
-
-def _check_every(every: object) -> None:
-    if not isinstance(every, int) or every < 0:
-        raise ConfigError(
-            f"config.evaluation.every is {every}; it must be a number of iterations, "
-            "or 0 for none while training."
-        )
+        _, _, message = str(error).partition(": ")
+        raise ConfigError(f"config.evaluation.{where}: {message}") from error

@@ -7,22 +7,24 @@ folder and those that the package ships.
 
 import ast
 import contextlib
-import difflib
 import importlib.util
 import inspect
 import json
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import ml_collections
 
-from wgan_jax.config.schema import FIELDS, differences, plain
-from wgan_jax.errors import ConfigError, choices
+from wgan_jax.config.differences import differences, plain
+from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.problems import Problems
+from wgan_jax.config.resolve import Reader, field_kind
+from wgan_jax.errors import ConfigError, choices, similar
 
 _PACKAGE = "configs"
 _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
@@ -56,7 +58,7 @@ def find_config(name: str) -> Path:
     if path.stem in known and (not path.suffix or path.parent.name == _PACKAGE):
         return known[path.stem]
     raise ConfigError(
-        f"--config={name} does not exist;{_similar(path.stem, known)} {choices(known)}."
+        f"--config={name} does not exist;{similar(path.stem, known)} {choices(known)}."
     )
 
 
@@ -136,20 +138,18 @@ def apply_overrides(
 ) -> None:
     """Sets fields of a config to values given as text.
 
-    The text is read as the type of the value that it replaces. Fields that the file
-    does not set may be given, too: whether anything reads them is checked when the
-    experiment is built.
+    The text is read as the type of the field, where it has one and the text fits it;
+    ``resolve`` reports fields that do not exist and values that are wrong.
 
     Args:
         config: changed in place.
         overrides: ``(name, text)`` such as ``("training.batch_size", "128")``.
 
     Raises:
-        ConfigError: naming every field that does not exist and every value of the
-            wrong type.
+        ConfigError: naming every override that sets no field.
     """
     problems = []
-    with config.unlocked():
+    with config.unlocked(), config.ignore_type():
         for name, text in overrides:
             try:
                 _override(config, name, text)
@@ -157,6 +157,34 @@ def apply_overrides(
                 problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def load_experiment(
+    path: Path,
+    overrides: Sequence[tuple[str, str]] = (),
+    *,
+    check: Callable[[ExperimentConfig, Problems], None] | None = None,
+) -> tuple[ExperimentConfig, ml_collections.ConfigDict]:
+    """Loads a config file, applies overrides, and validates the result.
+
+    Args:
+        path: as for ``load_config``.
+        overrides: as for ``apply_overrides``.
+        check: looks for further mistakes where there are some.
+
+    Returns:
+        The experiment, and the config that it was made from.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    config, reader = load_config(path), Reader()
+    reader.attempt(apply_overrides, config, overrides)
+    experiment = reader.read(config)
+    if reader.messages and check is not None:
+        check(experiment, reader)
+    reader.raise_all()
+    return experiment, config
 
 
 def field_comments(path: Path) -> dict[str, str]:
@@ -179,31 +207,13 @@ def field_comments(path: Path) -> dict[str, str]:
 
 
 def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
-    *groups, field = name.split(".")
-    top = groups[0] if groups else field
-    if top not in FIELDS:
-        raise ConfigError(
-            f"config.{top} is not a known field;{_similar(top, FIELDS)} "
-            f"{choices(FIELDS)}."
-        )
-    fields = FIELDS[top]
-    if fields == () and groups:
-        raise ConfigError(f"config.{top} has no fields, so config.{name} sets nothing.")
-    if fields and groups:
-        second = name.split(".")[1]
-        if second not in fields:
-            raise ConfigError(
-                f"config.{top}.{second} is not a known field;"
-                f"{_similar(second, fields)} {choices(fields)}."
-            )
     if name == "objective" and not isinstance(config.get("objective"), str):
-        name, groups, field = "objective.name", ["objective"], "name"
-    if groups == ["objective"] and isinstance(config.get("objective"), str):
-        named = ml_collections.ConfigDict({"name": config.objective})
-        del config.objective  # a name, to be replaced by another type
-        config.objective = named
+        name = "objective.name"
+    *path, field = name.split(".")
+    if path == ["objective"] and isinstance(config.get("objective"), str):
+        config.objective = ml_collections.ConfigDict({"name": config.objective})
     level, passed = config, "config"
-    for group in groups:
+    for group in path:
         passed = f"{passed}.{group}"
         if level.get(group) is None:
             level[group] = ml_collections.ConfigDict()
@@ -215,39 +225,29 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
             f"config.{name} is a group; set one of its fields, such as "
             f"--config.{name}.{next(iter(level[field]), 'name')}=..."
         )
-    kind = level.get_type(field) if field in level else type(None)
-    value = _value(text, kind, f"config.{name}")
-    if value is None and field in level:
-        del level[field]  # None in place of a typed field; absent is the same
+    value = _value(text, field_kind(config, name))
+    if field in level:
+        del level[field]  # a placeholder keeps its type otherwise
     level[field] = value
 
 
-def _value(text: str, kind: type, where: str) -> Any:
-    """Reads text as a type; NoneType where none is known."""
+def _value(text: str, kind: type | None) -> Any:
+    """Reads text as a type, or as what it looks like if it does not fit."""
     lower = text.lower()
-    if lower == "none" and kind is not str:
+    if text == "None" or (lower == "none" and kind is not str):
         return None
-    try:
-        if kind is bool:
-            if lower not in (*_TRUE, *_FALSE):
-                raise ValueError
-            return lower in _TRUE
-        if kind in (int, float):
+    if kind is str:
+        return text
+    if kind is bool and lower in (*_TRUE, *_FALSE):
+        return lower in _TRUE
+    if kind is tuple:
+        return _several(text)
+    if kind in (int, float):
+        try:
             return kind(text)
-        if kind is str:
-            return None if text == "None" else text
-        if kind in (tuple, list):
-            return _several(text)
-        return _guess(text)
-    except ValueError:
-        expected = {
-            bool: "True or False",
-            int: "a whole number",
-            float: "a number",
-            tuple: "several values, such as (1, 2)",
-            list: "several values, such as (1, 2)",
-        }[kind]
-        raise ConfigError(f"{where} is {text!r}; it must be {expected}.") from None
+        except ValueError:
+            pass
+    return _guess(text)
 
 
 def _several(text: str) -> tuple[Any, ...]:
@@ -352,8 +352,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(item) for name, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _similar(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f" did you mean {close[0]}?" if close else ""

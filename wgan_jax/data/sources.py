@@ -1,7 +1,6 @@
 """Sources: datasets held in memory, and the table of their names."""
 
 import dataclasses
-import functools
 import hashlib
 import inspect
 import os
@@ -13,7 +12,9 @@ import numpy as np
 
 from wgan_jax.data.splits import resolve_split
 from wgan_jax.data.toys import TOYS, draw_points
+from wgan_jax.errors import unknown
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.ranges import Count, Seed
 
 _TFDS_PREFIX = "tfds:"
 _DIGITS = Path(__file__).with_name("digits.npz")
@@ -139,10 +140,15 @@ def load_source(
       ValueError: unknown name, option or split.
       DataError: the dataset is absent and cannot be fetched, or is damaged.
     """
-    loader = _find(name, examples)
+    try:
+        loader = find_loader(name)
+    except ValueError as error:
+        raise ValueError(f"dataset {error}") from error
+    if loader is _from_tfds and not examples:
+        loader = _described
     accepted = inspect.signature(loader).parameters
     common = {"split": split, "data_dir": data_dir, "seed": seed}
-    choices = sorted(set(accepted) - set(common))
+    choices = sorted(set(accepted) - set(common) - {"name"})
     for option in options:
         if option not in choices:
             raise ValueError(
@@ -155,28 +161,33 @@ def load_source(
             f"(got {data_dir!r})."
         )
     shared = {key: value for key, value in common.items() if key in accepted}
-    return loader(**shared, **options)
+    return loader(name, **shared, **options)
 
 
-def _find(name: str, examples: bool) -> Callable[..., Source]:
-    """The loader of a name."""
-    loader: Callable[..., Source]
+def find_loader(name: str) -> Callable[..., Source]:
+    """Returns the function that loads a dataset, its options keyword-only.
+
+    Args:
+      name: a row of ``DATASETS``, or ``tfds:NAME``.
+
+    Raises:
+      ValueError: unknown name.
+    """
     if isinstance(name, str) and name.startswith(_TFDS_PREFIX):
-        loader = _from_tfds
-    elif name in DATASETS:
-        loader = DATASETS[name]
-    else:
-        raise ValueError(
-            f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}, or "
-            f"give any other tfds dataset as {_TFDS_PREFIX}NAME."
-        )
-    if loader is _from_tfds and not examples:
-        loader = _described
-    return functools.partial(loader, name)
+        return _from_tfds
+    if name in DATASETS:
+        return DATASETS[name]
+    raise ValueError(
+        f"{unknown(name, DATASETS)} Any other tfds dataset is {_TFDS_PREFIX}NAME."
+    )
 
 
 def _from_tfds(
-    name: str, *, split: str, data_dir: str | None, resize: int | None = None
+    name: str,
+    *,
+    split: str,
+    data_dir: str | None = None,
+    resize: Count | None = None,
 ) -> Source:
     """Pictures read from files, as they are or with both sides ``resize`` pixels."""
     _check_resize(name, resize)
@@ -202,7 +213,11 @@ def _from_tfds(
 
 
 def _described(
-    name: str, *, split: str, data_dir: str | None, resize: int | None = None
+    name: str,
+    *,
+    split: str,
+    data_dir: str | None = None,
+    resize: Count | None = None,
 ) -> Source:
     """``_from_tfds`` with the shapes alone."""
     _check_resize(name, resize)
@@ -266,7 +281,7 @@ def _digits(name: str, *, split: str) -> Source:
     )
 
 
-def _toy(name: str, *, split: str, seed: int, size: int = 100_000) -> Source:
+def _toy(name: str, *, split: str, seed: Seed = 0, size: Count = 100_000) -> Source:
     """A drawn set: ``size`` points in each of the splits train and test."""
     if size < 1:
         raise ValueError(f"dataset {name!r} needs a size of 1 or above, not {size}.")

@@ -6,9 +6,10 @@ keyword arguments are the fields of ``config.evaluation.features``.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from wgan_jax.metrics import (
@@ -18,10 +19,15 @@ from wgan_jax.metrics import (
     Lite0Features,
     inception_weights,
 )
+from wgan_jax.ranges import checked
 
 
+@checked
 def lite0(
-    shape: tuple[int, ...], *, path: str | None = None, input_size: int = 96
+    shape: tuple[int, ...],
+    *,
+    path: str | None = None,
+    input_size: Annotated[int, Ge(32)] = 96,
 ) -> FeatureExtractor:
     """EfficientNet-Lite0 with the weights of the extra ``eval``.
 
@@ -37,20 +43,19 @@ def lite0(
         ValueError: if the examples are no images, or the weights are unavailable.
     """
     _check_images("lite0", shape)
-    if not isinstance(input_size, int) or input_size < 32:
-        raise ValueError(f"input_size is {input_size}; it must be at least 32.")
     try:
         return Lite0Features(path, input_size=input_size)
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise ValueError(str(error)) from error
 
 
+@checked
 def inception(
     shape: tuple[int, ...],
     *,
     path: str | None = None,
-    tap: int = 2048,
-    resize: str = "bilinear",
+    tap: Literal[64, 192, 768, 2048] = 2048,
+    resize: Literal["bilinear", "none"] = "bilinear",
 ) -> FeatureExtractor:
     """FID's Inception, whose weights are downloaded once where no path is given.
 

@@ -4,7 +4,6 @@ import io
 import os
 
 import numpy as np
-from PIL import Image
 
 from wgan_jax.io.files import atomic_write
 
@@ -150,6 +149,8 @@ def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f"{path} was to hold {image.dtype}{list(image.shape)}; a picture is "
             "uint8[height, width, 1 or 3]."
         )
+    from PIL import Image  # so that importing the package does not load it
+
     encoded = io.BytesIO()
     grey = image.shape[2] == 1
     Image.fromarray(image[:, :, 0] if grey else image).save(encoded, "PNG")

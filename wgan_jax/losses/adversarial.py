@@ -7,11 +7,13 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from wgan_jax.ranges import Decay, checked
 from wgan_jax.types import Array
 
 
+@checked
 def cross_entropy_critic_loss(
-    real_scores: Array, fake_scores: Array, *, label_smoothing: float = 0.0
+    real_scores: Array, fake_scores: Array, *, label_smoothing: Decay = 0.0
 ) -> Array:
     r"""Sigmoid cross-entropy of telling real from generated, on logits.
 
@@ -42,10 +44,6 @@ def cross_entropy_critic_loss(
         Salimans et al. 2016, arXiv:1606.03498, section 3.4.
     """
     _assert_scores(real_scores, fake_scores)
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing is {label_smoothing}; it must be at least 0 and below 1."
-        )
     real = jax.nn.softplus(-real_scores)
     if label_smoothing:
         real = real + label_smoothing * real_scores

@@ -5,16 +5,22 @@ To add one, write ``(params, **options) -> params`` and one row of
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Gt
 
+from wgan_jax.ranges import checked
 from wgan_jax.types import Array, Params
 
 
+@checked
 def clip_weights(
-    params: Params, *, bound: float | Array, normalization: bool = True
+    params: Params,
+    *,
+    bound: Annotated[float | Array, Gt(0)],
+    normalization: bool = True,
 ) -> Params:
     r"""Each parameter moved into a box around zero.
 
@@ -37,8 +43,6 @@ def clip_weights(
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, algorithm 1, line 7.
     """
-    if not isinstance(bound, jax.core.Tracer) and not bound > 0:
-        raise ValueError(f"clip_weights: bound is {bound}, and must be above 0.")
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     spared = set() if normalization else _normalization_layers(leaves)
 
@@ -51,7 +55,10 @@ def clip_weights(
     return jax.tree.unflatten(structure, [clip(path, w) for path, w in leaves])
 
 
-def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
+@checked
+def project_spectral(
+    params: Params, *, bound: Annotated[float | Array, Gt(0)] = 1.0
+) -> Params:
     r"""Each matrix scaled down until its largest singular value is in bounds.
 
     .. math:: W \leftarrow W \min(1, c / \sigma_1(W))
@@ -85,8 +92,6 @@ def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
         reshaped kernel; as a projection after each update, Yoshida, Miyato
         2017, arXiv:1705.10941, penalize what is scaled down here.
     """
-    if not isinstance(bound, jax.core.Tracer) and not bound > 0:
-        raise ValueError(f"project_spectral: bound is {bound}, and must be above 0.")
 
     def project(matrix: Array) -> Array:
         sigma = largest_singular_value(matrix)

@@ -7,21 +7,6 @@ import jax.numpy as jnp
 from wgan_jax.types import Array, CriticFn, PRNGKey
 
 
-def check_not_negative(where: str, **settings: float | Array) -> None:
-    """Refuses a setting below 0; a traced one is taken as it is.
-
-    Args:
-        where: the function whose settings they are.
-        **settings: by name.
-
-    Raises:
-        ValueError: naming the first one below 0, or not a number.
-    """
-    for name, value in settings.items():
-        if not isinstance(value, jax.core.Tracer) and not value >= 0:
-            raise ValueError(f"{where}: {name} is {value}, and must be 0 or above.")
-
-
 def example_norms(x: Array) -> Array:
     r"""Euclidean norm of each example, safe to differentiate twice at zero.
 

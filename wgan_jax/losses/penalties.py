@@ -7,12 +7,11 @@ file. Library users hand a function of their own to ``Gan`` instead.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
 from wgan_jax.losses.gradients import (
-    check_not_negative,
     example_gradients,
     example_norms,
     gradient_norms,
@@ -21,16 +20,18 @@ from wgan_jax.losses.gradients import (
 )
 from wgan_jax.losses.scores import consistency, drift
 from wgan_jax.losses.terms import reports
+from wgan_jax.ranges import AtLeastOne, NotNegative, checked
 from wgan_jax.types import Array, CriticFn, Metrics, PRNGKey
 
 
+@checked
 def gradient_penalty_and_norms(
     critic_fn: CriticFn,
     real: Array,
     fake: Array,
     key: PRNGKey,
     *,
-    target: float = 1.0,
+    target: NotNegative = 1.0,
     one_sided: bool = False,
 ) -> tuple[Array, Metrics]:
     """``gradient_penalty`` together with the gradient norms that it measured.
@@ -47,7 +48,6 @@ def gradient_penalty_and_norms(
         The penalty, and ``critic/gradient_norm_mean`` and
         ``critic/gradient_norm_max`` over the interpolates.
     """
-    check_not_negative("gradient_penalty", target=target)
     norms = gradient_norms(critic_fn, interpolate(real, fake, key))
     excess = norms - target
     if one_sided:
@@ -56,13 +56,14 @@ def gradient_penalty_and_norms(
 
 
 @reports(gradient_penalty_and_norms)
+@checked
 def gradient_penalty(
     critic_fn: CriticFn,
     real: Array,
     fake: Array,
     key: PRNGKey,
     *,
-    target: float = 1.0,
+    target: NotNegative = 1.0,
     one_sided: bool = False,
 ) -> Array:
     r"""Squared distance of the critic's gradient norm from its target.
@@ -102,14 +103,15 @@ def gradient_penalty(
     )[0]
 
 
+@checked
 def dragan(
     critic_fn: CriticFn,
     real: Array,
     fake: Array,
     key: PRNGKey,
     *,
-    scale: float = 0.5,
-    target: float = 1.0,
+    scale: NotNegative = 0.5,
+    target: NotNegative = 1.0,
 ) -> tuple[Array, Metrics]:
     r"""Squared distance of the gradient norm near the data from its target.
 
@@ -143,19 +145,19 @@ def dragan(
         scheme of DRAGAN, with local regions around the
         data; that c is relative to the data's deviation is from the authors' code.
     """
-    check_not_negative("dragan", scale=scale, target=target)
     norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
     return jnp.mean(jnp.square(norms - target)), _slopes(norms)
 
 
+@checked
 def divergence(
     critic_fn: CriticFn,
     real: Array,
     fake: Array,
     key: PRNGKey,
     *,
-    power: float = 6.0,
-    at: str = "interpolates",
+    power: AtLeastOne = 6.0,
+    at: Literal["interpolates", "ends"] = "interpolates",
 ) -> tuple[Array, Metrics]:
     r"""A power of the critic's gradient norm: the Wasserstein divergence's own term.
 
@@ -186,8 +188,6 @@ def divergence(
         Wu, Huang, Thoma, Acharya, Van Gool 2018, arXiv:1712.01026,
         algorithm 1, with k = 2 and p = 6.
     """
-    if not power >= 1:
-        raise ValueError(f"divergence: power is {power}, and must be at least 1.")
     if at == "interpolates":
         norms = gradient_norms(critic_fn, interpolate(real, fake, key))
         return jnp.mean(norms**power), _slopes(norms)

@@ -6,12 +6,14 @@ To add one, write a factory ``(**options) -> Regularizer`` and one row of
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Gt, Le
 
 from wgan_jax.losses.gradients import example_norms
+from wgan_jax.ranges import checked
 from wgan_jax.types import Array, GenerateFn, Metrics, PRNGKey, PyTree
 
 
@@ -32,7 +34,8 @@ class Regularizer(NamedTuple):
     report: Callable[[PyTree], Metrics]
 
 
-def path_length(*, decay: float = 0.01) -> Regularizer:
+@checked
+def path_length(*, decay: Annotated[float, Gt(0), Le(1)] = 0.01) -> Regularizer:
     r"""Keeps the length of the image's step for a latent's step the same everywhere.
 
     .. math:: P = \mathbb{E}_{z, y}
@@ -65,8 +68,6 @@ def path_length(*, decay: float = 0.01) -> Regularizer:
     Reference:
         Karras et al. 2020, arXiv:1912.04958, equation 4 and appendix B.
     """
-    if not isinstance(decay, jax.core.Tracer) and not 0 < decay <= 1:
-        raise ValueError(f"path_length: decay is {decay}, and must be in (0, 1].")
 
     def init() -> PyTree:
         return {"mean": jnp.zeros(()), "length": jnp.zeros(())}

@@ -4,18 +4,19 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.losses.gradients import check_not_negative
+from wgan_jax.ranges import NotNegative, checked
 from wgan_jax.types import Array, CriticFn, Metrics, PRNGKey
 
 
+@checked
 def consistency(
     critic_fn: CriticFn,
     real: Array,
     fake: Array,
     key: PRNGKey,
     *,
-    feature_weight: float = 0.1,
-    margin: float = 0.0,
+    feature_weight: NotNegative = 0.1,
+    margin: NotNegative = 0.0,
 ) -> tuple[Array, Metrics]:
     r"""How far two passes of the same images, with dropout drawn anew, differ.
 
@@ -55,7 +56,6 @@ def consistency(
         Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term;
         the paper writes distances d, the authors' code squares them, as here.
     """
-    check_not_negative("consistency", feature_weight=feature_weight, margin=margin)
     perturbed = getattr(critic_fn, "perturbed", None)
     if perturbed is None:
         raise ValueError(

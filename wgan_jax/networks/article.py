@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks.layers import Conv, Dense
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
 # The article is silent on weights. These keep an input's variance up to the
@@ -90,7 +91,7 @@ class Critic(nn.Module):
     width: int = 64
     kernel_size: int = 5
     stride: int = 2
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
 

@@ -10,6 +10,7 @@ from flax import linen as nn
 from wgan_jax.networks import parametrization
 from wgan_jax.networks.layers import Conv, ConvTranspose, normal_init, scale_init
 from wgan_jax.networks.normalization import BatchNorm
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
 
@@ -94,7 +95,7 @@ class Critic(nn.Module):
 
     width: int = 64
     batch_norm: bool = True
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32

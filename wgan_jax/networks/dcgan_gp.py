@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he
 from wgan_jax.networks.normalization import BatchNorm, normalize_maps
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -112,9 +114,9 @@ class Critic(nn.Module):
 
     width: int = 128
     batch_norm: bool = False
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     classes: int = 0
-    head: str = ""
+    head: HeadName = ""
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32

@@ -1,15 +1,17 @@
 """The last layer of a critic: scores from features, with or without classes."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks.labels import Embedding, Initializer, check_labels
 from wgan_jax.networks.layers import Dense, add_bias, layer_parameters
+from wgan_jax.ranges import OneOf
 from wgan_jax.types import Array
 
 HEADS = ("projection", "auxiliary")
+HeadName = Annotated[str, OneOf(("", *HEADS))]
 
 
 class Head(nn.Module):

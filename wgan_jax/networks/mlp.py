@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks.layers import Dense
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
 _HIDDEN = nn.initializers.he_uniform()
@@ -94,7 +95,7 @@ class Critic(nn.Module):
 
     width: int = 512
     layers: int = 3
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     dtype: Any = None
     param_dtype: Any = jnp.float32
     joint_pass = True

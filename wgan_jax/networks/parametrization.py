@@ -6,11 +6,13 @@ matrix ``[I, O]`` whose O columns are the ``axis`` of output channels.
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from wgan_jax.ranges import OneOf
 from wgan_jax.types import Array
 
 SPECTRAL = "spectral"
@@ -103,6 +105,7 @@ PARAMETRIZATIONS: dict[str, Callable[..., Array]] = {
     "spectral": spectral,
     "weight_norm": weight_norm,
 }
+Parametrization = Annotated[str, OneOf(PARAMETRIZATIONS)]
 
 
 def parametrize(layer: nn.Module, kernel: Array, *, name: str, axis: int) -> Array:

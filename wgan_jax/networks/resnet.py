@@ -1,12 +1,13 @@
 """The residual networks of the WGAN-GP paper, and variants of them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks import heads
+from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import (
     Conv,
@@ -14,6 +15,7 @@ from wgan_jax.networks.layers import (
     UpsampleConv,
     conv_glorot,
 )
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.networks.residual import Block, DownBlock, doublings, grow
 from wgan_jax.types import Array
 
@@ -99,12 +101,12 @@ class Critic(nn.Module):
     """
 
     width: int = 128
-    parametrization: str = "plain"
-    pool: str = "mean"
+    parametrization: Parametrization = "plain"
+    pool: Literal["mean", "sum"] = "mean"
     output_bias: bool = True
     dropout: tuple[float, ...] = ()
     classes: int = 0
-    head: str = ""
+    head: HeadName = ""
     conv: Callable[..., nn.Module] = Conv
     conv_mean_pool: Callable[..., nn.Module] = ConvMeanPool
     dtype: Any = None

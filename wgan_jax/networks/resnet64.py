@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import (
     Conv,
@@ -15,6 +16,7 @@ from wgan_jax.networks.layers import (
     conv_glorot,
     conv_he,
 )
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.networks.residual import DownBlock, doublings, grow
 from wgan_jax.types import Array
 
@@ -97,9 +99,9 @@ class Critic(nn.Module):
 
     width: int = 64
     layer_norm: bool = True
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     classes: int = 0
-    head: str = ""
+    head: HeadName = ""
     conv: Callable[..., nn.Module] = Conv
     conv_mean_pool: Callable[..., nn.Module] = ConvMeanPool
     dtype: Any = None

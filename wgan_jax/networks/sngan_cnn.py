@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, normal_init
 from wgan_jax.networks.normalization import normalize_maps
+from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
 
@@ -107,9 +109,9 @@ class Critic(nn.Module):
     """
 
     width: int = 64
-    parametrization: str = "plain"
+    parametrization: Parametrization = "plain"
     classes: int = 0
-    head: str = ""
+    head: HeadName = ""
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32

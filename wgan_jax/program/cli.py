@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import jax
 
 import wgan_jax
+from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.loading import (
-    apply_overrides,
     find_config,
     lineage,
-    load_config,
+    load_experiment,
     shipped_configs,
     split_overrides,
 )
@@ -184,13 +184,15 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     folders = [Path(folder) for folder in known.workdir]
     if mode == "report":
         return _report(known, folders, overrides, options)
-    config, path = _config(mode, known, folders, overrides)
+    experiment, config, path = _config(mode, known, folders, overrides)
     if mode == "plan":
-        return _plan(config, folders, options)
+        return _plan(experiment, folders, options)
     if len(folders) > 1:
         raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
     folder = folders[0] if folders else FOLDER / path.stem
-    return _work(argv, mode, config, path, folder, options)
+    if mode == "train":
+        options["lineage"] = lineage(path, config)
+    return _work(argv, mode, experiment, folder, options)
 
 
 def _config(
@@ -198,8 +200,8 @@ def _config(
     known: argparse.Namespace,
     folders: list[Path],
     overrides: list[tuple[str, str]],
-) -> tuple[Any, Path]:
-    """The config with its overrides, and the file that it came from."""
+) -> tuple[ExperimentConfig, Any, Path]:
+    """The experiment, the config with its overrides, and the file that it came from."""
     if known.config is not None:
         path = find_config(known.config)
     elif mode not in ("train", "plan") and folders:
@@ -213,9 +215,9 @@ def _config(
         raise ConfigError(
             f"--config=NAME{also} is missing; {choices(shipped_configs())}."
         )
-    config = load_config(path)
-    apply_overrides(config, overrides)
-    return config, path
+    from wgan_jax.program.setup import check_all
+
+    return *load_experiment(path, overrides, check=check_all), path
 
 
 def _options(mode: str, known: argparse.Namespace) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def _report(
     from wgan_jax.program.report import report
 
     if known.config is not None:
-        _, path = _config("report", known, folders, overrides)
+        _, _, path = _config("report", known, folders, overrides)
         folders = folders or [FOLDER / path.stem]
     elif not folders:
         raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
@@ -253,7 +255,9 @@ def _report(
     return report(folders, log=_log, **options)
 
 
-def _plan(config: Any, folders: list[Path], options: dict[str, Any]) -> int:
+def _plan(
+    config: ExperimentConfig, folders: list[Path], options: dict[str, Any]
+) -> int:
     from wgan_jax.program.plan import plan
 
     if folders:
@@ -267,8 +271,7 @@ def _plan(config: Any, folders: list[Path], options: dict[str, Any]) -> int:
 def _work(
     argv: list[str],
     mode: str,
-    config: Any,
-    path: Path,
+    config: ExperimentConfig,
     folder: Path,
     options: dict[str, Any],
 ) -> int:
@@ -279,8 +282,6 @@ def _work(
     _use_compilation_cache()
     keep_freed_memory()
     about = {"command": _command(argv), "log": _log, **options}
-    if mode == "train":
-        about["lineage"] = lineage(path, config)
     return _functions()[mode](config, Workdir(folder), **about)
 
 

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 
 from wgan_jax.config.build import build_source
 from wgan_jax.config.evaluation import build_evaluator
-from wgan_jax.config.registry import as_config_error
-from wgan_jax.config.schema import check_config
+from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ArchiveError, ConfigError
 from wgan_jax.evaluation import Comparison, Evaluator
 from wgan_jax.io.caches import read_arrays
@@ -24,7 +24,7 @@ from wgan_jax.program.workdir import Workdir, reference_cache
 
 
 def evaluate(
-    config: ml_collections.ConfigDict,
+    config: Config,
     workdir: Workdir,
     *,
     command: str,
@@ -54,7 +54,7 @@ def evaluate(
         WorkdirError: the folder belongs to something else.
         CheckpointError: there is no checkpoint of use.
     """
-    check_config(config)
+    config = resolve(config)
     if images is not None:
         if checkpoint != "latest":
             raise ConfigError("--images and --checkpoint are two things to evaluate.")
@@ -85,7 +85,7 @@ def evaluate(
 
 
 def _evaluate_file(
-    config: ml_collections.ConfigDict, path: Path, *, command: str, log: Log
+    config: ExperimentConfig, path: Path, *, command: str, log: Log
 ) -> int:
     examples = _read(path)
     log(f"Loading the dataset {config.dataset.name}.")

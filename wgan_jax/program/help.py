@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import wgan_jax
+from wgan_jax.config.differences import flatten
 from wgan_jax.config.loading import (
     field_comments,
     find_config,
     load_config,
     shipped_configs,
 )
-from wgan_jax.config.schema import flatten
 
 FOLDER = Path("runs")  # of runs without --workdir
 

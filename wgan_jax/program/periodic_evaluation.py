@@ -64,8 +64,9 @@ class Evaluations:
         self._workdir, self._experiment = workdir, experiment
         self._evaluator, self._say = evaluator, log
         self._interruption = interruption
-        self._fields = experiment.config.evaluation
-        self._best_by = self._fields.get("best_by")
+        fields = experiment.config.evaluation
+        assert fields is not None
+        self._fields, self._best_by = fields, fields.best_by
         self._writes = multiprocess.is_primary()
         self._steps: set[int] = set()
         if self._writes:

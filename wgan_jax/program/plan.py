@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from wgan_jax.config.build import build_pipeline, build_schedule, build_source
-from wgan_jax.config.schema import check_config
+from wgan_jax.config.build import build_source
+from wgan_jax.config.problems import Problems
+from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.errors import ConfigError
 from wgan_jax.io.files import write_text
 from wgan_jax.parallel.sharding import DATA_AXIS, replicated
@@ -30,9 +30,7 @@ from wgan_jax.planning.accelerators import (
 from wgan_jax.planning.costs import Costs, read_costs
 from wgan_jax.planning.flops import operations
 from wgan_jax.program import setup
-from wgan_jax.program.calls import check_calls
 from wgan_jax.program.setup import Experiment, Log
-from wgan_jax.program.sweep import build_replicas
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.steps import train_step
 
@@ -69,7 +67,7 @@ class Planned(Experiment):
 
 
 def plan(
-    config: ml_collections.ConfigDict,
+    config: Config,
     *,
     log: Log,
     topology: str | None = None,
@@ -126,7 +124,7 @@ def plan(
     return 0 if fits else 1
 
 
-def prepare(config: ml_collections.ConfigDict, mesh: Mesh) -> Planned:
+def prepare(config: Config, mesh: Mesh) -> Planned:
     """An experiment's objects on a mesh, without its data.
 
     Args:
@@ -140,20 +138,17 @@ def prepare(config: ml_collections.ConfigDict, mesh: Mesh) -> Planned:
         ConfigError: a mistake in the config, in a sentence.
         DataError: if prepared data cannot be opened.
     """
-    check_config(config)
-    check_calls(config)
-    build_schedule(config)
-    setup.check_placement(config)
-    source = build_source(config, examples=False)
-    gan_of, settings, seeds = build_replicas(
-        config, source.example_shape, classes=source.num_classes
-    )
-    setup.check_sizes(config, mesh, replicas=len(seeds))
+    config = resolve(config)
+    source, problems = build_source(config, examples=False), Problems()
+    built = setup.check_parts(config, source, mesh, problems)
+    problems.raise_all()
+    assert built is not None
+    gan_of, settings, seeds, pipeline = built
     return Planned(
         config=config,
         mesh=mesh,
         source=source,
-        pipeline=build_pipeline(config, source) if len(source) else None,
+        pipeline=pipeline,
         gan_of=gan_of,
         settings=settings,
         seeds=seeds,
@@ -292,7 +287,7 @@ def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, 
         "iterations_per_call": experiment.per_call,
         "replicas": len(experiment.seeds),
         "placement": experiment.placement,
-        "compute_dtype": training.get("compute_dtype") or "float32",
+        "compute_dtype": training.compute_dtype,
         "compile_seconds": round(seconds, 1),
         "jax": jax.__version__,
     }

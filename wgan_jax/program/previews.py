@@ -43,7 +43,7 @@ def draw_previews(
                     key,
                     fields.count,
                     use_ema=use_ema,
-                    labels=fields.get("label"),
+                    labels=fields.label,
                 )
             )
             for _, gan, arrays in experiment.runs(state)

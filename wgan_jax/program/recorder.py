@@ -163,7 +163,7 @@ class Recorder:
         experiment, found = self._experiment, {}
         if not experiment.is_replicated:
             return {}
-        field = self._config.get("sweep", {}).get("field")
+        field = self._config.sweep.field if self._config.sweep else None
         for setting in np.unique(experiment.settings):
             rows = experiment.settings == setting
             suffix = f"/{field}={setting:g}" if field else ""

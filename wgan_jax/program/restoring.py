@@ -1,6 +1,9 @@
 """Restores a checkpoint of a run: the latest, the best, or a given iteration."""
 
+import math
+
 from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.errors import CheckpointError, ConfigError
 from wgan_jax.gan import GanState
 from wgan_jax.program.setup import Experiment, Log
@@ -49,3 +52,22 @@ def restore_checkpoint(
         raise CheckpointError(f"{folder} has no checkpoint to read yet; train first.")
     state, _, found = restored
     return state, found
+
+
+def check_start(config: ExperimentConfig, start: int) -> None:
+    """Refuses to go on from an iteration that no call of this length ends with.
+
+    Args:
+        config: one experiment.
+        start: iterations already done.
+
+    Raises:
+        ConfigError: with the longest call that would do.
+    """
+    per_call = config.training.iterations_per_call
+    if start < config.training.iterations and start % per_call:
+        raise ConfigError(
+            f"the last checkpoint is of iteration {start}, which is no multiple of "
+            f"config.training.iterations_per_call={per_call}; use "
+            f"{math.gcd(start, per_call)} to go on from there."
+        )

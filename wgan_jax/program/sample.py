@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 
-from wgan_jax.config.registry import as_config_error
-from wgan_jax.config.schema import check_config
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error
 from wgan_jax.io.files import atomic_write
 from wgan_jax.io.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
@@ -19,7 +18,7 @@ from wgan_jax.sampling import sample_labels
 
 
 def sample(
-    config: ml_collections.ConfigDict,
+    config: Config,
     workdir: Workdir,
     *,
     command: str,
@@ -48,11 +47,11 @@ def sample(
         WorkdirError: the folder belongs to something else.
         CheckpointError: there is no checkpoint of use.
     """
-    check_config(config)
+    config = resolve(config)
     workdir.check(config)
     experiment = prepare(config, log=log, data=workdir.data())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
-    key, label = jax.random.key(config.samples.seed), config.samples.get("label")
+    key, label = jax.random.key(config.samples.seed), config.samples.label
     drawn = [
         np.asarray(
             as_config_error(
@@ -75,7 +74,11 @@ def sample(
     save_png(stem.with_suffix(".png"), tile(pictures))
     examples = np.stack(drawn) if experiment.is_replicated else drawn[0]
     values = to_uint8(examples) if drawn[0].ndim == 4 else examples
-    about = {"step": step, "seed": config.samples.seed, "command": command}
+    about: dict[str, Any] = {
+        "step": step,
+        "seed": config.samples.seed,
+        "command": command,
+    }
     about |= _labels(experiment, label)
     with atomic_write(stem.with_suffix(".npz")) as stream:
         np.savez(stream, images=values, **about)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wgan_jax.config.experiment import Evaluation
 from wgan_jax.evaluation import Advance, Comparison, Evaluator, Model
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.io.images import image_grid, save_png, to_uint8
@@ -156,9 +157,14 @@ def _named(stages: Stages | None, name: str) -> Advance | None:
     return lambda what, done, total: stages.update(f"{name}: {what}", done, total)
 
 
+def _fields(experiment: Experiment) -> Evaluation:
+    fields = experiment.config.evaluation
+    assert fields is not None  # an evaluator was built from them
+    return fields
+
+
 def _key(experiment: Experiment) -> Array:
-    seed = experiment.config.evaluation.seed
-    return jax.random.fold_in(jax.random.key(seed), _BRANCH)
+    return jax.random.fold_in(jax.random.key(_fields(experiment).seed), _BRANCH)
 
 
 def _draw(
@@ -170,7 +176,7 @@ def _draw(
     stages: Stages | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Generated examples as a dataset has them, and their labels."""
-    count = experiment.config.evaluation.count
+    count = _fields(experiment).count
     parts: list[np.ndarray] = []
     done = 0
     for part in sample_batches(gan, arrays, _key(experiment), count, use_ema=use_ema):

@@ -1,5 +1,6 @@
 """Builds a config's objects on the available devices, for one run or for replicas."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -7,29 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
 from wgan_jax.config.build import build_pipeline, build_schedule, build_source
-from wgan_jax.config.registry import as_config_error, lookup
-from wgan_jax.config.schema import options
+from wgan_jax.config.evaluation import build_evaluator
+from wgan_jax.config.experiment import ExperimentConfig, with_value
+from wgan_jax.config.problems import Problems
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error
 from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
 from wgan_jax.data.sources import described_source
 from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.parallel.sharding import (
-    PLACEMENTS,
     batch_sharding,
     check_divisible,
     make_mesh,
     put_batches,
     put_key,
 )
-from wgan_jax.program.calls import iterations_per_call
 from wgan_jax.program.pictures import check_drawable
 from wgan_jax.program.sweep import build_replicas
-from wgan_jax.sampling import sample_labels
 from wgan_jax.training.compiled import make_train_step, make_train_steps
 from wgan_jax.training.init import abstract_state, init_state
 from wgan_jax.training.replicas import (
@@ -60,7 +60,7 @@ class Experiment:
         described: whether the examples are known by their record alone.
     """
 
-    config: ml_collections.ConfigDict
+    config: ExperimentConfig
     mesh: Mesh
     source: Source
     pipeline: AnyPipeline
@@ -77,12 +77,12 @@ class Experiment:
     @functools.cached_property
     def per_call(self) -> int:
         """Iterations of one call; if several, batches have a leading axis of them."""
-        return iterations_per_call(self.config)
+        return self.config.training.iterations_per_call
 
     @functools.cached_property
     def placement(self) -> str:
         """What each device holds of the state of a run alone."""
-        return _placement(self.config)
+        return self.config.training.placement
 
     @functools.cached_property
     def gan(self) -> Gan:
@@ -137,7 +137,7 @@ class Experiment:
     @property
     def names(self) -> list[str]:
         """What tells the replicas apart, such as ``penalty.weight=0.1 seed=3``."""
-        field = self.config.get("sweep", {}).get("field")
+        field = self.config.sweep.field if self.config.sweep else None
         swept = [f"{field}={value:g} " if field else "" for value in self.settings]
         return [f"{a}seed={b}" for a, b in zip(swept, self.seeds, strict=True)]
 
@@ -194,7 +194,7 @@ class Experiment:
 
 
 def prepare(
-    config: ml_collections.ConfigDict,
+    config: Config,
     *,
     log: Log,
     data: Mapping[str, Any] | None = None,
@@ -213,9 +213,8 @@ def prepare(
     Raises:
         ValueError: a mistake in the config or data, in a sentence.
     """
-    mesh = make_mesh()
-    build_schedule(config)
-    check_placement(config)
+    config = resolve(config)
+    mesh, problems = make_mesh(), Problems()
     # Points are drawn at once, and shown under the generated ones.
     described = data is not None and len(data["example_shape"]) == 3
     if data is not None and described:
@@ -223,36 +222,11 @@ def prepare(
     else:
         log(f"Loading the dataset {config.dataset.name}.")
         source = build_source(config)
-    check_drawable(source)
-    gan_of, settings, seeds = build_replicas(
-        config, source.example_shape, classes=source.num_classes
-    )
-    check_sizes(config, mesh, replicas=len(seeds))
-    try:
-        sample_labels(
-            gan_of(float(settings[0])),
-            config.samples.count,
-            config.samples.get("label"),
-        )
-    except ValueError as error:
-        raise ConfigError(f"config.samples.label: {error}") from error
-    if len(seeds) > 1:
-        if jax.process_count() > 1:
-            raise ConfigError(
-                f"{len(seeds)} replicas run in one process, and there are "
-                f"{jax.process_count()}; start one run a process."
-            )
-        pipelines = [build_pipeline(config, source, seed=seed) for seed in seeds]
-        pipeline: AnyPipeline = PipelineStack(pipelines)
-    else:
-        single = build_pipeline(
-            config,
-            source,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        per_call = iterations_per_call(config)
-        pipeline = single if per_call == 1 else PipelineCalls(single, per_call)
+    problems.attempt(check_drawable, source)
+    built = check_parts(config, source, mesh, problems)
+    problems.raise_all()
+    assert built is not None
+    gan_of, settings, seeds, pipeline = built
     return Experiment(
         config=config,
         mesh=mesh,
@@ -265,33 +239,92 @@ def prepare(
     )
 
 
-def _placement(config: ml_collections.ConfigDict) -> str:
-    return config.training.get("placement") or "replicated"
-
-
-def check_placement(config: ml_collections.ConfigDict) -> None:
-    """Refuses a placement that there is not, or that replicas leave no room for.
+def check_parts(
+    config: ExperimentConfig, source: Source, mesh: Mesh, problems: Problems
+) -> tuple[Callable[[Any], Gan], np.ndarray, list[int], Any] | None:
+    """Builds what depends on the data and the devices, and records mistakes.
 
     Args:
         config: one experiment.
+        source: its dataset; without examples there is no pipeline.
+        mesh: the devices.
+        problems: takes the mistakes.
 
-    Raises:
-        ConfigError: in a sentence.
+    Returns:
+        What ``build_replicas`` returns, and the pipeline; None after mistakes.
     """
-    name = _placement(config)
-    fields = lookup(PLACEMENTS, name, "training.placement")
-    several = (config.training.get("replicas") or 1) > 1 or options(config, "sweep")
-    if fields and several:
+    replicas = problems.attempt(
+        build_replicas, config, source.example_shape, classes=source.num_classes
+    )
+    seeds = [config.seed] if replicas is None else replicas[2]
+    problems.attempt(check_sizes, config, mesh, replicas=len(seeds))
+    pipeline = None
+    if len(source):
+        pipeline = problems.attempt(_build_pipeline, config, source, seeds)
+    if replicas is None:
+        return None
+    gan_of, settings, _ = replicas
+    problems.attempt(_check_label, config, gan_of(float(settings[0])))
+    return gan_of, settings, seeds, pipeline
+
+
+def check_all(config: ExperimentConfig, problems: Problems) -> None:
+    """Looks for mistakes that the dataset shows, without reading its examples.
+
+    Args:
+        config: one experiment, in which some fields are wrong.
+        problems: what is known of it; takes what is found.
+    """
+    source = problems.attempt(build_source, config, examples=False)
+    if source is None:  # its shapes are those of another split
+        with contextlib.suppress(Exception):
+            source = build_source(config, examples=False, split="train")
+    if source is None:
+        return
+    if any(field.startswith("sweep") for field in problems.messages):
+        config = with_value(config, "sweep", None)
+    check_parts(config, source, make_mesh(), problems)
+    if config.evaluation is not None:
+        problems.attempt(build_evaluator, config, source)
+
+
+def _build_pipeline(
+    config: ExperimentConfig, source: Source, seeds: list[int]
+) -> AnyPipeline:
+    if len(seeds) > 1:
+        if jax.process_count() > 1:
+            raise ConfigError(
+                f"{len(seeds)} replicas run in one process, and there are "
+                f"{jax.process_count()}; start one run a process."
+            )
+        return PipelineStack([build_pipeline(config, source, seed=s) for s in seeds])
+    single = build_pipeline(
+        config,
+        source,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    per_call = config.training.iterations_per_call
+    return single if per_call == 1 else PipelineCalls(single, per_call)
+
+
+def _check_label(config: ExperimentConfig, gan: Gan) -> None:
+    label = config.samples.label
+    if label is None:
+        return
+    if gan.conditional is None:
         raise ConfigError(
-            f"config.training.placement={name} divides one run among the devices, but "
-            "config.training.replicas or config.sweep asks for several, which divide "
-            "them themselves; use placement=replicated."
+            f"config.samples.label is {label}, but config.dataset.labels is False, so "
+            "the GAN is not conditional; leave the label out."
+        )
+    if label >= gan.conditional.classes:
+        raise ConfigError(
+            f"config.samples.label is {label}; it must be in 0 to "
+            f"{gan.conditional.classes - 1}."
         )
 
 
-def check_sizes(
-    config: ml_collections.ConfigDict, mesh: Mesh, *, replicas: int
-) -> None:
+def check_sizes(config: ExperimentConfig, mesh: Mesh, *, replicas: int) -> None:
     """Refuses batches, or replicas, that the devices cannot share equally.
 
     Args:
@@ -304,13 +337,13 @@ def check_sizes(
     """
     training = config.training
     sizes = {
-        f"config.training.{name}": training[name]
+        f"config.training.{name}": size
         for name in ("batch_size", "generator_batch_size")
-        if training.get(name)
+        if (size := getattr(training, name))
     }
     shared = {"the number of replicas": replicas} if replicas > 1 else sizes
     as_config_error(check_divisible, mesh, **shared)
-    parts = training.get("microbatches") or 1
+    parts = training.microbatches
     pieces = parts if replicas > 1 else parts * mesh.size
     for name, size in sizes.items():
         if size % pieces:

@@ -7,30 +7,30 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import jax
-import ml_collections
 
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.evaluation import build_evaluator
-from wgan_jax.config.schema import check_config
+from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.data import prefetch
 from wgan_jax.errors import ReportError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.calls import check_calls, check_start
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.periodic_evaluation import Evaluations
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
+from wgan_jax.program.restoring import check_start
 from wgan_jax.program.setup import Experiment, Log, prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
 from wgan_jax.report import write_report
 
 
 def train(
-    config: ml_collections.ConfigDict,
+    config: Config,
     workdir: Workdir,
     *,
     command: str,
@@ -59,8 +59,7 @@ def train(
         CheckpointError: its checkpoints are of no use.
         Diverged: a metric stopped being finite.
     """
-    check_config(config)
-    check_calls(config)
+    config = resolve(config)
     workdir.check(config)
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)
@@ -187,9 +186,9 @@ def _restore_or_start(
     return experiment.initial_state(), 0
 
 
-def _warn_of_slow_bfloat16(config: ml_collections.ConfigDict, *, log: Log) -> None:
+def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
     """Says that bfloat16 will not pay, on a CPU that does not multiply it itself."""
-    asked = config.training.get("compute_dtype") == "bfloat16"
+    asked = config.training.compute_dtype == "bfloat16"
     on_cpu = asked and jax.default_backend() == "cpu"
     if on_cpu and not onednn_support.is_used("bfloat16"):
         log(
@@ -206,8 +205,8 @@ def _report(workdir: Workdir, *, log: Log) -> None:
 
 
 def _evaluator(experiment: Experiment) -> Evaluator | None:
-    fields = experiment.config.get("evaluation")
-    if not fields or not fields.every:
+    fields = experiment.config.evaluation
+    if fields is None or not fields.every:
         return None
     return build_evaluator(
         experiment.config, experiment.source, cache=reference_cache()

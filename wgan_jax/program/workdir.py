@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 
-from wgan_jax.config.schema import differences, plain
+from wgan_jax.config.differences import differences
+from wgan_jax.config.experiment import ExperimentConfig, as_json
 from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import write_text
@@ -81,7 +81,7 @@ class Workdir:
         found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
         return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
 
-    def check(self, config: ml_collections.ConfigDict) -> None:
+    def check(self, config: ExperimentConfig) -> None:
         """Refuses a folder that another config wrote.
 
         Args:
@@ -99,7 +99,7 @@ class Workdir:
                     "what wrote them; choose another --workdir."
                 )
             return
-        changed = differences(self._record("config"), plain(config))
+        changed = differences(self._record("config"), as_json(config))
         if changed:
             raise WorkdirError(
                 f"{self.path} was written by another config; it differs in\n  "
@@ -129,7 +129,7 @@ class Workdir:
 
     def claim(
         self,
-        config: ml_collections.ConfigDict,
+        config: ExperimentConfig,
         *,
         data: Mapping[str, Any],
         command: str,
@@ -145,7 +145,7 @@ class Workdir:
         """
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
-            "config": plain(config),
+            "config": as_json(config),
             "data": dict(data),
             "command": command,
             **(lineage or {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wgan_jax.config.schema import flatten
+from wgan_jax.config.differences import flatten
 from wgan_jax.errors import ReportError
 
 GAPS = {

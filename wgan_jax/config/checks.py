@@ -1,0 +1,217 @@
+"""Checks of an experiment's fields against one another.
+
+To add one, write a function that raises ConfigError and add it to ``CHECKS``. What
+depends on the data or on the devices is checked where the objects are built.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+import pydantic
+
+from wgan_jax.config.experiment import ExperimentConfig, value_of
+from wgan_jax.config.fields import describe
+from wgan_jax.errors import ConfigError, choices
+from wgan_jax.evaluation import MEASURES
+from wgan_jax.losses import OBJECTIVES
+from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
+
+# What happens after certain iterations happens between two calls.
+_BETWEEN_CALLS = (
+    "training.iterations",
+    "checkpoint.every",
+    "samples.every",
+    "evaluation.every",
+)
+
+
+def check_critic_schedule(config: ExperimentConfig) -> None:
+    """Refuses a boost that is given in part."""
+    training = config.training
+    names = ("boosted_n_critic", "boosted_first", "boosted_every")
+    missing = [name for name in names if getattr(training, name) is None]
+    if 0 < len(missing) < len(names):
+        raise ConfigError(
+            f"config.training.{missing[0]} is missing: {', '.join(names)} go together."
+        )
+
+
+def check_learning_rate_schedule(config: ExperimentConfig) -> None:
+    """Refuses options that the schedule does not read, or lacks."""
+    training = config.training
+    name = training.learning_rate_schedule
+    reads = inspect.signature(LEARNING_RATE_SCHEDULES[name]).parameters
+    final = training.learning_rate_final
+    if final is None and "final" in reads:
+        raise ConfigError(
+            f"config.training.learning_rate_final is missing: {name!r} needs it."
+        )
+    if final is not None and "final" not in reads:
+        raise ConfigError(
+            f"config.training.learning_rate_final is not read by the schedule {name!r}."
+        )
+
+
+def check_schedule_length(config: ExperimentConfig) -> None:
+    """Refuses a length of schedules where there is none."""
+    training = config.training
+    reads = inspect.signature(
+        LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
+    ).parameters
+    terms = [config.penalty, *(term for _, term in config.penalties)]
+    moves = any(term and term.final_weight is not None for term in terms)
+    if training.schedule_iterations and not (moves or "iterations" in reads):
+        raise ConfigError(
+            "config.training.schedule_iterations is set, but no schedule reads it; "
+            "leave it out, or choose a learning_rate_schedule or a final_weight."
+        )
+
+
+def check_conditional(config: ExperimentConfig) -> None:
+    """Refuses settings of generation by class without labels."""
+    if config.conditional is not None and not config.dataset.labels:
+        raise ConfigError(
+            "config.conditional is set, but config.dataset.labels is not; set that to "
+            "True for generation by class."
+        )
+
+
+def check_paired(config: ExperimentConfig) -> None:
+    """Refuses batches of two sizes where the losses compare examples in pairs."""
+    size = config.training.generator_batch_size
+    if size is not None and OBJECTIVES[config.objective.name].paired:
+        raise ConfigError(
+            f"config.training.generator_batch_size is {size}, but the objective "
+            f"{config.objective.name!r} pairs each generated example with a real one; "
+            "leave it out."
+        )
+
+
+def check_placement(config: ExperimentConfig) -> None:
+    """Refuses to divide one run among devices that replicas divide."""
+    placement = config.training.placement
+    if placement != "replicated" and _is_replicated(config):
+        raise ConfigError(
+            f"config.training.placement={placement} divides one run among the devices, "
+            "but config.training.replicas or config.sweep asks for several, which "
+            "divide them themselves; use placement=replicated."
+        )
+
+
+def check_calls(config: ExperimentConfig) -> None:
+    """Refuses calls of several iterations where something comes in between.
+
+    Args:
+        config: one experiment.
+
+    Raises:
+        ConfigError: if an interval or the run's length is no multiple of the
+            iterations of a call, the critic's updates differ between iterations, or
+            there are replicas.
+    """
+    per_call = config.training.iterations_per_call
+    if per_call == 1:
+        return
+    wanted = f"config.training.iterations_per_call={per_call}"
+    if config.training.boosted_n_critic:
+        raise ConfigError(
+            f"{wanted} asks for as many critic updates in each iteration, but "
+            "config.training.boosted_n_critic is set; use iterations_per_call=1."
+        )
+    if _is_replicated(config):
+        raise ConfigError(
+            f"{wanted} is for one run, but config.training.replicas or config.sweep "
+            "asks for several side by side; use iterations_per_call=1."
+        )
+    wrong = []
+    for name in _BETWEEN_CALLS:
+        group, field = name.split(".")
+        every = getattr(getattr(config, group), field, 0)
+        if every % per_call:
+            below = every - every % per_call
+            some = " or ".join(str(n) for n in (below, below + per_call) if n)
+            wrong.append(
+                f"config.{name}={every} is no multiple of {wanted}; use {some}, or "
+                "fewer iterations per call."
+            )
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def check_evaluation(config: ExperimentConfig) -> None:
+    """Refuses measures, a best checkpoint or a split that cannot be."""
+    fields = config.evaluation
+    if fields is None:
+        return
+    if fields.held_out is not None and fields.held_out == config.dataset.split:
+        raise ConfigError(
+            f"config.evaluation.held_out is {fields.held_out!r}, which the critic "
+            "trains on; name another split, or None."
+        )
+    names = MEASURES if fields.measures is None else fields.measures
+    if not names:
+        raise ConfigError(
+            f"config.evaluation.measures is empty; {choices(MEASURES)}; None takes all."
+        )
+    ordered = [
+        name
+        for key in names
+        for name, better in MEASURES[key].reports.items()
+        if better
+    ]
+    if fields.best_by is not None and fields.best_by not in ordered:
+        raise ConfigError(
+            f"config.evaluation.best_by is {fields.best_by!r}; it must be a number "
+            "that is measured and that is better lower or higher; "
+            f"{choices(ordered)}."
+        )
+
+
+def check_sweep(config: ExperimentConfig) -> None:
+    """Refuses a sweep over something other than distinct values of a number."""
+    if config.sweep is None:
+        return
+    name, values = config.sweep.field, config.sweep.values
+    try:
+        known = isinstance(value_of(config, name), float)
+    except KeyError:
+        known = False
+    if not known:
+        raise ConfigError(
+            f"config.sweep.field is {name!r}; it must be the name of a field that "
+            "holds a decimal number, such as 'penalty.weight'."
+        )
+    # The compiled step takes them as float32.
+    if not values or len({np.float32(v) for v in values}) < len(values):
+        raise ConfigError(
+            f"config.sweep.values is {values!r}; it must be numbers that are all "
+            "different in float32."
+        )
+    above, _, last = name.rpartition(".")
+    group = value_of(config, above)
+    for value in values:
+        try:
+            type(group).model_validate(dict(group) | {last: value})
+        except pydantic.ValidationError:
+            right = describe(type(group).model_fields[last])
+            raise ConfigError(
+                f"config.sweep.values holds {value}, but config.{name} must be {right}."
+            ) from None
+
+
+def _is_replicated(config: ExperimentConfig) -> bool:
+    return config.training.replicas > 1 or config.sweep is not None
+
+
+CHECKS: tuple[Callable[[ExperimentConfig], None], ...] = (
+    check_critic_schedule,
+    check_learning_rate_schedule,
+    check_schedule_length,
+    check_conditional,
+    check_paired,
+    check_placement,
+    check_calls,
+    check_evaluation,
+    check_sweep,
+)

@@ -1,0 +1,73 @@
+"""In what two configs differ, and which differences define another run."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ml_collections
+
+from wgan_jax.config.experiment import as_json
+from wgan_jax.config.fields import free_fields
+from wgan_jax.config.resolve import resolve
+from wgan_jax.errors import ConfigError
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, free: bool = False
+) -> list[str]:
+    """Returns the fields in which two configs differ and that change the arithmetic.
+
+    A field at its default does not differ from an absent one.
+
+    Args:
+        old: a config as plain dictionaries, as ``config.json`` has it.
+        new: another.
+        free: those that leave the arithmetic alone, too.
+
+    Returns:
+        One line a field, ``name: old -> new``, sorted by name.
+    """
+    before, after = (_comparable(tree) for tree in (old, new))
+    groups, fields = free_fields()
+    ignored = set() if free else set(fields)
+    if _ends_with_the_run(before) or _ends_with_the_run(after):
+        ignored.discard("training.iterations")
+    return [
+        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in sorted(before.keys() | after.keys())
+        if name not in ignored
+        and (free or name.split(".")[0] not in groups)
+        and before.get(name, "absent") != after.get(name, "absent")
+    ]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yields names and values of nested mappings, ``a.b.c`` for nested ones."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping | ml_collections.ConfigDict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns a config as JSON values, with lists in the place of tuples."""
+    found: dict[str, Any] = json.loads(config.to_json())
+    return found
+
+
+def _comparable(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by name, with defaults where the config is one of this version."""
+    with contextlib.suppress(ConfigError):
+        tree = as_json(resolve(tree))
+    return {name: value for name, value in flatten(tree) if value is not None}
+
+
+def _ends_with_the_run(fields: Mapping[str, Any]) -> bool:
+    """Whether a schedule's length is that of the run."""
+    if fields.get("training.schedule_iterations"):
+        return False
+    return fields.get("training.learning_rate_schedule") != "constant" or any(
+        name.endswith(".final_weight") for name in fields
+    )

@@ -1,0 +1,99 @@
+"""What is known of a field: its type, range, table and marks."""
+
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from wgan_jax.config.experiment import ExperimentConfig, Group, Table
+from wgan_jax.ranges import bounds, in_words
+
+# Options of rows that a run may be resumed with other values of.
+_FREE_OPTIONS = ("dataset.data_dir",)
+
+
+def groups() -> dict[str, tuple[str, ...] | None]:
+    """Returns the fields of each top-level group.
+
+    Returns:
+        ``()`` for a field that is no group, and None for a group whose fields depend
+        on the row of a table that it names.
+    """
+    found: dict[str, tuple[str, ...] | None] = {}
+    for name, field in ExperimentConfig.model_fields.items():
+        group = group_of(field)
+        if group is None:
+            found[name] = ()
+        else:
+            found[name] = None if table_of(field) else tuple(group.model_fields)
+    return found
+
+
+def free_fields() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the groups and the fields that a run may be resumed with changed."""
+    whole, single = [], list(_FREE_OPTIONS)
+    for name, field in ExperimentConfig.model_fields.items():
+        if is_marked(field, "free"):
+            whole.append(name)
+        elif (group := group_of(field)) is not None:
+            fields = group.model_fields.items()
+            single += [f"{name}.{k}" for k, f in fields if is_marked(f, "free")]
+    return tuple(whole), tuple(single)
+
+
+def annotation_parts(annotation: Any) -> list[Any]:
+    """Returns an annotation, and the types and metadata that it is made of."""
+    found = [annotation]
+    if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
+        for part in get_args(annotation):
+            found += annotation_parts(part)
+    return found
+
+
+def group_of(field: FieldInfo) -> type[Group] | None:
+    """Returns the group that a field holds; None for another field."""
+    for part in annotation_parts(field.annotation):
+        if isinstance(part, type) and issubclass(part, Group):
+            return part
+    return None
+
+
+def table_of(field: FieldInfo) -> Table | None:
+    """Returns the table that a field names a row of; None for another field."""
+    parts = [*field.metadata, *annotation_parts(field.annotation)]
+    return next((part for part in parts if isinstance(part, Table)), None)
+
+
+def is_marked(field: FieldInfo, mark: str) -> bool:
+    """Whether a field is marked ``free`` or ``keyed``, as ``experiment.field`` says."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get(mark))
+
+
+def describe(field: FieldInfo) -> str:
+    """Returns the values that a field takes, in words, such as a number above 0."""
+    found = tuple(b for m in field.metadata for b in bounds(Annotated[Any, m]))
+    found += bounds(field.annotation)
+    for part in annotation_parts(field.annotation):
+        if get_origin(part) is Literal:
+            return f"one of {', '.join(map(repr, get_args(part)))}"
+        if part is tuple or get_origin(part) is tuple:
+            kind = annotation_parts(part)[1] if get_args(part) else Any
+            return _SEVERAL.get(kind, "several values, such as (1, 2)")
+        if part in _WORDS:
+            return (
+                f"{_WORDS[part]} {in_words(found)}".strip() if found else _WORDS[part]
+            )
+    return "another value"
+
+
+_SEVERAL = {
+    float: "several numbers, such as (0.1, 1.0)",
+    int: "several whole numbers, such as (1, 2)",
+}
+_WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}

@@ -1,0 +1,155 @@
+"""The options of a table's rows, read from signatures.
+
+A row is a function with keyword-only options, a Flax module whose fields are its
+options, or an objective with the options of its losses.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import pydantic
+from annotated_types import Ge
+from flax import linen as nn
+
+from wgan_jax.config.experiment import Row
+from wgan_jax.errors import ConfigError
+from wgan_jax.losses import Objective
+from wgan_jax.ranges import OneOf, bounds
+
+# What a config's field may hold; classes and dtypes are for library users.
+_PLAIN = (bool, int, float, str, tuple)
+# Fields of a module that the whole config decides.
+_GIVEN = ("image_shape", "classes", "dtype")
+
+RowType = TypeVar("RowType", bound=Row)
+
+
+def row_parameters(entry: Any) -> dict[str, inspect.Parameter]:
+    """Returns the options of a row by name.
+
+    Args:
+        entry: a function, a Flax module class, or an objective.
+    """
+    if isinstance(entry, Objective):
+        losses = (entry.critic_loss, entry.generator_loss)
+        return {k: p for loss in losses for k, p in row_parameters(loss).items()}
+    parameters = inspect.signature(entry).parameters.values()
+    if _is_module(entry):
+        return {
+            p.name: p
+            for p in parameters
+            if p.name not in ("parent", "name", *_GIVEN)
+            and (p.default is p.empty or isinstance(p.default, _PLAIN))
+        }
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+@functools.cache
+def row_type(base: type[RowType], entry: Any) -> type[RowType]:
+    """Returns a group with the fields of a base and the options of a row.
+
+    Args:
+        base: the fields that all rows of the table have.
+        entry: the row.
+    """
+    options: dict[str, Any] = {}
+    for name, parameter in row_parameters(entry).items():
+        default = parameter.default
+        if name in base.model_fields:  # a field of all rows
+            continue
+        kind = _option_type(parameter, at_least_one=_is_module(entry))
+        options[name] = (kind, ... if default is parameter.empty else default)
+    return pydantic.create_model(base.__name__, __base__=base, **options)
+
+
+def build_module(
+    table: Mapping[str, Any], row: Row, where: str, **given: Any
+) -> nn.Module:
+    """Returns the module that a row of a table of modules describes.
+
+    Args:
+        table: names to Flax modules.
+        row: the module's name and options.
+        where: its config group.
+        **given: fields that the whole config decides; a module may lack one whose
+            value is 0 or None.
+
+    Raises:
+        ConfigError: if the module lacks a field that is needed, or refuses a value.
+    """
+    module = table[row.name]
+    fields = inspect.signature(module).parameters
+    for field, value in given.items():
+        if field not in fields and value:
+            able = sorted(
+                other
+                for other, entry in table.items()
+                if field in inspect.signature(entry).parameters
+            )
+            raise ConfigError(
+                f"config.{where}.name {row.name!r} has no {field}, which this config "
+                f"needs; choices: {', '.join(able)}."
+            )
+    known = {name: value for name, value in given.items() if name in fields}
+    return as_config_error(module, **known, **row.options)
+
+
+def as_config_error(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function, and turns its ValueError about a setting into a ConfigError.
+
+    Args:
+        function: what to call.
+        *args: its arguments.
+        **kwargs: its keyword arguments.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        ConfigError: with the message of a plain ValueError; subclasses pass through.
+    """
+    try:
+        return function(*args, **kwargs)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise
+        raise ConfigError(str(error)) from error
+
+
+def _is_module(entry: Any) -> bool:
+    return inspect.isclass(entry) and issubclass(entry, nn.Module)
+
+
+def _option_type(parameter: inspect.Parameter, *, at_least_one: bool) -> Any:
+    """The type of an option, of plain types only, with its range."""
+    annotation, default = parameter.annotation, parameter.default
+    plain = _plain_type(annotation)
+    if plain is None:
+        plain = type(default) if isinstance(default, _PLAIN) else Any
+    found: tuple[Any, ...] = bounds(annotation)
+    if get_origin(annotation) is Annotated:
+        found += tuple(m for m in get_args(annotation) if isinstance(m, OneOf))
+    if at_least_one and plain is int and not found:
+        found = (Ge(1),)
+    for bound in found:
+        plain = Annotated[plain, bound]
+    return plain
+
+
+def _plain_type(annotation: Any) -> Any:
+    """An annotation without its metadata and other than plain types; None if empty."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _plain_type(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        parts = [_plain_type(part) for part in get_args(annotation)]
+        kept = [part for part in parts if part is not None]
+        return Union[tuple(kept)] if set(kept) - {NoneType} else None  # noqa: UP007
+    if annotation in (*_PLAIN, NoneType) or origin in (tuple, Literal):
+        return annotation
+    return None
