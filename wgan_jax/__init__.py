@@ -44,7 +44,7 @@ from wgan_jax.training.steps import (
     train_steps,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CONSTRAINTS",

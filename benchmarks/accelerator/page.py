@@ -37,33 +37,48 @@ ORDER = ("iteration", "penalty", "plain", "generator")
 INTRODUCTION = """\
 # On a GPU
 
-`benchmarks/accelerator/` measures the library on one NVIDIA GPU in ten minutes:
-whether small steps agree with float64 references from a CPU, how fast the steps are
-beside the same ones in PyTorch, and what `configs/cifar10_gpu.py` learns in a few
-minutes. The machine needs JAX, PyTorch and the usual scientific packages, and no
-network.
+`benchmarks/accelerator/` measures the library on one NVIDIA GPU in ten minutes. It has
+three stages:
 
-| where | command |
+- correctness: small steps are compared with float64 references from a CPU;
+- speed: training steps are compared with the same steps in PyTorch;
+- training: `configs/cifar10_gpu.py` is trained for a few minutes.
+
+The machine needs JAX, PyTorch and the usual scientific packages, but no network access.
+
+| machine | command |
 |---|---|
-| anywhere with network | `python benchmarks/accelerator/pack.py --data DATA` |
+| any, with network access | `python benchmarks/accelerator/pack.py --data DATA` |
 | with the GPU | `python benchmarks/accelerator/run.py --out DIR --data DATA` |
-| anywhere | `python benchmarks/accelerator/page.py DIR --data DATA` |
-| anywhere, tiny | `python benchmarks/accelerator/run.py --out DIR --rehearsal` |
+| any | `python benchmarks/accelerator/page.py DIR --data DATA` |
+| any, as a rehearsal | `python benchmarks/accelerator/run.py --out DIR --rehearsal` |
 
-`DATA` is a folder of prepared tfds data. `pack.py` gathers the wheels that such a
-machine still lacks and the training records in `.accelerator/`, and prints their sizes
-and the command to run there. `page.py` scores the samples and makes this page.
+`DATA` is a folder of prepared tfds data. `pack.py` collects the training records, and
+the wheels that such a machine lacks, in `.accelerator/`. It prints their sizes and the
+command to run on that machine. A rehearsal runs all stages at a small size. `page.py`
+evaluates the samples and generates this page.
 """
 NOTHING = "\nNo GPU has run it yet, so this page has no figures.\n"
 NOTES = """
-"Of the bound" compares with the least time that the compiled program needs by the
-costs that `--mode=plan` counts: its operations and its memory traffic at the peaks
-measured on the device in the same run, and 3 microseconds a kernel. "Of the peak" is
-the share of the measured matrix-product rate that the operations needed reach. float32
-is multiplied as TF32 by both libraries. PyTorch's form is the fastest of eager
-channels_last, the same replayed as a CUDA graph, and `torch.compile` replayed as one;
-bfloat16 is autocast there.
+In the tables that compare with PyTorch:
+
+- **Ratio** is PyTorch's time divided by ours.
+- **Share of bound** is relative to the shortest time that the compiled program can take
+  by the costs that `--mode=plan` counts: its operations and memory traffic at the peaks
+  measured on the device in the same run, and 3 microseconds per kernel.
+- **Share of peak** is relative to the measured rate of matrix products, and counts only
+  the operations that are needed.
+- **Precision.** Both libraries multiply float32 as TF32. PyTorch uses autocast for
+  bfloat16.
+- **PyTorch form.** The fastest of eager channels_last, the same replayed as a CUDA
+  graph, and `torch.compile` replayed as a CUDA graph.
 """
+# Recorded reasons for missing results, as the page words them.
+REASONS = {
+    "no time was left to end": "not finished within the time limit",
+    "no time was left to open it": "not started within the time limit",
+    "still compiling when its time was over": "still compiling at the time limit",
+}
 
 
 def scores(folder: Path, data: Path) -> list[dict[str, Any]]:
@@ -165,7 +180,7 @@ def page(kept: Path) -> str:
         stages = results["stages"]
         for stage, title, write in (
             ("correct", "Agreement with float64", _correct),
-            ("fast", "Beside PyTorch", _fast),
+            ("fast", "Comparison with PyTorch", _fast),
             ("good", "Training", _good),
         ):
             if stage in stages:
@@ -194,10 +209,17 @@ def _about(about: dict[str, Any], *, rehearsal: bool) -> list[str]:
 def _ending(stage: dict[str, Any], about: dict[str, Any]) -> list[str]:
     if stage["ended"] == 0:
         other = stage.get("commit", about["commit"])
-        at = f", at commit {other}" if other != about["commit"] else ""
-        return ["", f"Took {stage['seconds']:.0f} s{at}.", ""]
-    last = (stage.get("log", "").strip().splitlines() or ["nothing printed"])[-1]
-    return ["", f"Did not end well ({stage['ended']}): `{last[:200]}`", ""]
+        at = f" at commit {other}" if other != about["commit"] else ""
+        return ["", f"This stage took {stage['seconds']:.0f} s{at}.", ""]
+    last = (stage.get("log", "").strip().splitlines() or ["no output"])[-1]
+    return ["", f"Incomplete ({stage['ended']}): `{_reason(last[:200])}`", ""]
+
+
+def _reason(text: str) -> str:
+    """Words a recorded reason for a missing result."""
+    for recorded, shown in REASONS.items():
+        text = text.replace(recorded, shown)
+    return text
 
 
 def _correct(found: dict[str, Any]) -> list[str]:
@@ -216,7 +238,7 @@ def _correct(found: dict[str, Any]) -> list[str]:
                 *shown,
                 f"{worst['metric']:.1e}" if "metric" in worst else "",
                 f"{sum(kept.values())} of {len(kept)}",
-                ", ".join(case["wrong"]) or "none",
+                ", ".join(map(_reason, case["wrong"])) or "none",
             ]
         )
     header = [
@@ -225,7 +247,7 @@ def _correct(found: dict[str, Any]) -> list[str]:
         "worst array",
         "worst metric",
         "no transfer, no recompilation, memory reused",
-        "beyond tolerance",
+        "out of tolerance, or missing",
     ]
     return table(header, rows)
 
@@ -238,8 +260,9 @@ def _fast(found: dict[str, Any]) -> list[str]:
         lines.append(
             f"Measured peaks: {peaks['float32'] / 1e12:.3g} TFLOP/s in float32, "
             f"{peaks['bfloat16'] / 1e12:.3g} in bfloat16, "
-            f"{peaks['bandwidth'] / 1e12:.3g} TB/s. A tiny product and a tanh take "
-            f"{1e6 * peaks['launch']:.2g} microseconds in a row of them.\n"
+            f"{peaks['bandwidth'] / 1e12:.3g} TB/s. In a long sequence of tiny matrix "
+            f"products, each followed by a tanh, one such pair takes "
+            f"{1e6 * peaks['launch']:.2g} microseconds.\n"
         )
     rows = []
     for name, steps in found.get("steps", {}).items():
@@ -275,26 +298,26 @@ def _fast(found: dict[str, Any]) -> list[str]:
         "ours, ms",
         "PyTorch, ms",
         "ratio (range)",
-        "ours otherwise, ms",
+        "ours, variants, ms",
         "images/s",
-        "of the bound",
-        "of the peak",
-        "of the bandwidth",
+        "share of bound",
+        "share of peak",
+        "share of bandwidth",
         "kernels",
         "memory, MB",
-        "compiled in, s",
+        "compile time, s",
     ]
     lines += table(header, rows) if rows else ["Nothing was timed."]
     for variant, compiler in found.get("variants", {}).items():
         said = ", ".join(f"`{name}={value}`" for name, value in compiler.items())
-        lines += ["", f"Ours otherwise: {variant} compiles with {said}."]
+        lines += ["", f"Variant `{variant}` compiles with {said}."]
     peaks_of = found.get("peak_memory", {})
     known = {side: most for side, most in peaks_of.items() if isinstance(most, int)}
     if known:
         listed = ", ".join(f"{side} {most / 1e9:.1f}" for side, most in known.items())
-        lines += ["", f"Peak memory of each process, all steps, GB: {listed}."]
+        lines += ["", f"Peak memory of each process over all steps, in GB: {listed}."]
     for side, reason in found.get("about", {}).get("missing", {}).items():
-        lines += ["", f"Left out: {side}: {reason}."]
+        lines += ["", f"Not measured with `{side}`: {_reason(reason)}."]
     for side, names in found.get("opened", {}).items():
         failed: dict[str, list[str]] = {}  # steps by reason
         for name, steps in names.items():
@@ -302,7 +325,8 @@ def _fast(found: dict[str, Any]) -> list[str]:
                 if isinstance(why, str):
                     failed.setdefault(why, []).append(f"{name} {step}")
         for why, listed in failed.items():
-            lines += ["", f"Left out: {side}: {why}: {', '.join(listed)}."]
+            missing = ", ".join(listed)
+            lines += ["", f"Not measured with `{side}` ({_reason(why)}): {missing}."]
     for name, profile in found.get("profile", {}).items():
         lines += ["", *_profile(name, profile)]
     return lines
@@ -319,8 +343,9 @@ def _profile(name: str, profile: dict[str, Any]) -> list[str]:
     count, spent = profile["reordering"]
     lines = [
         f"Profile of one iteration of {name}: {profile['kernels']:,.0f} kernels in "
-        f"{profile['milliseconds']:.2f} ms, {profile['idle']:.0%} of the time idle; "
-        f"{count:,.0f} kernels that only reorder data take {spent:.2f} ms.",
+        f"{profile['milliseconds']:.2f} ms. The device is idle for "
+        f"{profile['idle']:.0%} of the time. {count:,.0f} kernels that only reorder "
+        f"data take {spent:.2f} ms.",
         "",
     ]
     longest = profile["longest"][:SHOWN]
@@ -331,10 +356,10 @@ def _profile(name: str, profile: dict[str, Any]) -> list[str]:
 def _good(found: dict[str, Any]) -> list[str]:
     """Training."""
     if "iteration" not in found:
-        return [f"`{found['config']}` did not reach its samples."]
+        return [f"`{found['config']}` ended before its samples were drawn."]
     return [
         f"`{found['config']}`: {found['iteration']:,} iterations in "
-        f"{found['seconds']:.0f} s of `launch.py`, start and compilation included; "
+        f"{found['seconds']:.0f} s of `launch.py`, including startup and compilation; "
         f"{found['iterations_per_second']:.1f} iterations/s at the end. The first "
         f"64 of {found['samples']:,} samples of the averaged generator:"
     ]
@@ -345,8 +370,9 @@ def _scores(rows: Sequence[dict[str, Any]]) -> list[str]:
     first = rows[0]["protocol"]
     lines = [
         f"Scores of {first['fake_count']:,} samples against {first['real_count']:,} "
-        f"images of {first['split']}, features {first['features']}. The data is "
-        "CIFAR-10 re-compressed as JPEG, so that no published score compares.",
+        f"images of {first['split']}, with the features {first['features']}. The data "
+        "is CIFAR-10 re-compressed as JPEG, so these scores are not comparable with "
+        "published ones.",
         "",
     ]
     values = [[r["protocol"]["metric"], f"{r['value']:.4g}"] for r in rows]
