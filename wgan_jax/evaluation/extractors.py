@@ -1,8 +1,8 @@
-"""The feature extractors that a config can name.
+"""Feature extractors that can be named in a config.
 
-To add one, write a function of the examples' shape that returns a
-``FeatureExtractor``, and one row of ``EXTRACTORS`` at the foot of this file; its
-keyword arguments are the fields of ``config.evaluation.features``.
+To add one, write a function of the example shape that returns a ``FeatureExtractor``
+and add it to ``EXTRACTORS`` at the end of this file. Its keyword arguments are the
+fields of ``config.evaluation.features``.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,18 @@ from wgan_jax.metrics import (
 def lite0(
     shape: tuple[int, ...], *, path: str | None = None, input_size: int = 96
 ) -> FeatureExtractor:
-    """EfficientNet-Lite0 with the weights of the extra ``eval``.
+    """Returns EfficientNet-Lite0 with the weights of the extra ``eval``.
 
     Args:
-        shape: of one example.
-        path: of the weights' file; that of the installed package by default.
-        input_size: side that images are resized to, >= 32.
+        shape: shape of one example.
+        path: path of the weights file; by default that of the installed package.
+        input_size: side to which images are resized, >= 32.
 
     Returns:
         The extractor.
 
     Raises:
-        ValueError: if the examples are no images, or the weights are unavailable.
+        ValueError: if the examples are not images, or the weights are unavailable.
     """
     _check_images("lite0", shape)
     if not isinstance(input_size, int) or input_size < 32:
@@ -52,19 +52,19 @@ def inception(
     tap: int = 2048,
     resize: str = "bilinear",
 ) -> FeatureExtractor:
-    """FID's Inception, whose weights are downloaded once where no path is given.
+    """Returns FID's Inception, whose weights are downloaded once by default.
 
     Args:
-        shape: of one example.
-        path: of the weights' file.
-        tap: layer: 64, 192, 768 or 2048 numbers.
+        shape: shape of one example.
+        path: path of the weights file.
+        tap: layer with 64, 192, 768 or 2048 features.
         resize: ``bilinear``, or ``none`` for images with sides of at least 75.
 
     Returns:
         The extractor.
 
     Raises:
-        ValueError: if the examples are no images, a choice is unknown, or the
+        ValueError: if the examples are not images, an option is invalid, or the
             weights are unavailable.
     """
     _check_images("inception", shape)
@@ -76,13 +76,14 @@ def inception(
 
 
 def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
-    """The examples themselves: for small images and for points.
+    """Returns the identity extractor, for small images and for points.
 
     Args:
-        shape: of one example.
+        shape: shape of one example.
 
     Returns:
-        The extractor: gray levels in [-1, 1] in a row, or the coordinates.
+        The extractor. Its features are the flattened gray levels in [-1, 1], or the
+        coordinates.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(
