@@ -2,10 +2,11 @@
 
     python benchmarks/accelerators.py [--devices 4] [--json out.json]
 
-For a TPU v5e and an H100, with 64 images per device, it compiles the critic step with
-gradient penalty, the generator step, and the whole iteration of five critic updates and
-one generator update. Each is compiled with our layers and with flax's (as in
-``convolution.py``). The figures are read from the compiled programs:
+For a TPU v5e and an H100, with 64 images per device, it compiles the critic
+step with gradient penalty, the generator step, and the whole iteration of five
+critic updates and one generator update. Each is compiled with our layers and
+with flax's (as in ``convolution.py``). The figures are read from the compiled
+programs:
 
     GFLOP, MB accessed   counts of the TPU compiler; the CUDA compiler has none. The
                          second includes on-chip memory
@@ -19,11 +20,11 @@ one generator update. Each is compiled with our layers and with flax's (as in
     coll.                collective operations
     sec                  compile time
 
-In an iteration, the body of the loop over critic updates is counted once, except for
-device MB and kernels. Ratios are ours divided by flax's: below 1, ours is cheaper. No
-program is run. ``deviceless.py`` explains what to install; a target without a compiler
-is skipped. All programs take twenty minutes on one core; ``--pair``, ``--step`` and
-``--target`` select a part.
+In an iteration, the body of the loop over critic updates is counted once,
+except for device MB and kernels. Ratios are ours divided by flax's: below 1,
+ours is cheaper. No program is run. ``deviceless.py`` explains what to install;
+a target without a compiler is skipped. All programs take twenty minutes on one
+core; ``--pair``, ``--step`` and ``--target`` select a part.
 """
 
 import argparse

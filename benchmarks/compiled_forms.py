@@ -8,9 +8,9 @@ from wgan_jax.planning.hlo import Instruction, arrays, computations, operands, s
 def convolutions(text: str) -> dict[str, int]:
     """Counts the convolutions of a program: in cuDNN, dilated in cuDNN, and others.
 
-    A kernel gradient that XLA does not recognize reaches cuDNN as a convolution with
-    a dilated kernel as large as a map. A TPU also computes matrix products as
-    convolutions, of images without spatial axes; they are not counted.
+    A kernel gradient that XLA does not recognize reaches cuDNN as a convolution
+    with a dilated kernel as large as a map. A TPU also computes matrix products
+    as convolutions, of images without spatial axes; they are not counted.
     """
     cudnn = dilated = others = 0
     for line in (line for body in computations(text).values() for line in body):
@@ -25,8 +25,9 @@ def convolutions(text: str) -> dict[str, int]:
 def transpositions(text: str) -> dict[str, int]:
     """Counts the instructions that change the order of an array, and their bytes.
 
-    These are transposes, fused or not, and copies between layouts. At this point, a
-    transpose that only renames axes is a bitcast, which is not counted.
+    These are transposes, fused or not, and copies between layouts. At this
+    point, a transpose that only renames axes is a bitcast, which is not
+    counted.
     """
     count = written = 0
     for body in computations(text).values():

@@ -2,10 +2,11 @@
 
     python benchmarks/convolution.py [--pair dcgan] [--json out.json]
 
-Both variants are the same networks with the same parameters, compiled by the same
-functions with the same options. Only the layer classes differ. They run alternately,
-so that other load on the machine affects both, and each figure is the median over the
-pairs. Ratios are flax's time divided by ours: above 1, ours is faster.
+Both variants are the same networks with the same parameters, compiled by the
+same functions with the same options. Only the layer classes differ. They run
+alternately, so that other load on the machine affects both, and each figure is
+the median over the pairs. Ratios are flax's time divided by ours: above 1, ours
+is faster.
 """
 
 import argparse

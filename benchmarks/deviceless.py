@@ -1,7 +1,7 @@
 """Compile-only device meshes for the benchmarks.
 
-``wgan_jax/planning/accelerators.py`` defines the targets and describes their compilers.
-``pip install 'wgan-jax[plan]'`` installs the compilers.
+``wgan_jax/planning/accelerators.py`` defines the targets and describes their
+compilers. ``pip install 'wgan-jax[plan]'`` installs the compilers.
 """
 
 import sys
@@ -34,11 +34,12 @@ def prepare() -> None:
 def meshes(devices: int = 1, targets: Sequence[str] = TARGETS) -> dict[str, Mesh]:
     """Returns a compile-only mesh for each target with an installed compiler.
 
-    It prints which targets are skipped and why. If none is left, it ends the program
-    with a message that says what to install.
+    It prints which targets are skipped and why. If none is left, it ends the
+    program with a message that says what to install.
 
     Args:
-        devices: number of devices per mesh, at most 4, the number on a whole host.
+        devices: number of devices per mesh, at most 4, the number on a whole
+            host.
         targets: names of targets.
     """
     found = {}

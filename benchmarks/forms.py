@@ -2,12 +2,13 @@
 
     python benchmarks/forms.py [--dtype bfloat16] [--json out.json]
 
-The rules of ``wgan_jax/networks/forms.py`` and ``onednn_rule.py`` are based on these
-numbers: milliseconds of each implementation of a forward convolution, of its input
-gradient and of its kernel gradient, for 64 images, compiled as the steps are.
-"chosen" is what the rules select on this machine, "xla" what they select without
-oneDNN. Forms of oneDNN have its name. "patches" copies the windows of the image and
-computes one product; it is included to show why the rules do not use it.
+The rules of ``wgan_jax/networks/forms.py`` and ``onednn_rule.py`` are based on
+these numbers: milliseconds of each implementation of a forward convolution, of
+its input gradient and of its kernel gradient, for 64 images, compiled as the
+steps are. "chosen" is what the rules select on this machine, "xla" what they
+select without oneDNN. Forms of oneDNN have its name. "patches" copies the
+windows of the image and computes one product; it is included to show why the
+rules do not use it.
 """
 
 import argparse

@@ -2,15 +2,16 @@
 
     python benchmarks/overhead.py --config=configs/digits_wgan_gp.py --iterations=400
 
-Each round first runs the bare compiled step on one batch that stays on the device. It
-then runs the training of ``launch.py`` on the same devices, resumed from its last
-checkpoint, with data, metrics, TensorBoard, samples and checkpoints at the intervals
-of the config. The program's rate is that of its log lines after the first one.
-Compilation, restoring and the final checkpoint are excluded; periodic checkpoints are
-included. The last lines are the median ratios over the rounds. Overrides such as
---config.generator.width=32 are accepted. --per_call=1,10,50 runs the program with
-each of these numbers of iterations per call. The bare step always runs one iteration
-per call, so a ratio above 1 is the gain of several iterations per call.
+Each round first runs the bare compiled step on one batch that stays on the
+device. It then runs the training of ``launch.py`` on the same devices, resumed
+from its last checkpoint, with data, metrics, TensorBoard, samples and
+checkpoints at the intervals of the config. The program's rate is that of its
+log lines after the first one. Compilation, restoring and the final checkpoint
+are excluded; periodic checkpoints are included. The last lines are the median
+ratios over the rounds. Overrides such as --config.generator.width=32 are
+accepted. --per_call=1,10,50 runs the program with each of these numbers of
+iterations per call. The bare step always runs one iteration per call, so a
+ratio above 1 is the gain of several iterations per call.
 """
 
 import argparse

@@ -3,12 +3,12 @@
     python benchmarks/overlap.py --config=configs/cifar10_wgan_gp.py \
         --config.dataset.data_dir=DIR --iterations=12 --json=out.json
 
-It trains a new run under JAX's profiler, with a preview and a checkpoint in the middle.
-From the trace, it reads when the device ran compiled programs, and when the program's
-threads prepared data, processed metrics, drew previews and saved checkpoints. It prints
-the fraction of time between the first batch and the last step in which the device was
-busy, and the time of each other activity. With ``--json``, it writes both and a picture
-of the timeline.
+It trains a new run under JAX's profiler, with a preview and a checkpoint in the
+middle. From the trace, it reads when the device ran compiled programs, and when
+the program's threads prepared data, processed metrics, drew previews and saved
+checkpoints. It prints the fraction of time between the first batch and the last
+step in which the device was busy, and the time of each other activity. With
+``--json``, it writes both and a picture of the timeline.
 """
 
 import argparse

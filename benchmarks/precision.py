@@ -3,10 +3,11 @@
     python benchmarks/precision.py --json=docs/precision.json [--data_dir=TFDS_DATA_DIR]
     python benchmarks/precision.py --page=docs/precision.json
 
-The first command trains each of ``RUNS`` with ``launch.py``, with every seed in both
-precisions, one after the other. It stores the scores of the generator's EMA at the last
-iteration. An existing file is continued, so an interrupted benchmark loses at most one
-run. The second command prints the table of such a file.
+The first command trains each of ``RUNS`` with ``launch.py``, with every seed in
+both precisions, one after the other. It stores the scores of the generator's
+EMA at the last iteration. An existing file is continued, so an interrupted
+benchmark loses at most one run. The second command prints the table of such a
+file.
 """
 
 import argparse

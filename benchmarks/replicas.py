@@ -3,17 +3,18 @@
     python benchmarks/replicas.py                  # times on this machine
     python benchmarks/replicas.py --kernels        # compiled for v5e and H100
 
-The first command alternates K replicas in one compiled step with K calls of the step
-of a single run, in one process. It prints the ratio of the times, wall-clock and CPU:
-1 means K times the cost of one run. Networks and settings are those of
-gaussians_wgan_gp.
+The first command alternates K replicas in one compiled step with K calls of the
+step of a single run, in one process. It prints the ratio of the times,
+wall-clock and CPU: 1 means K times the cost of one run. Networks and settings
+are those of gaussians_wgan_gp.
 
-The second command compiles the replicas' step for absent devices and counts the kernels
-that one iteration launches: operations of the compiled program that compute (fusions,
-library calls and unfused operations, without memory moves), multiplied by the length of
-the enclosing loops. If the count does not depend on K, a step that is too small for the
-accelerator costs the same for more runs. ``deviceless.py`` explains what to install; a
-target without a compiler is skipped.
+The second command compiles the replicas' step for absent devices and counts the
+kernels that one iteration launches: operations of the compiled program that
+compute (fusions, library calls and unfused operations, without memory moves),
+multiplied by the length of the enclosing loops. If the count does not depend on
+K, a step that is too small for the accelerator costs the same for more runs.
+``deviceless.py`` explains what to install; a target without a compiler is
+skipped.
 """
 
 import argparse

@@ -3,12 +3,12 @@
     python benchmarks/scaling.py --json docs/scaling.json        # compiles, an hour
     python benchmarks/scaling.py --json docs/scaling.json --print
 
-The global batch size is that of the config while it is divisible by the number of
-devices (``fixed``), or the config's batch size on each device (``per device``).
-Existing entries of the file are not compiled again, so ``--config`` and
-``--topology`` can fill it in parts. Their bounds are recomputed with the current
-kernel launch time of ``accelerators.py``. Tables are printed as Markdown. All figures
-are for one device and one iteration.
+The global batch size is that of the config while it is divisible by the number
+of devices (``fixed``), or the config's batch size on each device
+(``per device``). Existing entries of the file are not compiled again, so
+``--config`` and ``--topology`` can fill it in parts. Their bounds are
+recomputed with the current kernel launch time of ``accelerators.py``. Tables
+are printed as Markdown. All figures are for one device and one iteration.
 """
 
 import argparse

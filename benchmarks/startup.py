@@ -3,11 +3,11 @@
     python benchmarks/startup.py --config=configs/digits_wgan_gp.py
     python benchmarks/startup.py --config=configs/cifar10_wgan_gp.py --repeats=3
 
-Each pair of starts begins with empty caches of programs and of decoded examples. Each
-start trains a new run for one iteration. The script prints the seconds until the step
-is compiled and until the program ends, after writing its picture and checkpoint. The
-last line has the medians of the second start over the first. Unknown arguments are
-passed to ``launch.py``.
+Each pair of starts begins with empty caches of programs and of decoded
+examples. Each start trains a new run for one iteration. The script prints the
+seconds until the step is compiled and until the program ends, after writing its
+picture and checkpoint. The last line has the medians of the second start over
+the first. Unknown arguments are passed to ``launch.py``.
 """
 
 import argparse

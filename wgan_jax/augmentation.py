@@ -4,8 +4,8 @@
 ``random_flip`` is applied to real images only. The draw for example i does not
 depend on the batch size.
 
-To add an augmentation, write a function ``(images, key) -> images`` and add it to
-``AUGMENTATIONS`` at the end of this file.
+To add an augmentation, write a function ``(images, key) -> images`` and add it
+to ``AUGMENTATIONS`` at the end of this file.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
     .. math:: T(x) = (T_n \circ \dots \circ T_1)(x)
 
     Args:
-        images: ``[B, H, W, C]`` floating in [-1, 1].
+        images: floating-point ``[B, H, W, C]`` in [-1, 1].
         key: PRNG key; the i-th augmentation uses ``fold_in(key, i)``.
         policy: comma-separated names from ``AUGMENTATIONS``, in order of
             application (``"color,translation,cutout"`` in the paper).
@@ -33,8 +33,8 @@ def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
         leave [-1, 1].
 
     Raises:
-        ValueError: if the policy is empty or contains an unknown name (the message
-            lists the choices), or if ``images`` is not a floating-point
+        ValueError: if the policy is empty or contains an unknown name (the
+            message lists the choices), or if ``images`` is not a floating-point
             ``[B, H, W, C]`` array.
 
     Reference:
@@ -75,23 +75,25 @@ def color(images: Array, key: PRNGKey) -> Array:
         x_1 = x + b, \quad x_2 = m_C + s\,(x_1 - m_C), \quad
         x_3 = m_{HWC} + c\,(x_2 - m_{HWC})
 
-    where b ~ U[-0.5, 0.5), s ~ U[0, 2), c ~ U[0.5, 1.5), and m is the mean of the
-    current image over the axes in its subscript. Saturation has no effect on
-    single-channel images.
+    where b ~ U[-0.5, 0.5), s ~ U[0, 2), c ~ U[0.5, 1.5), and m is the mean of
+    the current image over the axes in its subscript. Saturation has no effect
+    on single-channel images.
 
     Args:
         images: floating-point ``[B, H, W, C]``.
         key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` in the dtype of ``images``. The result is not clipped to
-        [-1, 1], because clipped pixels would have zero gradient.
+        ``[B, H, W, C]`` in the dtype of ``images``. The result is not clipped
+        to [-1, 1], because clipped pixels would have zero gradient.
 
     Raises:
-        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]`` array.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; ranges from ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; ranges from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("color", images)
     shape = (len(images), 1, 1, 1)
@@ -122,10 +124,12 @@ def translation(images: Array, key: PRNGKey) -> Array:
         ``[B, H, W, C]`` in the dtype of ``images``; linear in ``images``.
 
     Raises:
-        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]`` array.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; ranges from ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; ranges from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("translation", images)
     for axis, part in zip((1, 2), jax.random.split(key), strict=True):
@@ -140,8 +144,9 @@ def _shift(images: Array, shift: Array, *, axis: int, reach: int) -> Array:
     """Shifts each image by its own ``shift [B, 1, 1, 1]``, at most ``reach`` pixels.
 
     The kept window starts at ``reach - shift`` in the padded axis. The axis is
-    shifted to that start with one selection per binary digit of the offset. This is
-    exact in every dtype and avoids a gather, whose gradient would be a scatter.
+    shifted to that start with one selection per binary digit of the offset.
+    This is exact in every dtype and avoids a gather, whose gradient would be a
+    scatter.
     """
     start = reach - shift
     digits = (2 * reach).bit_length()
@@ -172,10 +177,12 @@ def cutout(images: Array, key: PRNGKey) -> Array:
         ``[B, H, W, C]`` in the dtype of ``images``; linear in ``images``.
 
     Raises:
-        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]`` array.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; sizes from ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; sizes from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("cutout", images)
     rows, columns = (
@@ -207,8 +214,8 @@ def random_flip(images: Array, key: PRNGKey) -> Array:
         key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` in the dtype of ``images``. Applying the function twice with
-        the same key restores the input.
+        ``[B, H, W, C]`` in the dtype of ``images``. Applying the function twice
+        with the same key restores the input.
 
     Raises:
         ValueError: if ``images`` is not ``[B, H, W, C]``.

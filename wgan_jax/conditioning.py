@@ -16,21 +16,22 @@ class Conditional:
     """Settings of a class-conditional GAN.
 
     The generator is called as ``(latent, labels, train=)`` and the critic as
-    ``(images, labels, train=)``. Labels are int32 in [0, classes). In the generator
-    update, labels are drawn uniformly; with a paired objective, the labels of the
-    real batch are used.
+    ``(images, labels, train=)``. Labels are int32 in [0, classes). In the
+    generator update, labels are drawn uniformly; with a paired objective, the
+    labels of the real batch are used.
 
     Attributes:
         classes: number of classes, >= 2.
         fake_labels: labels of generated examples in the critic update:
             ``"real"`` uses the labels of the real batch, as in the WGAN-GP code
-            and R3GAN; ``"uniform"`` draws them uniformly, as in SN-GAN. A penalty
-            evaluated between real and fake examples requires ``"real"``.
+            and R3GAN; ``"uniform"`` draws them uniformly, as in SN-GAN. A
+            penalty evaluated between real and fake examples requires
+            ``"real"``.
         critic_weight: weight of the classification loss on real examples in the
             critic loss, >= 0. Set both weights to 0 for a critic without an
             auxiliary head.
-        generator_weight: weight of the classification loss on generated examples
-            in the generator loss, >= 0.
+        generator_weight: weight of the classification loss on generated
+            examples in the generator loss, >= 0.
 
     Raises:
         ValueError: if a value is out of range.

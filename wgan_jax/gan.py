@@ -29,39 +29,41 @@ from wgan_jax.types import (
 class Gan:
     """Static definition of a GAN: modules and functions, no arrays.
 
-    Instances compare by identity, so a compiled step is tied to the ``Gan`` it was
-    built with.
+    Instances compare by identity, so a compiled step is tied to the ``Gan`` it
+    was built with.
 
     Attributes:
-        generator: linen module ``(latent [B, Z], *, train) -> images [B, ...]``.
-            A conditional generator takes ``labels [B]`` as its second argument.
+        generator: linen module
+            ``(latent [B, Z], *, train) -> images [B, ...]``. A conditional
+            generator takes ``labels [B]`` as its second argument.
         critic: linen module ``(images [B, ...], *, train) -> scores [B]``. A
-            conditional critic takes ``labels [B]`` as its second argument. It may
-            sow ``features`` and ``class_logits`` into ``intermediates``, and may
-            use the rng stream ``dropout`` when it is provided.
+            conditional critic takes ``labels [B]`` as its second argument. It
+            may sow ``features`` and ``class_logits`` into ``intermediates``,
+            and may use the rng stream ``dropout`` when it is provided.
         objective: losses of the critic and the generator.
         generator_optimizer: optimizer of the generator, including its learning
             rate at iteration 0.
-        critic_optimizer: optimizer of the critic, likewise.
+        critic_optimizer: optimizer of the critic, including its learning rate.
         latent_size: Z; latents are standard normal.
         penalties: terms added to the critic loss.
         regularizers: terms added to the generator loss; they receive the
             generator.
         constraint: projection of the critic parameters, or None.
         constrain_before_update: project before the critic update instead of
-            after it, as in the authors' 2017 code. The generator is then trained
-            against a critic that is one update outside the constraint set.
+            after it, as in the authors' 2017 code. The generator is then
+            trained against a critic that is one update outside the constraint
+            set.
         conditional: settings of class-conditional generation, or None.
-        augment: differentiable ``(images, key) -> images`` applied to all inputs
-            of the critic, or None. Penalties see the augmented critic.
-        learning_rate_scale: factor on the updates of both networks, as a function
-            of the iteration (scalar int32).
+        augment: differentiable ``(images, key) -> images`` applied to all
+            inputs of the critic, or None. Penalties see the augmented critic.
+        learning_rate_scale: factor on the updates of both networks, as a
+            function of the iteration (scalar int32).
         generator_batch_size: latents per generator update, or None for the
             critic's batch size.
-        microbatches: number of parts into which the batch of each update is split.
-            Gradients are averaged over the parts, and peak memory is that of one
-            part. Batch normalization sees one part at a time, and the state of a
-            regularizer is updated once per part.
+        microbatches: number of parts into which the batch of each update is
+            split. Gradients are averaged over the parts, and peak memory is
+            that of one part. Batch normalization sees one part at a time, and
+            the state of a regularizer is updated once per part.
         ema_decay: decay of the generator's exponential moving average (EMA), in
             [0, 1), or None for no EMA. The decay at iteration t is at most
             (1 + t) / (10 + t), so that the EMA forgets the initial weights.
@@ -156,7 +158,8 @@ class Gan:
             augment: whether to augment the images if there is a key.
 
         Returns:
-            The scores (at least float32) with the side outputs, and the model state.
+            The scores (at least float32) with the side outputs, and the model
+            state.
         """
         if key is not None:
             if self.augment is not None and augment:
@@ -280,8 +283,8 @@ class GanState(struct.PyTreeNode):
         critic_updates: int32 scalar, number of critic updates so far.
         critic: state of the critic.
         generator: state of the generator.
-        ema_params: exponential moving average (EMA) of the generator parameters,
-            or None.
+        ema_params: exponential moving average (EMA) of the generator
+            parameters, or None.
         ema_model_state: EMA of the generator model state, or None.
         penalties: latest metrics of each lazily evaluated penalty, in order.
         regularizers: state of each regularizer, in order.

@@ -31,9 +31,9 @@ def great_arc(first: Array, last: Array, t: Array) -> Array:
     .. math:: z(t) = \frac{\sin((1 - t) \omega)\, z_0 + \sin(t \omega)\, z_1}
         {\sin \omega}
 
-    where :math:`\omega` is the angle between :math:`z_0` and :math:`z_1`. In high
-    dimensions, linear interpolation passes closer to the origin than any typical
-    latent.
+    where :math:`\omega` is the angle between :math:`z_0` and :math:`z_1`. In
+    high dimensions, linear interpolation passes closer to the origin than any
+    typical latent.
 
     Args:
         first: ``[B, Z]``.
@@ -41,8 +41,9 @@ def great_arc(first: Array, last: Array, t: Array) -> Array:
         t: ``[B, 1]`` in [0, 1].
 
     Returns:
-        ``[B, Z]``: ``first`` at t = 0 and ``last`` at t = 1. Collinear endpoints
-        (always the case for Z = 1) define no arc and are interpolated linearly.
+        ``[B, Z]``: ``first`` at t = 0 and ``last`` at t = 1. Collinear
+        endpoints (always the case for Z = 1) define no arc and are interpolated
+        linearly.
 
     Reference:
         Shoemake 1985, "Animating rotation with quaternion curves".

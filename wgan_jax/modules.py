@@ -36,13 +36,13 @@ def uses_joint_pass(critic: nn.Module, model_state: PyTree) -> bool:
 
     Args:
         critic: a critic that opts in with the class attribute
-            ``joint_pass = True``. It promises that the score of an example does not
-            depend on the rest of the batch. A joint pass is faster where layers are
-            small, but takes the memory of both batches. Other critics run two
-            passes.
+            ``joint_pass = True``. It promises that the score of an example does
+            not depend on the rest of the batch. A joint pass is faster where
+            layers are small, but takes the memory of both batches. Other
+            critics run two passes.
         model_state: collections of the critic. If there are any, such as batch
-            statistics, each pass must update them from its own batch, so two passes
-            are run.
+            statistics, each pass must update them from its own batch, so two
+            passes are run.
     """
     return bool(getattr(critic, "joint_pass", False)) and not model_state
 
@@ -67,8 +67,8 @@ def apply(
         key: PRNG key of the rng stream ``dropout``, or None for no such stream.
 
     Returns:
-        The output, the model state, and the sown values. The output and the sown
-        values are at least float32.
+        The output, the model state, and the sown values. The output and the
+        sown values are at least float32.
     """
     variables: dict[str, Any] = {"params": params, **model_state}
     moving = list(model_state) if train else []

@@ -1,7 +1,7 @@
 """Optimizers, with every setting that published results depend on.
 
-To add one, write a function that returns an ``optax.GradientTransformation`` and
-add it to ``OPTIMIZERS`` at the end of this file.
+To add one, write a function that returns an ``optax.GradientTransformation``
+and add it to ``OPTIMIZERS`` at the end of this file.
 """
 
 from collections.abc import Callable
@@ -40,8 +40,8 @@ def rmsprop(
         w \leftarrow w - \eta\, g / (\sqrt{v} + \epsilon), \quad v_0 = 0
 
     Three variants share this name. optax's defaults use a decay of 0.9 and put
-    epsilon inside the square root; its steps are 260 times smaller where gradients
-    are near 1e-6.
+    epsilon inside the square root; its steps are 260 times smaller where
+    gradients are near 1e-6.
 
     Args:
         learning_rate: step size, > 0.

@@ -27,23 +27,24 @@ def sample(
 
     Args:
         gan: static definition of the GAN.
-        state: training state with any sharding; not modified. All processes that
-            share it must make this call.
+        state: training state with any sharding; not modified. All processes
+            that share it must make this call.
         key: PRNG key of the whole collection of samples.
         n: number of images, >= 1.
         use_ema: use the EMA of the generator instead of the current parameters.
-        labels: for a conditional GAN, one class for all images or integers ``[n]``.
-            By default, the class of image i is i modulo the number of classes.
+        labels: for a conditional GAN, one class for all images or integers
+            ``[n]``. By default, the class of image i is i modulo the number of
+            classes.
         batch_size: images computed at once; it affects the images only through
             rounding.
 
     Returns:
-        Floating-point ``[n, ...]``, in [-1, 1] for image networks. Image i does not
-        depend on n.
+        Floating-point ``[n, ...]``, in [-1, 1] for image networks. Image i does
+        not depend on n.
 
     Raises:
-        ValueError: if n is below 1, if ``use_ema`` is set and no EMA is kept, or if
-            the GAN does not have the given labels.
+        ValueError: if n is below 1, if ``use_ema`` is set and no EMA is kept,
+            or if the GAN does not have the given labels.
     """
     chunks = sample_batches(
         gan, state, key, n, use_ema=use_ema, labels=labels, batch_size=batch_size
@@ -110,17 +111,18 @@ def interpolations(
         gan: static definition of the GAN.
         state: training state; not modified.
         key: PRNG key of the endpoints; row i depends only on (key, i).
-        rows: number of arcs, >= 1. In a conditional GAN, the class of row i is i
-            modulo the number of classes.
-        columns: images per arc, >= 2, equally spaced and including both endpoints.
+        rows: number of arcs, >= 1. In a conditional GAN, the class of row i is
+            i modulo the number of classes.
+        columns: images per arc, >= 2, equally spaced and including both
+            endpoints.
         use_ema: use the EMA of the generator instead of the current parameters.
 
     Returns:
         ``[rows * columns, ...]`` in row-major order.
 
     Raises:
-        ValueError: if ``rows`` or ``columns`` is too small, or if ``use_ema`` is set
-            and no EMA is kept.
+        ValueError: if ``rows`` or ``columns`` is too small, or if ``use_ema``
+            is set and no EMA is kept.
     """
     if rows < 1 or columns < 2:
         raise ValueError(
@@ -144,8 +146,8 @@ def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree
     """Returns the generator's parameters and model state, averaged or current.
 
     Args:
-        state: training state. If the EMA is sharded over several processes, all of
-            them must make this call.
+        state: training state. If the EMA is sharded over several processes, all
+            of them must make this call.
         use_ema: use the EMA instead of the current parameters.
 
     Returns:

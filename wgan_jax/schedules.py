@@ -15,8 +15,8 @@ from wgan_jax.types import Array
 class CriticSchedule:
     """Number of critic updates before each generator update.
 
-    The 2017 WGAN code runs 5 critic updates per iteration, but 100 ("boosted") in
-    each of the first 25 iterations and in every 500th iteration.
+    The 2017 WGAN code runs 5 critic updates per iteration, but 100 ("boosted")
+    in each of the first 25 iterations and in every 500th iteration.
 
     Attributes:
         n_critic: critic updates in an ordinary iteration, >= 1.
@@ -92,7 +92,8 @@ def linear_decay(iteration: Array, *, iterations: int) -> Array:
         iterations: length T of the run.
 
     Returns:
-        Scalar float32 in [0, 1], the same for all critic updates of an iteration.
+        Scalar float32 in [0, 1], the same for all critic updates of an
+        iteration.
 
     Reference:
         ``gan_cifar_resnet.py`` of Gulrajani et al. 2017, arXiv:1704.00028.

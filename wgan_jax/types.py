@@ -8,8 +8,8 @@ Shapes in this package use these letters:
     N  critic updates   per generator update (``n_critic``)
     K  kernel           side of a square convolution kernel
 
-Images are float32 in [-1, 1], NHWC. Data other than images, such as points in the
-plane, is ``[B, D]`` and uses the same functions.
+Images are float32 in [-1, 1], NHWC. Data other than images, such as points in
+the plane, is ``[B, D]`` and uses the same functions.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class CriticFn(Protocol):
     therefore the per-example gradient, which the penalties rely on.
 
     A critic with random parts also has a method
-    ``perturbed(images, key) -> (scores [B], features [B, F])``. It evaluates the same
-    critic with dropout drawn from the key and also returns the input of its last
-    layer.
+    ``perturbed(images, key) -> (scores [B], features [B, F])``. It evaluates
+    the same critic with dropout drawn from the key and also returns the input
+    of its last layer.
     """
 
     def __call__(self, images: Array, /) -> Array:

@@ -2,8 +2,8 @@
 
     python benchmarks/accelerator/correct.py --out DIR [--seconds 100] [--rehearsal]
 
-Each case runs in each precision in its own process, as many at once as there are CPU
-cores for compilation. Errors, tolerances and guarantees are written to
+Each case runs in each precision in its own process, as many at once as there
+are CPU cores for compilation. Errors, tolerances and guarantees are written to
 ``correct.json``; they are defined in ``correct_worker.py``.
 """
 

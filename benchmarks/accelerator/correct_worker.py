@@ -2,8 +2,8 @@
 
     python benchmarks/accelerator/correct_worker.py dcgan float32
 
-prints one line of JSON with the largest relative errors compared with the float64
-reference, and whether the compiled iteration satisfies its guarantees.
+prints one line of JSON with the largest relative errors compared with the
+float64 reference, and whether the compiled iteration satisfies its guarantees.
 """
 
 import json
@@ -45,9 +45,9 @@ def errors(
 
     Returns:
         For ``critic``, ``generator``, ``iteration`` and ``penalty/<name>``: the
-        ``gradient`` error of all gradients together, the largest error of a single
-        gradient ``array``, and the largest errors of a ``metric`` and of the
-        ``state``. The value of a penalty is a metric.
+        ``gradient`` error of all gradients together, the largest error of a
+        single gradient ``array``, and the largest errors of a ``metric`` and of
+        the ``state``. The value of a penalty is a metric.
 
     Raises:
         ValueError: if the names differ.
@@ -140,8 +140,8 @@ def _addresses(state: Any) -> set[int]:
 def _reused(before: set[int], state: Any) -> float:
     """Returns the fraction of a state's bytes that reuse memory of an earlier state.
 
-    A value that the step does not read, such as the latest path length, is not passed
-    to the program, so its memory cannot be reused.
+    A value that the step does not read, such as the latest path length, is not
+    passed to the program, so its memory cannot be reused.
     """
     leaves = jax.tree.leaves(state)
     kept = [leaf.nbytes for leaf in leaves if leaf.unsafe_buffer_pointer() in before]

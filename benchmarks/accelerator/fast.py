@@ -2,10 +2,11 @@
 
     python benchmarks/accelerator/fast.py --out DIR [--seconds 230] [--rehearsal]
 
-First, all steps are opened (compiled, recorded, run twice), each side in its own
-process and the most important steps first, until slightly more than half of the time
-has passed. Then, every round times every step on every side. Steps that could not be
-opened in time are listed. ``fast.json`` is rewritten after each part.
+First, all steps are opened (compiled, recorded, run twice), each side in its
+own process and the most important steps first, until slightly more than half of
+the time has passed. Then, every round times every step on every side. Steps
+that could not be opened in time are listed. ``fast.json`` is rewritten after
+each part.
 """
 
 import argparse
@@ -40,8 +41,8 @@ Plan: TypeAlias = list[tuple[str, Case, tuple[str, ...]]]
 def wanted(*, rehearsal: bool) -> Plan:
     """Returns name, case and steps, the most important first.
 
-    Whole iterations come first, because what is compiled for them is reused for their
-    parts.
+    Whole iterations come first, because what is compiled for them is reused for
+    their parts.
     """
     if rehearsal:
         pairs = {"dcgan": Case("dcgan", 4, 4, (32, 32, 3), 8, 10.0)}
@@ -100,9 +101,9 @@ def open_all(
 ) -> dict[str, dict[str, dict[str, float | str]]]:
     """Opens every case on every side at once; returns seconds or reasons by side.
 
-    A side that is not finished some time after ``until`` is killed, because it would
-    delay all others. Our variants start when our iterations are open, because they
-    reuse the autotuning results in the compilation cache.
+    A side that is not finished some time after ``until`` is killed, because it
+    would delay all others. Our variants start when our iterations are open,
+    because they reuse the autotuning results in the compilation cache.
     """
     found: dict[str, dict[str, dict[str, float | str]]] = {}
     begun = threading.Event()

@@ -81,8 +81,8 @@ class Compiled(Ours):
             peaks: result of ``FastOurs.peaks``.
 
         Returns:
-            As ``Costs.record``; ``bound`` uses the measured peaks, ``published`` the
-            peaks published by the vendor.
+            As ``Costs.record``; ``bound`` uses the measured peaks,
+            ``published`` the peaks published by the vendor.
         """
         target, dtype = Target("h100", "1"), self._case.precision
         costs = read_costs(
@@ -143,12 +143,14 @@ class FastOurs(Several):
         """Measures peak operations and bytes per second, and the time of tiny kernels.
 
         Args:
-            size: side of a square matrix product; a copy moves ``64 * size**2`` bytes.
+            size: side of a square matrix product; a copy moves ``64 * size**2``
+                bytes.
 
         Returns:
             ``float32`` with the library's default precision; ``bfloat16``;
-            ``bandwidth``, bytes read and written; and ``launch``, seconds per kernel in
-            a sequence of many tiny kernels that each depend on the previous one.
+            ``bandwidth``, bytes read and written; and ``launch``, seconds per
+            kernel in a sequence of many tiny kernels that each depend on the
+            previous one.
         """
         key = jax.random.key(0)
         found = {}
@@ -206,10 +208,11 @@ def read_profile(data: Any, steps: int) -> dict[str, Any]:
         steps: number of traced steps.
 
     Returns:
-        Per step: number of launched ``kernels``; ``milliseconds`` from the start of
-        the first kernel to the end of the last; the ``idle`` fraction of that time;
-        the ``longest`` kernels as ``[name, count, milliseconds]``; and
-        ``reordering``, count and milliseconds of the kernels that only move data.
+        Per step: number of launched ``kernels``; ``milliseconds`` from the
+        start of the first kernel to the end of the last; the ``idle`` fraction
+        of that time; the ``longest`` kernels as
+        ``[name, count, milliseconds]``; and ``reordering``, count and
+        milliseconds of the kernels that only move data.
     """
     planes = list(data.planes)
     devices = [plane for plane in planes if plane.name.startswith("/device:")]

@@ -2,13 +2,13 @@
 
     python benchmarks/accelerator/good.py --out DIR --seconds 210 --data TFDS_DATA_DIR
 
-A short run in a separate folder measures the speed of the device and thereby how many
-iterations fit, because the learning rate decays to 0 at the last one. ``launch.py``
-then trains with previews and checkpoints. If training is slower than measured,
-SIGTERM ends it with a checkpoint. The outputs are ``good.json``, ``samples_<i>.npz``
-(uint8 ``images`` from the generator's EMA), ``generator.npz`` (its weights by path),
-``picture.png`` (the first 64 samples) and ``run.zip`` (metrics, previews and logs of
-the run).
+A short run in a separate folder measures the speed of the device and thereby
+how many iterations fit, because the learning rate decays to 0 at the last one.
+``launch.py`` then trains with previews and checkpoints. If training is slower
+than measured, SIGTERM ends it with a checkpoint. The outputs are ``good.json``,
+``samples_<i>.npz`` (uint8 ``images`` from the generator's EMA),
+``generator.npz`` (its weights by path), ``picture.png`` (the first 64 samples)
+and ``run.zip`` (metrics, previews and logs of the run).
 """
 
 import argparse
@@ -109,7 +109,8 @@ def trained(
         A record of the training.
 
     Raises:
-        RuntimeError: if the first run fails; the message has the end of its log.
+        RuntimeError: if the first run fails; the message has the end of its
+            log.
     """
     began = time.time()
     short = [

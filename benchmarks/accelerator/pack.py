@@ -2,11 +2,11 @@
 
     python benchmarks/accelerator/pack.py --data TFDS_DATA_DIR
 
-It fills ``.accelerator/`` in the root of the repository, which git ignores: wheels of
-the packages that are missing on a machine with JAX, PyTorch and common scientific
-packages, the training records of CIFAR-10 as prepared by tfds, and the commit. It
-prints the size of each part and the command to run on that machine. ``PYTHON`` is the
-Python version of that machine.
+It fills ``.accelerator/`` in the root of the repository, which git ignores:
+wheels of the packages that are missing on a machine with JAX, PyTorch and
+common scientific packages, the training records of CIFAR-10 as prepared by
+tfds, and the commit. It prints the size of each part and the command to run on
+that machine. ``PYTHON`` is the Python version of that machine.
 """
 
 import argparse

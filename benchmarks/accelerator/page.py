@@ -3,12 +3,13 @@
     python benchmarks/accelerator/page.py DIR ... [--data TFDS_DATA_DIR] [--docs docs]
     python benchmarks/accelerator/page.py         # the page of the stored runs
 
-DIR is the folder that ``run.py`` filled, or several folders from the same device, each
-with some of the stages. If a stage or case is in several folders, the last one is used.
-If prepared data is given, the samples are scored with the library's own protocol: 5,000
-samples against the first 5,000 test images, with features of EfficientNet-Lite0. The
-results are stored as ``docs/accelerator/<date>-<device>.json`` and ``.png``.
-``docs/accelerator.md`` shows all stored runs, the newest first.
+DIR is the folder that ``run.py`` filled, or several folders from the same
+device, each with some of the stages. If a stage or case is in several folders,
+the last one is used. If prepared data is given, the samples are scored with the
+library's own protocol: 5,000 samples against the first 5,000 test images, with
+features of EfficientNet-Lite0. The results are stored as
+``docs/accelerator/<date>-<device>.json`` and ``.png``. ``docs/accelerator.md``
+shows all stored runs, the newest first.
 """
 
 import argparse

@@ -2,11 +2,12 @@
 
     JAX_PLATFORMS=cpu python benchmarks/accelerator/references.py
 
-writes ``references/<case>.npz``. Each file contains the initial state and the real
-batches in float32, and the results that a CPU computes from them in float64. For each
-step, these are the gradients (as Adam's first moment), the metrics, and one number per
-array of the new state, its product with a fixed random vector. For each penalty, they
-are its value and its gradient with respect to the critic parameters.
+writes ``references/<case>.npz``. Each file contains the initial state and the
+real batches in float32, and the results that a CPU computes from them in
+float64. For each step, these are the gradients (as Adam's first moment), the
+metrics, and one number per array of the new state, its product with a fixed
+random vector. For each penalty, they are its value and its gradient with
+respect to the critic parameters.
 """
 
 import sys
@@ -46,9 +47,9 @@ KEY_SEED = 3
 def initial_arrays(case: Small) -> dict[str, np.ndarray]:
     """Returns float32 parameters and model states of a new run, by path.
 
-    Noise is added, so that no array is initially 0, which would hide errors, and so
-    that the gradient norms of a DCGAN critic are not a thousandth of the penalty's
-    target.
+    Noise is added, so that no array is initially 0, which would hide errors,
+    and so that the gradient norms of a DCGAN critic are not a thousandth of the
+    penalty's target.
     """
     gan = build(case)
     state = init_state(gan, jax.random.key(0))
@@ -146,8 +147,8 @@ def measured(
         dtype: dtype of the state and the examples.
 
     Returns:
-        ``<step>/gradient/...``, ``<step>/metric/...``, ``<step>/state/...``, and
-        ``penalty/<term>/value`` and ``penalty/<term>/gradient/...``.
+        ``<step>/gradient/...``, ``<step>/metric/...``, ``<step>/state/...``,
+        and ``penalty/<term>/value`` and ``penalty/<term>/gradient/...``.
     """
     key = jax.random.key(KEY_SEED)
     batches = jnp.asarray(real, dtype)

@@ -4,11 +4,11 @@
     python benchmarks/accelerator/run.py --out DIR --rehearsal
 
 It runs three stages, each a separate script with a time limit: ``correct.py``,
-``fast.py`` and ``good.py``. A stage that fails or exceeds its limit is reported, and
-the next one starts. After each stage, ``results.json`` and the files of the stage are
-in DIR, at most eight files in total. ``page.py`` creates a page from them later, on
-any machine. The rehearsal runs every stage at a tiny size, on any device and without
-prepared data.
+``fast.py`` and ``good.py``. A stage that fails or exceeds its limit is
+reported, and the next one starts. After each stage, ``results.json`` and the
+files of the stage are in DIR, at most eight files in total. ``page.py`` creates
+a page from them later, on any machine. The rehearsal runs every stage at a tiny
+size, on any device and without prepared data.
 """
 
 import argparse

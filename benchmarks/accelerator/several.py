@@ -14,16 +14,16 @@ from pytorch_cases import Case
 class Several:
     """Several cases in one process, by name.
 
-    Starting a process and creating a device context take seconds, which is too long
-    to do for each case in a limited time on a device.
+    Starting a process and creating a device context take seconds, which is too
+    long to do for each case in a limited time on a device.
     """
 
     def __init__(self, make_side: Callable[[list[Any]], Any]):
         """Initializes without any case.
 
         Args:
-            make_side: returns a ``Side`` for a case given as a list, or one without a
-                case for [].
+            make_side: returns a ``Side`` for a case given as a list, or one
+                without a case for [].
         """
         self._make_side = make_side
         self._sides: dict[str, Any] = {}
@@ -37,7 +37,8 @@ class Several:
             name: name of the case.
             case: the case as a list.
             steps: names of steps.
-            until: time (as ``time.time``) after which no further step is compiled.
+            until: time (as ``time.time``) after which no further step is
+                compiled.
 
         Returns:
             For each step, the seconds it took, or the reason why it is missing.

@@ -1,9 +1,10 @@
 """Small networks whose steps are compared with float64 references.
 
-Each case is one pair of networks with the objective and the penalties used to train it.
-The widths are small to keep the references small. The cases still cover every form that
-``networks/forms.py`` chooses between on CUDA: strided, pooled and upsampling
-convolutions, kernels computed from parameters, and grouped kernels.
+Each case is one pair of networks with the objective and the penalties used to
+train it. The widths are small to keep the references small. The cases still
+cover every form that ``networks/forms.py`` chooses between on CUDA: strided,
+pooled and upsampling convolutions, kernels computed from parameters, and
+grouped kernels.
 """
 
 import contextlib
@@ -114,8 +115,8 @@ def build(case: Small, dtype: Any = None) -> Gan:
 
     Returns:
         The Gan. Adam's epsilon is large, so that its first updates are smooth
-        functions of the gradient. With a small epsilon, they are the signs of the
-        gradient, and rounding determines the sign where the gradient is 0.
+        functions of the gradient. With a small epsilon, they are the signs of
+        the gradient, and rounding determines the sign where the gradient is 0.
     """
     adam = partial(optax.adam, 1e-3, b1=0.5, b2=0.9, eps=1e-2)
     return Gan(
@@ -158,8 +159,8 @@ def path_name(path: Any) -> str:
 def same_draws() -> Iterator[None]:
     """Makes all precisions draw the same random numbers: in float32, then cast.
 
-    In float64, ``jax.random`` uses twice the bits, so latents and interpolates would
-    differ.
+    In float64, ``jax.random`` uses twice the bits, so latents and interpolates
+    would differ.
     """
 
     def in_single(function: Any) -> Any:

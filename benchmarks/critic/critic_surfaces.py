@@ -4,12 +4,13 @@
     python benchmarks/critic/critic_surfaces.py --steps 500 --name quick
     python benchmarks/critic/critic_surfaces_figure.py docs/critic_surfaces.json
 
-It computes level sets of critics between a toy distribution and the same distribution
-with unit Gaussian noise; gradient norms per layer and weights of deep critics (figure
-1 of Gulrajani et al. 2017, arXiv:1704.00028); and critics of two parallel lines
-(example 1 of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875). Only critics are
-trained. The results are written to ``docs/critic_surfaces.json`` and ``.png``; the
-figure needs ``pip install matplotlib``. They are discussed in docs/truth.md.
+It computes level sets of critics between a toy distribution and the same
+distribution with unit Gaussian noise; gradient norms per layer and weights of
+deep critics (figure 1 of Gulrajani et al. 2017, arXiv:1704.00028); and critics
+of two parallel lines (example 1 of Arjovsky, Chintala, Bottou 2017,
+arXiv:1701.07875). Only critics are trained. The results are written to
+``docs/critic_surfaces.json`` and ``.png``; the figure needs
+``pip install matplotlib``. They are discussed in docs/truth.md.
 """
 
 import argparse
@@ -62,7 +63,8 @@ class Data(NamedTuple):
 
     Attributes:
         pools: real and fake ``[POOL, 2]``, from which batches are drawn.
-        fresh: real and fake ``[BLOCKS * BLOCK, 2]``, on which the critic is evaluated.
+        fresh: real and fake ``[BLOCKS * BLOCK, 2]``, on which the critic is
+            evaluated.
     """
 
     pools: tuple
@@ -140,8 +142,8 @@ def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
             uniform, instead of clipping them.
 
     Returns:
-        The parameters at the first update (clipped, if there is clipping), those after
-        the last update, and the losses.
+        The parameters at the first update (clipped, if there is clipping),
+        those after the last update, and the losses.
     """
     gan = bounded_gan(kind, value, network, steps)
     start_key, key = jax.random.split(jax.random.key(seed))

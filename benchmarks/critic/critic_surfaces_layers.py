@@ -30,8 +30,8 @@ def layer_slopes(critic, params, points):
 
     Returns:
         For each layer, the root mean square over the points of the norm of the
-        score's gradient with respect to the input of the layer. The first layer's
-        input are the points.
+        score's gradient with respect to the input of the layer. The first
+        layer's input are the points.
     """
     kernels = [w for w in jax.tree.leaves(params) if w.ndim == 2]
     # Layers are called in order, but their names sort differently.

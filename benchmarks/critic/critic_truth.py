@@ -3,15 +3,15 @@
     python benchmarks/critic/critic_truth.py  # tables, file and figure
     python benchmarks/critic/critic_truth.py --pairs ring/blob --seeds 2 --name quick
 
-It trains only the critic, between two fixed distributions in the plane, for several
-seeds and ways to bound the gradient norm. It compares the estimate and the
-corrections of ``wgan_jax/losses/estimators.py`` with the exact distance. The results
-are written to ``docs/critic_truth.json`` and ``.png``; the figure needs ``pip install
-matplotlib``. They are discussed in docs/truth.md.
+It trains only the critic, between two fixed distributions in the plane, for
+several seeds and ways to bound the gradient norm. It compares the estimate and
+the corrections of ``wgan_jax/losses/estimators.py`` with the exact distance.
+The results are written to ``docs/critic_truth.json`` and ``.png``; the figure
+needs ``pip install matplotlib``. They are discussed in docs/truth.md.
 
 The exact distance is the mean over blocks of fresh samples, computed by linear
-assignment. The critic is evaluated on the same samples, so both contain the same
-sampling noise.
+assignment. The critic is evaluated on the same samples, so both contain the
+same sampling noise.
 """
 
 import argparse

@@ -75,8 +75,8 @@ class Truth(NamedTuple):
         distance: mean of exact W1 over the blocks.
         error: standard error of that mean.
         half: the same mean for blocks of half the size. Its difference to
-            ``distance`` estimates the bias of the distance between samples, which
-            is larger than that between the distributions.
+            ``distance`` estimates the bias of the distance between samples,
+            which is larger than that between the distributions.
     """
 
     real: np.ndarray

@@ -4,16 +4,17 @@
     python benchmarks/metric_noise/metric_noise.py --redraw  # from the .json
     python benchmarks/metric_noise/metric_noise.py --count 250 --name quick
 
-It takes two disjoint samples of CIFAR-10's training split. One is the reference, the
-other is corrupted by increasing noise, blur, missing classes and duplicates. Every
-metric of ``wgan_jax.metrics`` is computed at each strength, on the features of
-EfficientNet-Lite0 (the extra ``eval``). Pairs of untouched samples of several sizes
-show the bias. The results are written to ``docs/metric_noise.json`` and ``.png``; the
-figure needs ``pip install matplotlib``.
+It takes two disjoint samples of CIFAR-10's training split. One is the
+reference, the other is corrupted by increasing noise, blur, missing classes and
+duplicates. Every metric of ``wgan_jax.metrics`` is computed at each strength,
+on the features of EfficientNet-Lite0 (the extra ``eval``). Pairs of untouched
+samples of several sizes show the bias. The results are written to
+``docs/metric_noise.json`` and ``.png``; the figure needs
+``pip install matplotlib``.
 
-The script ends with an error if a distance between features does not increase with
-each step of the noise. Other steps without an increase are printed and circled in the
-figure.
+The script ends with an error if a distance between features does not increase
+with each step of the noise. Other steps without an increase are printed and
+circled in the figure.
 """
 
 import argparse
@@ -153,9 +154,9 @@ def measure(extractor, real, fake, *, subset_size, seed):
 def looks(x, y):
     """Returns statistics on the location of the corrupted sample y.
 
-    They help to explain its precision: the median radius of its own balls, its median
-    distance from the mean of the real sample, and the fraction of y that is in none
-    of the smaller half of the real sample's balls.
+    They help to explain its precision: the median radius of its own balls, its
+    median distance from the mean of the real sample, and the fraction of y that
+    is in none of the smaller half of the real sample's balls.
     """
     radii, own = (
         nearest_neighbours(z, z, k=PRECISION_K + 1).distances[:, -1] for z in (x, y)

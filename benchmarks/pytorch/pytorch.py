@@ -6,30 +6,33 @@
     python benchmarks/pytorch/pytorch.py --precision float32,bfloat16
     python benchmarks/pytorch/pytorch.py --torch-python ENVIRONMENT/bin/python
 
-PyTorch is not a dependency of the package. Run ``pip install torch==2.13.0`` here or
-in a separate environment, and pass its interpreter as ``--torch-python`` (for a
-machine without a GPU, use https://download.pytorch.org/whl/cpu). The compiled form of
-PyTorch needs a C++ compiler. If it does not work, it is skipped with a message.
+PyTorch is not a dependency of the package. Run ``pip install torch==2.13.0``
+here or in a separate environment, and pass its interpreter as
+``--torch-python`` (for a machine without a GPU, use
+https://download.pytorch.org/whl/cpu). The compiled form of PyTorch needs a C++
+compiler. If it does not work, it is skipped with a message.
 
-First, the script verifies that both sides compute the same function. They have the
-same number of parameters. With our parameters copied into the PyTorch modules, the
-scores, the penalties at the same points, and the gradients agree in float64 and
-float32. In bfloat16, networks are computed in bfloat16, parameters and losses in
-float32; PyTorch uses autocast. There, images and scores of each side must be within
-5% of our float32 results, penalties and the gradient of each network within 30%.
+First, the script verifies that both sides compute the same function. They have
+the same number of parameters. With our parameters copied into the PyTorch
+modules, the scores, the penalties at the same points, and the gradients agree
+in float64 and float32. In bfloat16, networks are computed in bfloat16,
+parameters and losses in float32; PyTorch uses autocast. There, images and
+scores of each side must be within 5% of our float32 results, penalties and the
+gradient of each network within 30%.
 
-Then, each round runs every step on every side, one after the other. Each side has its
-own process and uses all cores, with batches in memory. Ratios are PyTorch's time
-divided by ours, as medians over the rounds, with PyTorch in its best form: above 1,
-ours is faster. The share of peak is the operations of our matrix products, counted in
-the traced program without those on padding, divided by the time and by the peak rate.
-The peak rate is that of the best product of two square matrices in the precision of
-the networks in the same round: JAX, PyTorch and numpy in float32, JAX and PyTorch in
-bfloat16, with 2048 rows on a CPU and 8192 on an accelerator. Memory is what one step
-needs in addition to the libraries, in processes that do nothing else. Both sides use
-an accelerator if there is one; there, both may round float32 products to TF32. Stop
-other work first, because it does not slow down both sides equally. With ``--keep``,
-both sides keep freed memory, as ``launch.py`` does; by default, neither does.
+Then, each round runs every step on every side, one after the other. Each side
+has its own process and uses all cores, with batches in memory. Ratios are
+PyTorch's time divided by ours, as medians over the rounds, with PyTorch in its
+best form: above 1, ours is faster. The share of peak is the operations of our
+matrix products, counted in the traced program without those on padding, divided
+by the time and by the peak rate. The peak rate is that of the best product of
+two square matrices in the precision of the networks in the same round: JAX,
+PyTorch and numpy in float32, JAX and PyTorch in bfloat16, with 2048 rows on a
+CPU and 8192 on an accelerator. Memory is what one step needs in addition to the
+libraries, in processes that do nothing else. Both sides use an accelerator if
+there is one; there, both may round float32 products to TF32. Stop other work
+first, because it does not slow down both sides equally. With ``--keep``, both
+sides keep freed memory, as ``launch.py`` does; by default, neither does.
 """
 
 import argparse

@@ -40,9 +40,9 @@ class Case(NamedTuple):
         shape: shape of one example, channels last.
         latent_size: size of a latent.
         weight: weight of the gradient penalty; 0 for no penalty.
-        precision: ``float32``, with each library's default for products (TF32 on a
-            GPU that has it), or ``bfloat16``: networks are computed in bfloat16,
-            parameters and losses in float32; PyTorch uses autocast.
+        precision: ``float32``, with each library's default for products (TF32
+            on a GPU that has it), or ``bfloat16``: networks are computed in
+            bfloat16, parameters and losses in float32; PyTorch uses autocast.
         objective: name of our losses, ``wasserstein`` or ``non_saturating``.
         updates: critic updates per iteration.
     """
@@ -90,14 +90,14 @@ def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
 
     Args:
         batch: examples per update.
-        gpu: whether the residual networks have the width of the paper, which takes
-            minutes per figure on a small CPU.
+        gpu: whether the residual networks have the width of the paper, which
+            takes minutes per figure on a small CPU.
 
     Returns:
-        The cases. ``dcgan`` is the pair of the first Wasserstein GAN without batch
-        normalization in the critic, as a penalty on per-example gradients requires.
-        ``dcgan_ns`` has the same networks with the non-saturating losses, no
-        penalty and one critic update per iteration.
+        The cases. ``dcgan`` is the pair of the first Wasserstein GAN without
+        batch normalization in the critic, as a penalty on per-example gradients
+        requires. ``dcgan_ns`` has the same networks with the non-saturating
+        losses, no penalty and one critic update per iteration.
     """
     images: dict[str, Any] = {
         "batch": batch,

@@ -29,7 +29,8 @@ def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
     """Returns the relative difference of each value, and the largest of each gradient.
 
     Args:
-        ours: arrays named ``values/<name>`` and ``gradients/<of what>/<parameter>``.
+        ours: arrays named ``values/<name>`` and
+            ``gradients/<of what>/<parameter>``.
         theirs: arrays with the same names and layout.
 
     Returns:
@@ -63,8 +64,8 @@ def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
 def rounding(reference: Arrays, rounded: Arrays) -> dict[str, float]:
     """Returns the relative difference of each value and of each whole gradient.
 
-    In bfloat16, the gradient of a single parameter is not meaningful. For a bias, it
-    is often a small difference of two large means.
+    In bfloat16, the gradient of a single parameter is not meaningful. For a
+    bias, it is often a small difference of two large means.
 
     Args:
         reference: arrays in float32, named as for ``differences``.
@@ -109,7 +110,8 @@ def outcomes(arrays: Arrays) -> dict[str, np.ndarray]:
 def not_rounded(found: Mapping[str, float]) -> dict[str, float]:
     """Returns the ``differences`` from float32 that are too small for bfloat16.
 
-    Images and scores that agree to float32 accuracy were not computed in bfloat16.
+    Images and scores that agree to float32 accuracy were not computed in
+    bfloat16.
     """
     outputs = ("fake", "real_scores", "fake_scores")
     return {n: found[n] for n in outputs if found[n] <= TOLERANCE["float32"]}
@@ -136,8 +138,8 @@ def their_name(name: str) -> str:
 def theirs(value: np.ndarray) -> np.ndarray:
     """Converts a parameter to PyTorch's layout.
 
-    ``[I, O]`` becomes ``[O, I]``, ``[K, K, I, O]`` becomes ``[O, I, K, K]``. The same
-    permutation converts ``[K, K, O, I]`` of a transposed convolution to ``[I, O, K,
-    K]``.
+    ``[I, O]`` becomes ``[O, I]``, ``[K, K, I, O]`` becomes ``[O, I, K, K]``.
+    The same permutation converts ``[K, K, O, I]`` of a transposed convolution
+    to ``[I, O, K, K]``.
     """
     return value.transpose({1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[value.ndim])

@@ -74,9 +74,9 @@ def measure(
         options: options of the command line: ``repeats`` and ``seconds``.
 
     Returns:
-        ``times`` by step and side; ``peaks`` by round and library; ``other_work``
-        by round; ``opening``, seconds by step and side; ``operations`` by step; and
-        ``failures`` by form and step.
+        ``times`` by step and side; ``peaks`` by round and library;
+        ``other_work`` by round; ``opening``, seconds by step and side;
+        ``operations`` by step; and ``failures`` by form and step.
     """
     workers = {"ours": sides.ours(case)}
     workers |= {form: sides.theirs(case, form=form) for form in forms}

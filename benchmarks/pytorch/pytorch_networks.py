@@ -1,10 +1,10 @@
 """Networks of ``pytorch.py`` as PyTorch modules, named like our parameters.
 
-Each module has the name of the corresponding flax module, so that parameters can be
-matched by name. The layers are those that a PyTorch user would write: a 3x3 convolution
-and ``avg_pool2d`` where we use one convolution, ``interpolate`` and a 3x3 convolution
-where we use one transposed convolution. As in our networks, the residual shortcuts use
-the cheaper of their two equivalent orders.
+Each module has the name of the corresponding flax module, so that parameters
+can be matched by name. The layers are those that a PyTorch user would write: a
+3x3 convolution and ``avg_pool2d`` where we use one convolution, ``interpolate``
+and a 3x3 convolution where we use one transposed convolution. As in our
+networks, the residual shortcuts use the cheaper of their two equivalent orders.
 """
 
 import torch
@@ -164,7 +164,8 @@ def build(
         pair: ``"dcgan"``, ``"resnet"`` or ``"mlp"``.
         width: width as in our networks.
         latent_size: size of a latent.
-        size: last axis of an example: 3 channels, or the coordinates for an MLP.
+        size: last axis of an example: 3 channels, or the coordinates for an
+            MLP.
 
     Returns:
         Both networks in training mode, with PyTorch's own initialization.

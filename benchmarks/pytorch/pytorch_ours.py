@@ -139,8 +139,8 @@ class Ours(Side):
 
         Args:
             path: path of the ``.npz`` file. Names are ``generator/...`` and
-                ``critic/...`` for parameters, ``inputs/...``, ``values/...`` and
-                ``gradients/<of what>/...``.
+                ``critic/...`` for parameters, ``inputs/...``, ``values/...``
+                and ``gradients/<of what>/...``.
         """
         case, key, at = self._case, self._key, jax.random.key(1)
         gan, plain = build(case, partial(_penalty_at, at)), build(case, None)

@@ -1,13 +1,13 @@
 """PyTorch side of ``pytorch.py``: the same steps in idiomatic PyTorch.
 
 Forms: ``contiguous`` and ``channels_last`` are eager. ``compiled`` is
-``torch.compile`` in its default mode. ``graph`` and ``compiled_graph`` are the eager
-and compiled forms replayed as CUDA graphs, with channels last. ``torch.compile`` does
-not support double differentiation, so in compiled forms the gradient of the penalized
-critic is one compiled function based on ``torch.func.grad``. Real and fake images
-pass through the critic in one call, which is faster than two. Adam is fused. The
-generator step does not compute gradients of the critic parameters. In bfloat16,
-forward passes use autocast.
+``torch.compile`` in its default mode. ``graph`` and ``compiled_graph`` are the
+eager and compiled forms replayed as CUDA graphs, with channels last.
+``torch.compile`` does not support double differentiation, so in compiled forms
+the gradient of the penalized critic is one compiled function based on
+``torch.func.grad``. Real and fake images pass through the critic in one call,
+which is faster than two. Adam is fused. The generator step does not compute
+gradients of the critic parameters. In bfloat16, forward passes use autocast.
 """
 
 import os
@@ -292,8 +292,8 @@ class Theirs(Side):
 
         Args:
             path: path of that file.
-            answer: path of the file to write, with ``values`` and ``gradients`` under
-                the names of PyTorch.
+            answer: path of the file to write, with ``values`` and ``gradients``
+                under the names of PyTorch.
         """
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False

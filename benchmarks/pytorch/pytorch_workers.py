@@ -1,11 +1,12 @@
 """Worker processes that each hold one side of ``pytorch.py`` and step on request.
 
-In separate processes, the sides do not share threads, allocators or memory, and each
-can have its own interpreter. A worker reads ``{"call": name, "arguments": {...}}``
-from standard input, one per line. It answers ``{"result": ...}`` or ``{"error":
-message}`` on standard output. If the environment has ``BENCHMARK_TRACEBACKS=1``, it
-prints the traceback of errors. With ``BENCHMARK_KEEP=1``, it keeps freed memory as
-``launch.py`` does. While waiting, a worker uses no CPU time.
+In separate processes, the sides do not share threads, allocators or memory, and
+each can have its own interpreter. A worker reads
+``{"call": name, "arguments": {...}}`` from standard input, one per line. It
+answers ``{"result": ...}`` or ``{"error": message}`` on standard output. If the
+environment has ``BENCHMARK_TRACEBACKS=1``, it prints the traceback of errors.
+With ``BENCHMARK_KEEP=1``, it keeps freed memory as ``launch.py`` does. While
+waiting, a worker uses no CPU time.
 """
 
 import abc
@@ -100,8 +101,8 @@ class Worker:
 class Side(abc.ABC):
     """Server side of a worker: the common part of both sides.
 
-    A subclass defines how to make a step, how to wait for it, and how to read its
-    memory.
+    A subclass defines how to make a step, how to wait for it, and how to read
+    its memory.
     """
 
     def __init__(self) -> None:
@@ -150,10 +151,10 @@ class Side(abc.ABC):
         """Measures the peak memory of one step, in a process that did nothing else.
 
         Returns:
-            ``steps``: on an accelerator, the bytes allocated there; on a CPU, the
-            process's memory above that before the networks were created, after the
-            step was compiled. ``process``: the same since the start of the process,
-            and thus including compilation.
+            ``steps``: on an accelerator, the bytes allocated there; on a CPU,
+            the process's memory above that before the networks were created,
+            after the step was compiled. ``process``: the same since the start
+            of the process, and thus including compilation.
         """
         self.open(step)
         whole = peak_resident() - self._baseline

@@ -3,10 +3,10 @@
     python benchmarks/reading_curves/reading_curves.py  # runs, tables, figures
     python benchmarks/reading_curves/reading_curves.py --workdir runs/reading  # kept
 
-It starts eight runs of ``launch.py``, two at a time, on scikit-learn's digits. It
-reads their records, prints the tables of the document and draws its figures into
-``docs/`` (this needs ``pip install matplotlib``). Runs that already exist in the
-workdir are not repeated.
+It starts eight runs of ``launch.py``, two at a time, on scikit-learn's digits.
+It reads their records, prints the tables of the document and draws its figures
+into ``docs/`` (this needs ``pip install matplotlib``). Runs that already exist
+in the workdir are not repeated.
 """
 
 import argparse

@@ -25,10 +25,10 @@ class CheckpointBackend:
     """Checkpoints in numbered folders ``<step>/`` of a directory.
 
     All processes must make every call. A folder gets its name only when it is
-    complete, so a killed process leaves no partial checkpoint. Orbax has no common
-    base class for its exceptions, and damaged files raise whatever exception the
-    parser raises. Callers of ``write``, ``wait`` and ``read_*`` must therefore handle
-    any ``Exception``.
+    complete, so a killed process leaves no partial checkpoint. Orbax has no
+    common base class for its exceptions, and damaged files raise whatever
+    exception the parser raises. Callers of ``write``, ``wait`` and ``read_*``
+    must therefore handle any ``Exception``.
     """
 
     def __init__(self, directory: Path, *, keep: int, read_only: bool) -> None:
@@ -92,8 +92,8 @@ class CheckpointBackend:
             wanted: shapes, dtypes and shardings of all of its arrays.
 
         Returns:
-            Arrays in the order of ``wanted``. An array with another stored dtype is
-            cast.
+            Arrays in the order of ``wanted``. An array with another stored
+            dtype is cast.
         """
         stored = {name: array for name, array in wanted.items() if array.size}
         arguments = {_ARRAYS: ocp.args.StandardRestore(stored)}
@@ -136,9 +136,9 @@ class CheckpointBackend:
 def muted_failures() -> Iterator[None]:
     """Suppresses messages that result from a failed read.
 
-    When a read fails, Orbax abandons all others, and Python would print a warning for
-    each when it is garbage-collected. Call ``collect_dropped_reads`` inside this
-    context, after handling the failure.
+    When a read fails, Orbax abandons all others, and Python would print a
+    warning for each when it is garbage-collected. Call
+    ``collect_dropped_reads`` inside this context, after handling the failure.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     asyncio_log = logging.getLogger("asyncio")

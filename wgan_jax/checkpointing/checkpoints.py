@@ -1,7 +1,7 @@
 """Checkpoints, written during training and verified when they are read.
 
-Leaves are stored by path, with a manifest. ``backend.py`` reads and writes. This module
-verifies that the data read equals the data written.
+Leaves are stored by path, with a manifest. ``backend.py`` reads and writes.
+This module verifies that the data read equals the data written.
 """
 
 import logging
@@ -47,8 +47,9 @@ class _Broken(Exception):
 class Checkpoints:
     """Checkpoints of one run, each in a folder named by its step.
 
-    All processes of a run must open, save and restore together. A folder gets its
-    name only when it is complete, so a killed run leaves no partial checkpoint.
+    All processes of a run must open, save and restore together. A folder gets
+    its name only when it is complete, so a killed run leaves no partial
+    checkpoint.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class Checkpoints:
         Args:
             directory: path; created if missing.
             keep: number of checkpoints to keep, the newest ones, at least 1.
-            read_only: do not create, remove or save anything, for use next to a run
-                that is in training.
+            read_only: do not create, remove or save anything, for use next to a
+                run that is in training.
             warn: called with a message if a checkpoint is broken.
 
         Raises:
@@ -98,9 +99,9 @@ class Checkpoints:
     def save(self, step: int, state: PyTree, meta: Mapping[str, Any]) -> bool:
         """Copies the state and writes it in the background.
 
-        The caller can donate the state to a compiled step immediately. Checkpoints
-        that the last ``restore`` found broken are first renamed to ``<step>.broken``.
-        Otherwise, they would count towards ``keep``.
+        The caller can donate the state to a compiled step immediately.
+        Checkpoints that the last ``restore`` found broken are first renamed to
+        ``<step>.broken``. Otherwise, they would count towards ``keep``.
 
         Args:
             step: >= 0, and not below the newest existing step.
@@ -111,8 +112,8 @@ class Checkpoints:
             False if a checkpoint of this step exists; it is not changed.
 
         Raises:
-            CheckpointError: if the step is below the newest one, the state or meta
-                cannot be stored, or this or the previous write failed.
+            CheckpointError: if the step is below the newest one, the state or
+                meta cannot be stored, or this or the previous write failed.
         """
         if self._read_only:
             raise CheckpointError(
@@ -143,18 +144,18 @@ class Checkpoints:
         """Restores the newest checkpoint that is intact.
 
         Args:
-            target: a state, or a state of ``jax.ShapeDtypeStruct``, with the structure,
-                shapes, dtypes and shardings to restore to. Shardings may differ from
-                those at the time of saving. A leaf without one is placed on this
-                process's first device.
+            target: a state, or a state of ``jax.ShapeDtypeStruct``, with the
+                structure, shapes, dtypes and shardings to restore to. Shardings
+                may differ from those at the time of saving. A leaf without one
+                is placed on this process's first device.
             step: restore this step only, instead of the newest one.
 
         Returns:
             The state, the meta and the step; None if there is no checkpoint.
 
         Raises:
-            CheckpointError: if no checkpoint can be read, the given step is missing or
-                broken, or the checkpoint does not match the target.
+            CheckpointError: if no checkpoint can be read, the given step is
+                missing or broken, or the checkpoint does not match the target.
         """
         self.wait()
         self._broken = []
@@ -280,8 +281,8 @@ def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
 
     Args:
         state: pytree of arrays or of ``jax.ShapeDtypeStruct``.
-        sharding: sharding of every leaf. By default, each leaf keeps its own, and a
-            leaf without one is placed on this process's first device.
+        sharding: sharding of every leaf. By default, each leaf keeps its own,
+            and a leaf without one is placed on this process's first device.
 
     Returns:
         The same tree of ``jax.ShapeDtypeStruct``, each with a sharding.

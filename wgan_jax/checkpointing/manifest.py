@@ -1,7 +1,7 @@
 """Manifest of a checkpoint: path, shape, dtype and CRC32 of each leaf.
 
-Orbax silently casts leaves of another dtype, and restores flipped bits without an
-error. The manifest detects both.
+Orbax silently casts leaves of another dtype, and restores flipped bits without
+an error. The manifest detects both.
 """
 
 import json
@@ -32,8 +32,8 @@ def make_manifest(
         leaves: arrays by path. All processes must make this call.
 
     Returns:
-        A JSON object with ``meta``; ``leaves``, each with ``shape``, ``dtype`` and
-        ``crc32``; and ``crc32`` of the whole object.
+        A JSON object with ``meta``; ``leaves``, each with ``shape``, ``dtype``
+        and ``crc32``; and ``crc32`` of the whole object.
 
     Raises:
         ValueError: if ``meta`` is not serializable as JSON.

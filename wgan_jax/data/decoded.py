@@ -29,9 +29,10 @@ def remember(
 ) -> dict[str, np.ndarray]:
     """Returns the result of ``decode``, from the cache if the files are unchanged.
 
-    A file is unchanged if its path, size and modification time are. The cache is in the
-    user's cache folder. It keeps the ``KEPT`` most recently used splits, of at most
-    ``LARGEST_BYTES`` each. A damaged or unwritable cache is ignored.
+    A file is unchanged if its path, size and modification time are. The cache
+    is in the user's cache folder. It keeps the ``KEPT`` most recently used
+    splits, of at most ``LARGEST_BYTES`` each. A damaged or unwritable cache is
+    ignored.
 
     Args:
         decode: returns arrays by name; its exceptions are propagated.

@@ -15,9 +15,9 @@ class Pipeline:
     """Batches of a run, each computed independently.
 
     The stream of examples is an endless sequence of seeded permutations of the
-    source, one per epoch. Global batches are consecutive slices of the stream and may
-    span two epochs. Nothing but a cache is kept between calls. A resumed run
-    therefore needs only the iteration, on any number of hosts.
+    source, one per epoch. Global batches are consecutive slices of the stream
+    and may span two epochs. Nothing but a cache is kept between calls. A
+    resumed run therefore needs only the iteration, on any number of hosts.
 
     Attributes:
         source: the examples.
@@ -45,14 +45,15 @@ class Pipeline:
                 ``process_count``.
             seed: seed of the permutations, 0 or above.
             critic_updates: returns N of an iteration, 1 or above.
-            critic_updates_before: returns the sum of N over all earlier iterations.
+            critic_updates_before: returns the sum of N over all earlier
+                iterations.
             labels: whether batches include "label".
             process_index: index of this host, in [0, process_count).
             process_count: number of hosts.
 
         Raises:
-            ValueError: if a value is out of range, or labels are requested and the
-                source does not have one for every example.
+            ValueError: if a value is out of range, or labels are requested and
+                the source does not have one for every example.
         """
         if not 1 <= batch_size <= len(source):
             raise ValueError(
@@ -96,9 +97,10 @@ class Pipeline:
             iteration: 0 or above, counted in generator updates.
 
         Returns:
-            "image" ``[N, B_local, ...]`` in the dtype of the source and, if requested,
-            "label" int32 ``[N, B_local]``. The rows of the hosts are consecutive
-            blocks of the global batch, which does not depend on the number of hosts.
+            "image" ``[N, B_local, ...]`` in the dtype of the source and, if
+            requested, "label" int32 ``[N, B_local]``. The rows of the hosts are
+            consecutive blocks of the global batch, which does not depend on the
+            number of hosts.
 
         Raises:
             ValueError: if the iteration is negative or has no critic update.
@@ -188,8 +190,8 @@ def prefetch(
 ) -> Generator[dict[str, np.ndarray]]:
     """Iterates over batches, prepared ahead in one background thread.
 
-    An exception in the thread is raised when its batch is due. The thread ends when the
-    iterator is closed or garbage-collected.
+    An exception in the thread is raised when its batch is due. The thread ends
+    when the iterator is closed or garbage-collected.
 
     Args:
         pipeline: the pipeline.

@@ -1,9 +1,10 @@
 """Prepares CIFAR-10, MNIST and Fashion-MNIST without TensorFlow.
 
-The stock builders of TensorFlow Datasets (tfds) import TensorFlow to unpack archives
-and to encode images. The subclasses here use the standard library and Pillow for both.
-Names, features, keys (and thus the order on disk) and checksums are those of the stock
-builders, so the stock readers can read the files.
+The stock builders of TensorFlow Datasets (tfds) import TensorFlow to unpack
+archives and to encode images. The subclasses here use the standard library and
+Pillow for both. Names, features, keys (and thus the order on disk) and
+checksums are those of the stock builders, so the stock readers can read the
+files.
 """
 
 import gzip
@@ -123,8 +124,8 @@ class FashionMnist(  # type: ignore[call-arg]
 def prepare(name: str, *, data_dir: str | None) -> None:
     """Writes a dataset in tfds' layout, in the array_record format.
 
-    Official archives in ``<data_dir>/downloads/manual`` are used if present. Others are
-    downloaded by tfds. Checksums are verified in both cases.
+    Official archives in ``<data_dir>/downloads/manual`` are used if present.
+    Others are downloaded by tfds. Checksums are verified in both cases.
 
     Args:
         name: a key of ``BUILDERS``.

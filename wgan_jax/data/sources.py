@@ -67,8 +67,8 @@ class Source:
     def record(self) -> dict[str, Any]:
         """Returns a description of the data for the records of a run, as JSON values.
 
-        The hash covers values and order. Two runs with the same hash and seed have
-        therefore used the same batches.
+        The hash covers values and order. Two runs with the same hash and seed
+        have therefore used the same batches.
         """
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
@@ -91,7 +91,8 @@ class Source:
 def described_source(record: Mapping[str, Any]) -> Source:
     """Returns a source of black examples with the shapes and classes of a record.
 
-    It replaces a dataset where only shapes and classes matter, so no file is read.
+    It replaces a dataset where only shapes and classes matter, so no file is
+    read.
 
     Args:
         record: result of ``Source.record`` for the dataset.
@@ -123,21 +124,24 @@ def load_source(
             TensorFlow Datasets with a single image size.
         split: a split or a part of one, in the syntax of ``resolve_split``.
         data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
-            environment, or else tfds' default. Only for datasets read from files.
+            environment, or else tfds' default. Only for datasets read from
+            files.
         seed: seed of generated datasets, 0 or above; ignored by others.
-        examples: False to return only shapes, dtypes and classes, without reading
-            files. The examples are then black with label 0. If the dataset is not
-            prepared, there are none, because their number is unknown.
-        **options: options of the dataset's loader: ``size``, the number of points of
-            a toy dataset; ``resize``, the side in pixels to which images read from
-            files are resized.
+        examples: False to return only shapes, dtypes and classes, without
+            reading files. The examples are then black with label 0. If the
+            dataset is not prepared, there are none, because their number is
+            unknown.
+        **options: options of the dataset's loader: ``size``, the number of
+            points of a toy dataset; ``resize``, the side in pixels to which
+            images read from files are resized.
 
     Returns:
         The source.
 
     Raises:
         ValueError: if the name, an option or the split is unknown.
-        DataError: if the dataset is damaged, or missing and cannot be downloaded.
+        DataError: if the dataset is damaged, or missing and cannot be
+            downloaded.
     """
     loader = _find(name, examples)
     accepted = inspect.signature(loader).parameters
@@ -240,11 +244,11 @@ def _check_resize(name: str, resize: int | None) -> None:
 def _digits(name: str, *, split: str) -> Source:
     """Loads scans of handwritten digits, 8x8, which are included in the package.
 
-    They are the test set of UCI's "Optical Recognition of Handwritten Digits" as
-    included in scikit-learn 1.9.1: Alpaydin, Kaynak 1998, doi:10.24432/C50P49, CC BY
-    4.0. The gray level v in 0..16 is mapped to ``(255 v + 8) // 16``: 0 stays 0, 16
-    becomes 255, and all levels stay distinct. The first 1,500 scans are ``train``,
-    the last 297 are ``test``.
+    They are the test set of UCI's "Optical Recognition of Handwritten Digits"
+    as included in scikit-learn 1.9.1: Alpaydin, Kaynak 1998,
+    doi:10.24432/C50P49, CC BY 4.0. The gray level v in 0..16 is mapped to
+    ``(255 v + 8) // 16``: 0 stays 0, 16 becomes 255, and all levels stay
+    distinct. The first 1,500 scans are ``train``, the last 297 are ``test``.
     """
     table = read_arrays(_DIGITS)
     levels = table["scans"].astype(np.int64).reshape(-1, 8, 8, 1)

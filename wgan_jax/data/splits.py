@@ -18,8 +18,8 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
         ``(name, start, stop)`` of each part in order, with ``start < stop``.
 
     Raises:
-        ValueError: if the syntax is invalid, a named split does not exist, or no
-            example is selected.
+        ValueError: if the syntax is invalid, a named split does not exist, or
+            no example is selected.
     """
     ranges = [(split, 0, sizes[split])] if split in sizes else _parse(split, sizes)
     if not all(start < stop for _, start, stop in ranges):

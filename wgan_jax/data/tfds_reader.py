@@ -53,25 +53,28 @@ def read_tfds(
 ) -> Records:
     """Reads a split, preparing the dataset first if necessary.
 
-    Images are kept decoded, one byte per value. Each image is resized when it is
-    decoded, so only one size is kept in memory: the 50,000 images of CIFAR-10 take
-    154 MB in their original size and 614 MB at 64 pixels.
+    Images are kept decoded, one byte per value. Each image is resized when it
+    is decoded, so only one size is kept in memory: the 50,000 images of
+    CIFAR-10 take 154 MB in their original size and 614 MB at 64 pixels.
 
     Args:
-        name: name in tfds, with optional config and version (``emnist/letters``).
+        name: name in tfds, with optional config and version
+            (``emnist/letters``).
         split: a split or a part of one, in the syntax of ``resolve_split``.
         data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
             environment, or else tfds' default.
         resize: side to which the images are resized, 1 or above, with Pillow's
-            bilinear filter (which averages when downscaling); None for no resizing.
+            bilinear filter (which averages when downscaling); None for no
+            resizing.
 
     Returns:
         The decoded examples.
 
     Raises:
-        ValueError: if the name or split is unknown, or the images of the dataset
-            have different sizes.
-        DataError: if the dataset is damaged, or missing and cannot be downloaded.
+        ValueError: if the name or split is unknown, or the images of the
+            dataset have different sizes.
+        DataError: if the dataset is damaged, or missing and cannot be
+            downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = open_builder(name, data_dir)
@@ -228,8 +231,8 @@ def _decode(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Decodes images and labels of a split.
 
-    It uses one thread. For such small images, most of the time is spent in Python,
-    and two threads took 1.5 times as long.
+    It uses one thread. For such small images, most of the time is spent in
+    Python, and two threads took 1.5 times as long.
     """
     count = builder.info.splits[split].num_examples
     shape = features["image"].shape
@@ -292,10 +295,10 @@ def _raw_records(builder: Any, split: str) -> Iterator[bytes]:
 def _tfrecords(path: str, skip: int, take: int) -> Iterator[bytes]:
     """Yields records skip to skip + take - 1 of a TFRecord file.
 
-    A record consists of its length (8 bytes, little-endian), a checksum of the length
-    (4), the content, and a checksum of the content (4). The checksums are CRC-32C,
-    which Python's standard library does not provide, so they are not verified. A
-    damaged PNG or JPEG fails to decode.
+    A record consists of its length (8 bytes, little-endian), a checksum of the
+    length (4), the content, and a checksum of the content (4). The checksums
+    are CRC-32C, which Python's standard library does not provide, so they are
+    not verified. A damaged PNG or JPEG fails to decode.
     """
     with open(path, "rb") as file:
         for index in range(skip + take):

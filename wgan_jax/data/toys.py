@@ -1,8 +1,8 @@
 """The three two-dimensional toy distributions of WGAN-GP.
 
-See Gulrajani et al., 2017, "Improved Training of Wasserstein GANs" (``gan_toy.py``).
-Here, each of them is a fixed set of points: a pure function of (name, split, seed,
-size).
+See Gulrajani et al., 2017, "Improved Training of Wasserstein GANs"
+(``gan_toy.py``). Here, each of them is a fixed set of points: a pure function
+of (name, split, seed, size).
 """
 
 import zlib
@@ -85,8 +85,8 @@ def _swiss_roll(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Swiss roll seen along its axis, with noise 0.25, divided by 7.5.
 
-    The points equal those of scikit-learn's ``make_swiss_roll`` with the same random
-    state.
+    The points equal those of scikit-learn's ``make_swiss_roll`` with the same
+    random state.
     """
     angle = 1.5 * np.pi * (1 + 2 * random.uniform(size=size))
     height = 21 * random.uniform(size=size)

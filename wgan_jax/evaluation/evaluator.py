@@ -33,8 +33,10 @@ class Evaluator:
         count: number of reference examples to use.
         extractor: feature extractor.
         measures: measures by their keys in ``MEASURES``.
-        seed: seed of the choice of examples and of the measures' own randomness.
-        batch_size: examples per batch, a multiple of the number of local devices.
+        seed: seed of the choice of examples and of the measures' own
+            randomness.
+        batch_size: examples per batch, a multiple of the number of local
+            devices.
         train: dataset that the critic was trained on, or None.
         held_out: dataset that the critic was not trained on, or None.
         cache: folder for reference features, or None for no cache.
@@ -75,12 +77,12 @@ class Evaluator:
             advance: progress callback ``(description, done, total)``.
 
         Returns:
-            The results of all measures whose requirements are met, and the comparison
-            they were computed from.
+            The results of all measures whose requirements are met, and the
+            comparison they were computed from.
 
         Raises:
-            ValueError: if the examples do not match the reference dataset, or a result
-                is not finite.
+            ValueError: if the examples do not match the reference dataset, or a
+                result is not finite.
         """
         self._check(fakes)
         tell = advance or (lambda what, done, total: None)
@@ -216,10 +218,12 @@ def make_evaluator(
         source: reference dataset.
         extractor: feature extractor.
         measures: keys of ``MEASURES``.
-        count: number of reference examples; at most the size of the source is used.
-        seed: seed of the choice of examples and of the measures' own randomness.
-        batch_size: examples per batch; rounded up to a multiple of the number of
-            local devices.
+        count: number of reference examples; at most the size of the source is
+            used.
+        seed: seed of the choice of examples and of the measures' own
+            randomness.
+        batch_size: examples per batch; rounded up to a multiple of the number
+            of local devices.
         train: dataset that the critic was trained on, for the held-out gap.
         held_out: split that the critic was not trained on.
         cache: folder for reference features.

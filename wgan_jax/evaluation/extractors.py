@@ -1,8 +1,8 @@
 """Feature extractors that can be named in a config.
 
-To add one, write a function of the example shape that returns a ``FeatureExtractor``
-and add it to ``EXTRACTORS`` at the end of this file. Its keyword arguments are the
-fields of ``config.evaluation.features``.
+To add one, write a function of the example shape that returns a
+``FeatureExtractor`` and add it to ``EXTRACTORS`` at the end of this file. Its
+keyword arguments are the fields of ``config.evaluation.features``.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,16 @@ def lite0(
 
     Args:
         shape: shape of one example.
-        path: path of the weights file; by default that of the installed package.
+        path: path of the weights file; by default that of the installed
+            package.
         input_size: side to which images are resized, >= 32.
 
     Returns:
         The extractor.
 
     Raises:
-        ValueError: if the examples are not images, or the weights are unavailable.
+        ValueError: if the examples are not images, or the weights are
+            unavailable.
     """
     _check_images("lite0", shape)
     if not isinstance(input_size, int) or input_size < 32:
@@ -82,8 +84,8 @@ def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
         shape: shape of one example.
 
     Returns:
-        The extractor. Its features are the flattened gray levels in [-1, 1], or the
-        coordinates.
+        The extractor. Its features are the flattened gray levels in [-1, 1], or
+        the coordinates.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(

@@ -1,7 +1,7 @@
 """Measures that can be named in a config; each reports one or more metrics.
 
-To add one, write a function of a ``Comparison`` and add it to ``MEASURES`` at the end
-of this file.
+To add one, write a function of a ``Comparison`` and add it to ``MEASURES`` at
+the end of this file.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,8 +65,8 @@ class Measure(NamedTuple):
 
     Attributes:
         function: computes metrics from a comparison.
-        reports: names of the metrics, each with ``"lower"`` or ``"higher"`` for the
-            better direction, or ``""`` if there is none.
+        reports: names of the metrics, each with ``"lower"`` or ``"higher"`` for
+            the better direction, or ``""`` if there is none.
         lacks: returns the missing requirement, or an empty string.
     """
 

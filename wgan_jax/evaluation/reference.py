@@ -32,8 +32,8 @@ def reference_sample(
     """Returns features of a dataset's examples, from the cache or computed.
 
     A cached file is used only if it records the same examples (by SHA-256),
-    extractor, weights, resizing and quantization. A damaged or different file is
-    overwritten. If the file cannot be written, a warning is logged.
+    extractor, weights, resizing and quantization. A damaged or different file
+    is overwritten. If the file cannot be written, a warning is logged.
 
     Args:
         examples: uint8 ``[n, H, W, C]`` or points ``[n, D]``.

@@ -30,8 +30,8 @@ class Model:
 
     Attributes:
         generate_fn: maps latents ``[B, Z]`` to examples.
-        score_fn: maps examples of a dataset and their labels (or None) to scores
-            ``[B]``.
+        score_fn: maps examples of a dataset and their labels (or None) to
+            scores ``[B]``.
         latent_size: Z.
     """
 
@@ -47,7 +47,8 @@ class Circumstances(NamedTuple):
         example_shape: shape of one example.
         extractor: feature extractor.
         has_model: whether the networks are available.
-        has_held_out: whether there is a split that the critic was not trained on.
+        has_held_out: whether there is a split that the critic was not trained
+            on.
         has_modes: whether the data is a mixture with known modes.
     """
 
@@ -71,10 +72,12 @@ class Comparison:
         batch_size: examples per batch.
         modes: centers and standard deviation, if the data is a known mixture.
         fake_labels: int32 ``[n]`` labels used to generate the fakes, or None.
-        model: networks that generated the fakes, or None for a file of examples.
+        model: networks that generated the fakes, or None for a file of
+            examples.
         train: examples and labels that the critic was trained on, or None.
         train_split: their split, such as ``cifar10/train``.
-        held_out: examples and labels that the critic was not trained on, or None.
+        held_out: examples and labels that the critic was not trained on, or
+            None.
         held_out_split: their split, such as ``cifar10/test``.
     """
 

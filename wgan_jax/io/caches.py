@@ -14,8 +14,9 @@ from wgan_jax.errors import ArchiveError
 def cache_folder() -> Path:
     """Returns this package's folder in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
 
-    As its specification requires, a relative ``$XDG_CACHE_HOME`` is ignored. A user
-    without a home directory, as in some containers, gets a private temporary folder.
+    As its specification requires, a relative ``$XDG_CACHE_HOME`` is ignored. A
+    user without a home directory, as in some containers, gets a private
+    temporary folder.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():
@@ -30,8 +31,8 @@ def cache_folder() -> Path:
 def private_folder() -> Path:
     """Returns a temporary folder that no other user can write to.
 
-    Later runs get the same folder, unless a folder of that name exists and is not
-    private.
+    Later runs get the same folder, unless a folder of that name exists and is
+    not private.
     """
     folder = Path(tempfile.gettempdir(), f"wgan_jax-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)

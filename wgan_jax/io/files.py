@@ -14,8 +14,8 @@ PARTIAL = ".partial"  # suffix of incomplete files
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a file that replaces ``path`` if the block ends without an error.
 
-    Several processes may write the same file at once. Each uses its own temporary
-    file in the same folder, and the last one to finish wins.
+    Several processes may write the same file at once. Each uses its own
+    temporary file in the same folder, and the last one to finish wins.
 
     Args:
         path: path of the file; missing folders are created.

@@ -18,9 +18,9 @@ _OPACITY = 0.6  # of one dot, so that dense regions are darker
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Converts images to gray levels, the inverse of ``x / 127.5 - 1``.
 
-    It computes ``round((x + 1) * 127.5)``: -1, -0.5, 0, 0.5, 1 become 0, 64, 128,
-    191, 255. All levels except the two extremes cover ranges of equal size. The
-    conversion to [-1, 1] and back preserves all 256 levels.
+    It computes ``round((x + 1) * 127.5)``: -1, -0.5, 0, 0.5, 1 become 0, 64,
+    128, 191, 255. All levels except the two extremes cover ranges of equal
+    size. The conversion to [-1, 1] and back preserves all 256 levels.
 
     Args:
         images: floating-point array of any shape; clipped to [-1, 1].
@@ -87,9 +87,9 @@ def scatter_image(
 ) -> np.ndarray:
     """Draws two sets of points in one plot: real in blue, fake in orange on top.
 
-    The axes are determined by the real points, with a margin and equal units, so
-    pictures of one run are comparable. Fake points outside are drawn at the nearest
-    edge.
+    The axes are determined by the real points, with a margin and equal units,
+    so pictures of one run are comparable. Fake points outside are drawn at the
+    nearest edge.
 
     Args:
         points_fake: ``[n, 2]``, x to the right and y upwards.

@@ -27,8 +27,9 @@ _FLUSH_SECONDS = 10  # a killed run may lose this much of the TensorBoard log
 class JsonLines:
     """File with one JSON object per line, ``{"step": 1200, "critic/loss": ...}``.
 
-    Each line is passed to the operating system before ``write`` returns. Numbers that
-    are not finite are written as null, because JSON cannot represent them.
+    Each line is passed to the operating system before ``write`` returns.
+    Numbers that are not finite are written as null, because JSON cannot
+    represent them.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mend: bool = True) -> None:
@@ -36,8 +37,8 @@ class JsonLines:
 
         Args:
             path: path of the file; missing folders are created.
-            mend: remove an incomplete last line, as left by a killed run. Set to False
-                if another process may be writing it.
+            mend: remove an incomplete last line, as left by a killed run. Set
+                to False if another process may be writing it.
         """
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +52,8 @@ class JsonLines:
 
         Args:
             step: number of completed iterations.
-            *rows: numbers (including NumPy and JAX scalars), strings, booleans, None,
-                and lists and dicts of them, by name.
+            *rows: numbers (including NumPy and JAX scalars), strings, booleans,
+                None, and lists and dicts of them, by name.
         """
         lines = [
             json.dumps({"step": int(step), **_plain(row)}, allow_nan=False)
@@ -96,8 +97,8 @@ class TensorBoard:
 
         Args:
             directory: path; created if missing.
-            purge_step: TensorBoard discards this step and later ones of older files in
-                the directory.
+            purge_step: TensorBoard discards this step and later ones of older
+                files in the directory.
         """
         self._writer = SummaryWriter(
             os.fspath(directory), purge_step=purge_step, flush_secs=_FLUSH_SECONDS
@@ -134,8 +135,8 @@ class Progress:
     """Progress and speed of a run: a bar on a terminal, otherwise plain lines.
 
     If the output is not a terminal (a log file, a cluster's console), a line is
-    printed at most every ten seconds, and one at the end. Images per second are the
-    real images in all critic updates, over all devices.
+    printed at most every ten seconds, and one at the end. Images per second are
+    the real images in all critic updates, over all devices.
     """
 
     def __init__(self, total: int, start: int, *, stream: TextIO | None = None) -> None:
@@ -176,7 +177,8 @@ class Progress:
         Args:
             step: number of completed iterations, including this one.
             images: real images used by the critic in this iteration.
-            gap: mean difference of the critic's scores of real and fake examples.
+            gap: mean difference of the critic's scores of real and fake
+                examples.
             gap_name: name of that difference.
             gradient_norm: mean gradient norm of the critic.
         """
@@ -231,7 +233,8 @@ class Progress:
 class Stages:
     """Progress of a task with several parts: a bar on a terminal, otherwise lines.
 
-    If the output is not a terminal, a line is printed at most every ten seconds.
+    If the output is not a terminal, a line is printed at most every ten
+    seconds.
     """
 
     def __init__(self, *, stream: TextIO | None = None) -> None:

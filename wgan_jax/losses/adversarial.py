@@ -103,8 +103,8 @@ def maximum_likelihood_generator_loss(fake_scores: Array) -> Array:
 
     .. math:: L_G = -\mathbb{E}_z[e^{f(G(z))}]
 
-    For the optimal critic of the cross-entropy loss, exp f is the density ratio of
-    data and model, and the gradient is that of maximum likelihood.
+    For the optimal critic of the cross-entropy loss, exp f is the density ratio
+    of data and model, and the gradient is that of maximum likelihood.
 
     Args:
         fake_scores: floating-point ``[B]``, logits of generated examples. Above
@@ -136,11 +136,12 @@ def hinge_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B']``, critic scores of generated examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar >= 0 in the dtype of the scores. Examples beyond their margin have
-        zero gradient.
+        Scalar >= 0 in the dtype of the scores. Examples beyond their margin
+        have zero gradient.
 
     Raises:
         AssertionError: if the scores are not floating-point vectors.
@@ -169,7 +170,8 @@ def least_squares_critic_loss(
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B']``, critic scores of generated examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
         real_label: target b of real scores.
         fake_label: target a of fake scores.
 
@@ -180,8 +182,8 @@ def least_squares_critic_loss(
         AssertionError: if the scores are not floating-point vectors.
 
     Reference:
-        Mao et al. 2017, arXiv:1611.04076, equation 2. The defaults, with c = 1 for
-        the generator, are those of equation 9.
+        Mao et al. 2017, arXiv:1611.04076, equation 2. The defaults, with c = 1
+        for the generator, are those of equation 9.
     """
     _assert_scores(real_scores, fake_scores)
     real = jnp.mean(jnp.square(real_scores - real_label))
@@ -196,7 +198,8 @@ def least_squares_generator_loss(
     .. math:: L_G = \tfrac{1}{2} \mathbb{E}_z[(f(G(z)) - c)^2]
 
     Args:
-        fake_scores: floating-point ``[B]``, critic scores of generated examples.
+        fake_scores: floating-point ``[B]``, critic scores of generated
+            examples.
         generator_label: target c of fake scores.
 
     Returns:
@@ -220,15 +223,16 @@ def relativistic_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B]``, critic scores of generated examples;
-            fake example i is paired with real example i.
+        fake_scores: floating-point ``[B]``, critic scores of generated
+            examples; fake example i is paired with real example i.
 
     Returns:
-        Scalar > 0 in the dtype of the scores; log 2 if the scores of each pair are
-        equal.
+        Scalar > 0 in the dtype of the scores; log 2 if the scores of each pair
+        are equal.
 
     Raises:
-        AssertionError: if the scores are not floating-point vectors of equal length.
+        AssertionError: if the scores are not floating-point vectors of equal
+            length.
 
     Reference:
         Jolicoeur-Martineau 2018, arXiv:1807.00734; Huang, Gokaslan, Kuleshov,
@@ -244,19 +248,21 @@ def relativistic_generator_loss(real_scores: Array, fake_scores: Array) -> Array
 
     .. math:: L_G = \mathbb{E}_{x, z}[\zeta(-(f(G(z_i)) - f(x_i)))]
 
-    This is the non-saturating form used by the authors' code. The zero-sum form,
-    minus the critic loss, has a vanishing gradient where the critic is confident.
+    This is the non-saturating form used by the authors' code. The zero-sum
+    form, minus the critic loss, has a vanishing gradient where the critic is
+    confident.
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B]``, critic scores of generated examples;
-            fake example i is paired with real example i.
+        fake_scores: floating-point ``[B]``, critic scores of generated
+            examples; fake example i is paired with real example i.
 
     Returns:
         Scalar > 0 in the dtype of the scores.
 
     Raises:
-        AssertionError: if the scores are not floating-point vectors of equal length.
+        AssertionError: if the scores are not floating-point vectors of equal
+            length.
 
     Reference:
         See ``relativistic_critic_loss``.

@@ -22,8 +22,8 @@ def clip_weights(
 
     Args:
         params: pytree of floating-point arrays.
-        bound: half side c of the box, > 0 (0.01 in the paper). Traced values are
-            not checked.
+        bound: half side c of the box, > 0 (0.01 in the paper). Traced values
+            are not checked.
         normalization: also clip the scales and offsets of normalization layers,
             as the authors' code does. If False, leaves named ``scale`` and the
             ``bias`` in the same layer are unchanged.
@@ -56,9 +56,9 @@ def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
 
     .. math:: W \leftarrow W \min(1, c / \sigma_1(W))
 
-    A kernel of any rank is treated as the matrix ``[-1, O]`` that maps one patch to
-    the O outputs. Sigma is exact, computed from the smaller Gram matrix. The cost
-    per update is cubic in the side of that matrix.
+    A kernel of any rank is treated as the matrix ``[-1, O]`` that maps one
+    patch to the O outputs. Sigma is exact, computed from the smaller Gram
+    matrix. The cost per update is cubic in the side of that matrix.
 
     For a dense layer, sigma is the Lipschitz constant. For a convolution, it is the
     Lipschitz constant on one patch. Each input value lies in at most
@@ -70,8 +70,8 @@ def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
 
     Args:
         params: pytree of floating-point arrays. Arrays with two or more axes,
-            including embeddings, are treated as matrices. Vectors and scalars are
-            unchanged.
+            including embeddings, are treated as matrices. Vectors and scalars
+            are unchanged.
         bound: c > 0. Traced values are not checked.
 
     Returns:
@@ -83,8 +83,8 @@ def project_spectral(params: Params, *, bound: float | Array = 1.0) -> Params:
 
     Reference:
         Norm of the reshaped kernel: Miyato et al. 2018, arXiv:1802.05957,
-        section 2.1. Yoshida, Miyato 2017, arXiv:1705.10941, penalize the norm that
-        is projected here.
+        section 2.1. Yoshida, Miyato 2017, arXiv:1705.10941, penalize the norm
+        that is projected here.
     """
     if not isinstance(bound, jax.core.Tracer) and not bound > 0:
         raise ValueError(f"project_spectral: bound is {bound}, and must be above 0.")
@@ -103,16 +103,17 @@ def project_orthonormal(params: Params) -> Params:
     .. math:: W = U \Sigma V^T \;\mapsto\; U V^T
 
     which is the polar factor, the nearest such matrix in the Frobenius norm. A
-    matrix with more columns than rows gets orthonormal rows. All singular values
-    become 1, so a dense layer neither stretches nor (on the span of its columns)
-    shrinks its input. The nearest matrix is unique if the rank is full. A zero
-    matrix is unchanged.
+    matrix with more columns than rows gets orthonormal rows. All singular
+    values become 1, so a dense layer neither stretches nor (on the span of its
+    columns) shrinks its input. The nearest matrix is unique if the rank is
+    full. A zero matrix is unchanged.
 
     Args:
         params: pytree of floating-point arrays. Arrays with two or more axes,
-            including embeddings, are treated as matrices, kernels as ``[-1, O]``.
-            Vectors and scalars are unchanged. The Lipschitz constant of a
-            convolution is then at most ceil(K/s), as for ``project_spectral``.
+            including embeddings, are treated as matrices, kernels as
+            ``[-1, O]``. Vectors and scalars are unchanged. The Lipschitz
+            constant of a convolution is then at most ceil(K/s), as for
+            ``project_spectral``.
 
     Returns:
         Pytree with the same structure, shapes and dtypes.

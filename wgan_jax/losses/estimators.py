@@ -1,9 +1,10 @@
 r"""Corrections of a critic's Wasserstein estimate.
 
 A critic with a gradient penalty of weight w has gradient norms above 1 wherever
-that lowers its loss. Let f be a converged critic, s its gradient norm, d the density
-of the points where the penalty is evaluated, and t the density of what the gradient
-of f transports from fake to real points. No perturbation g of f lowers the loss, so
+that lowers its loss. Let f be a converged critic, s its gradient norm, d the
+density of the points where the penalty is evaluated, and t the density of what
+the gradient of f transports from fake to real points. No perturbation g of f
+lowers the loss, so
 
 .. math:: \mathbb{E}_{real}\, g - \mathbb{E}_{fake}\, g = 2 w \int d\, (s - 1)
     \frac{\nabla f \cdot \nabla g}{s},
@@ -14,12 +15,12 @@ which means that :math:`2 w d (s - 1) \nabla f / s` is a flow from fake to real:
     \text{estimate} = \int t s = T + \frac{K}{2 w}, \qquad
     T = \int t \ge W_1, \quad K = \int t^2 / d \ge T^2.
 
-The raw estimate is therefore at least :math:`W + W^2 / (2 w)`. Each function below
-corrects this bias in a different way, from quantities available in a training step.
-The corrections assume a *converged* critic. An undertrained critic gives too low a
-value, more so for larger w. Gradient norms below 3e-16 count as 0
-(``example_norms``). For a critic whose gradient has vanished, such as a deep critic
-clipped at 0.01, no corrected value is meaningful.
+The raw estimate is therefore at least :math:`W + W^2 / (2 w)`. Each function
+below corrects this bias in a different way, from quantities available in a
+training step. The corrections assume a *converged* critic. An undertrained
+critic gives too low a value, more so for larger w. Gradient norms below 3e-16
+count as 0 (``example_norms``). For a critic whose gradient has vanished, such
+as a deep critic clipped at 0.01, no corrected value is meaningful.
 
 ``estimate`` is ``critic/wasserstein_estimate``. The functions are pure, accept
 scalars or arrays of equal shapes, and return finite values for finite inputs.
@@ -39,16 +40,17 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
     .. math:: \hat W = w \left(\sqrt{1 + 2 E / w} - 1\right)
         = \frac{2 E}{1 + \sqrt{1 + 2 E / w}}
 
-    which solves :math:`E = W + W^2 / (2 w)`. It is exact if the gradient norm is the
-    same at all interpolates. Otherwise :math:`K > T^2`, and a converged critic gives a
-    value above :math:`W_1`, never below. A negative estimate, which occurs only for
-    an untrained critic, keeps its sign, because the function is odd.
+    which solves :math:`E = W + W^2 / (2 w)`. It is exact if the gradient norm
+    is the same at all interpolates. Otherwise :math:`K > T^2`, and a converged
+    critic gives a value above :math:`W_1`, never below. A negative estimate,
+    which occurs only for an untrained critic, keeps its sign, because the
+    function is odd.
 
     Args:
-        estimate: E of a critic with ``gradient_penalty`` and target 1, one-sided
-            or two-sided.
-        weight: weight w > 0 of that penalty. The correction is not defined without
-            a penalty; for large weights it tends to the estimate.
+        estimate: E of a critic with ``gradient_penalty`` and target 1,
+            one-sided or two-sided.
+        weight: weight w > 0 of that penalty. The correction is not defined
+            without a penalty; for large weights it tends to the estimate.
 
     Returns:
         The corrected estimate, in the shape of ``estimate``.
@@ -58,7 +60,8 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
 
     Reference:
         Penalty: Gulrajani et al. 2017, arXiv:1704.00028, equation 3. The
-        correction follows from the first-order condition in the module docstring.
+        correction follows from the first-order condition in the module
+        docstring.
     """
     if not isinstance(weight, jax.core.Tracer) and not np.all(np.asarray(weight) > 0):
         raise ValueError(f"penalty_reading: weight is {weight}, and must be above 0.")
@@ -73,16 +76,17 @@ def flow_reading(estimate: Array, penalty: Array) -> Array:
     .. math:: \hat W = E - 2 P = T, \qquad
         P = w\, \mathbb{E}_{\hat x}[(s - 1)^2] = \frac{K}{4 w}
 
-    This is exact for :math:`T`, however the gradient norm varies between points. For a
-    converged critic it is therefore at least :math:`W_1`. It is the tightest of the
-    upper corrections, because the flow exceeds the optimal cost only by second order
-    in 1 / w. It is also the most sensitive to undertraining, above all with the
-    two-sided penalty, which includes gradient norms below 1 that belong to no flow.
+    This is exact for :math:`T`, however the gradient norm varies between
+    points. For a converged critic it is therefore at least :math:`W_1`. It is
+    the tightest of the upper corrections, because the flow exceeds the optimal
+    cost only by second order in 1 / w. It is also the most sensitive to
+    undertraining, above all with the two-sided penalty, which includes gradient
+    norms below 1 that belong to no flow.
 
     Args:
         estimate: E.
-        penalty: weighted penalty P of the same critic: ``critic/penalty`` if the
-            gradient penalty is the only penalty.
+        penalty: weighted penalty P of the same critic: ``critic/penalty`` if
+            the gradient penalty is the only penalty.
 
     Returns:
         The corrected estimate, in the shape of ``estimate``.
@@ -101,11 +105,11 @@ def slope_reading(estimate: Array, mean_norm: Array) -> Array:
     .. math:: \hat W = E \,/\, \mathbb{E}_{\hat x}
         \left[\lVert \nabla f(\hat x) \rVert\right]
 
-    It adds no training cost and does not depend on a penalty weight. It is available
-    for every penalty, and for weight clipping and spectral normalization if the
-    gradient norm is measured at interpolates. For those two it is only a change of
-    units. Like the closed form, it is at least :math:`W_1` for a converged penalized
-    critic.
+    It adds no training cost and does not depend on a penalty weight. It is
+    available for every penalty, and for weight clipping and spectral
+    normalization if the gradient norm is measured at interpolates. For those
+    two it is only a change of units. Like the closed form, it is at least
+    :math:`W_1` for a converged penalized critic.
 
     Args:
         estimate: E.
@@ -113,8 +117,8 @@ def slope_reading(estimate: Array, mean_norm: Array) -> Array:
             (``critic/gradient_norm_mean``).
 
     Returns:
-        The corrected estimate, in the shape of ``estimate``; 0 where ``mean_norm``
-        is 0.
+        The corrected estimate, in the shape of ``estimate``; 0 where
+        ``mean_norm`` is 0.
     """
     return _ratio(estimate, mean_norm)
 
@@ -131,12 +135,13 @@ def lipschitz_reading(estimate: Array, max_norm: Array) -> Array:
     Args:
         estimate: E over both distributions. An estimate over samples bounds the
             distance between these samples.
-        max_norm: largest gradient norm, >= 0, on a convex set that contains both
-            distributions, such as ``grid_max_norm``. A maximum over interpolates
-            is smaller and gives no valid bound.
+        max_norm: largest gradient norm, >= 0, on a convex set that contains
+            both distributions, such as ``grid_max_norm``. A maximum over
+            interpolates is smaller and gives no valid bound.
 
     Returns:
-        The lower bound, in the shape of ``estimate``; 0 where ``max_norm`` is 0.
+        The lower bound, in the shape of ``estimate``; 0 where ``max_norm`` is
+        0.
 
     Reference:
         Villani 2009, "Optimal transport: old and new", remark 6.5; Arjovsky,
@@ -153,9 +158,9 @@ def extrapolated_reading(
     .. math:: \hat W = \frac{w_1 E_1 - w_2 E_2}{w_1 - w_2}
 
     which is exact if :math:`E = W + K / (2 w)`. K itself grows with the weight,
-    because the flow contracts towards an optimal one. The result is therefore too
-    high by second order in 1 / w. An undertrained critic at the larger weight makes
-    the result too low by more than that.
+    because the flow contracts towards an optimal one. The result is therefore
+    too high by second order in 1 / w. An undertrained critic at the larger
+    weight makes the result too low by more than that.
 
     Args:
         estimates: estimates of two critics between the same distributions.
@@ -186,8 +191,8 @@ def grid_max_norm(
     .. math:: \max_{i, j < n} \lVert \nabla f(x_{ij}) \rVert, \qquad
         x_{ij} = l + \left(\tfrac{i}{n - 1}, \tfrac{j}{n - 1}\right) \odot (h - l)
 
-    This is a lower bound of the supremum, because points between the grid points are
-    not evaluated. The memory is that of a batch of size n.
+    This is a lower bound of the supremum, because points between the grid
+    points are not evaluated. The memory is that of a batch of size n.
 
     Args:
         critic_fn: scores ``[B]`` of points ``[B, 2]``.

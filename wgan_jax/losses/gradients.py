@@ -15,7 +15,8 @@ def check_not_negative(where: str, **settings: float | Array) -> None:
         **settings: settings by name.
 
     Raises:
-        ValueError: if a setting is below 0 or NaN; the message names the first one.
+        ValueError: if a setting is below 0 or NaN; the message names the first
+            one.
     """
     for name, value in settings.items():
         if not isinstance(value, jax.core.Tracer) and not value >= 0:
@@ -27,10 +28,10 @@ def example_norms(x: Array) -> Array:
 
     .. math:: n_i = \sqrt{\textstyle\sum_j x_{ij}^2}
 
-    The derivative of the square root is infinite at zero, and infinity times zero is
-    NaN. Two selections keep zero out of the square root and set the derivative of the
-    norm to zero there. No epsilon is added inside the square root, so the minimum of a
-    penalty is not shifted.
+    The derivative of the square root is infinite at zero, and infinity times
+    zero is NaN. Two selections keep zero out of the square root and set the
+    derivative of the norm to zero there. No epsilon is added inside the square
+    root, so the minimum of a penalty is not shifted.
 
     Args:
         x: floating-point ``[B, ...]``.
@@ -83,8 +84,9 @@ def perturb(real: Array, key: PRNGKey, *, scale: float) -> Array:
 
     .. math:: x_i + \delta_i, \quad \delta_i \sim N(0, (c\,s)^2 I)
 
-    where :math:`s` is the standard deviation over all values of the batch, a scalar
-    (mean squared deviation from the mean, divided by the number of values).
+    where :math:`s` is the standard deviation over all values of the batch, a
+    scalar (mean squared deviation from the mean, divided by the number of
+    values).
 
     Args:
         real: floating-point ``[B, ...]``.
@@ -104,7 +106,8 @@ def example_gradients(critic_fn: CriticFn, points: Array) -> Array:
     .. math:: g_i = \nabla_x f(x_i)
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per example.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example.
         points: floating-point ``[B, ...]``.
 
     Returns:
@@ -128,7 +131,8 @@ def gradient_norms(critic_fn: CriticFn, points: Array) -> Array:
     .. math:: n_i = \lVert \nabla_x f(x_i) \rVert_2
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per example.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example.
         points: floating-point ``[B, ...]``.
 
     Returns:

@@ -30,15 +30,16 @@ from wgan_jax.types import Array
 class Objective(NamedTuple):
     """Pair of critic and generator losses, both to be minimized.
 
-    Keyword-only arguments of a loss are options of the objective. A config sets them as
-    ``config.objective.OPTION``, a library user by ``with_options``.
+    Keyword-only arguments of a loss are options of the objective. A config sets
+    them as ``config.objective.OPTION``, a library user by ``with_options``.
 
     Attributes:
         critic_loss: ``(real_scores [B], fake_scores [B']) -> scalar``.
         generator_loss: ``(fake_scores [B]) -> scalar``; if ``paired``,
             ``(real_scores [B], fake_scores [B]) -> scalar``.
-        paired: the losses compare real example i with generated example i. The two
-            batch sizes must match, and the generator loss uses real examples.
+        paired: the losses compare real example i with generated example i. The
+            two batch sizes must match, and the generator loss uses real
+            examples.
         gap_name: metric name of the mean real score minus the mean fake score.
             Only for the Wasserstein objective is this difference a distance.
     """
@@ -91,7 +92,8 @@ def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B']``, critic scores of generated examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
 
     Returns:
         Scalar in the dtype of the scores. It is minus the distance only if the
@@ -114,11 +116,12 @@ def wasserstein_generator_loss(fake_scores: Array) -> Array:
     .. math:: L_G = -\mathbb{E}_z[f(G(z))]
 
     Args:
-        fake_scores: floating-point ``[B]``, critic scores of generated examples.
+        fake_scores: floating-point ``[B]``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar in the dtype of the scores. Only its gradient is meaningful, because
-        the critic is determined only up to an additive constant.
+        Scalar in the dtype of the scores. Only its gradient is meaningful,
+        because the critic is determined only up to an additive constant.
 
     Raises:
         AssertionError: if the scores are not a floating-point vector.
@@ -138,11 +141,12 @@ def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
 
     Args:
         real_scores: floating-point ``[B]``, critic scores of real examples.
-        fake_scores: floating-point ``[B']``, critic scores of generated examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar in the dtype of the scores, in units of the data times the critic's
-        gradient norm. It contains no penalty.
+        Scalar in the dtype of the scores, in units of the data times the
+        critic's gradient norm. It contains no penalty.
 
     Raises:
         AssertionError: if the scores are not floating-point vectors.

@@ -1,9 +1,9 @@
 """Penalties on the critic's gradient norm.
 
-A penalty is ``(critic_fn, real, fake, key) -> scalar``, or the scalar together with a
-dictionary of metrics. The training step applies its weight. To add a penalty, write
-the function and add it to ``PENALTIES`` at the end of this file. Library users can
-pass their own function to ``Gan``.
+A penalty is ``(critic_fn, real, fake, key) -> scalar``, or the scalar together
+with a dictionary of metrics. The training step applies its weight. To add a
+penalty, write the function and add it to ``PENALTIES`` at the end of this file.
+Library users can pass their own function to ``Gan``.
 """
 
 from collections.abc import Callable
@@ -73,14 +73,15 @@ def gradient_penalty(
         \mathbb{E}_{\hat x}
         \left[\max(0, \lVert \nabla f(\hat x) \rVert_2 - t)^2\right]
 
-    with :math:`\hat x` uniform on the segments between real and fake examples. The
-    norm is taken over all axes but the first, in at least float32. As a term of a
-    ``Gan``, it also reports the mean and the maximum norm
+    with :math:`\hat x` uniform on the segments between real and fake examples.
+    The norm is taken over all axes but the first, in at least float32. As a
+    term of a ``Gan``, it also reports the mean and the maximum norm
     (``gradient_penalty_and_norms``).
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per example.
-            A critic with batch normalization has no per-example gradient.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example. A critic with batch normalization has no per-example
+            gradient.
         real: floating-point ``[B, ...]``.
         fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
@@ -118,10 +119,10 @@ def dragan(
         \left[(\lVert \nabla f(x + \delta) \rVert_2 - t)^2\right],
         \quad \delta \sim N(0, (c\,s)^2 I)
 
-    where :math:`s` is the standard deviation over all values of the real batch. The
-    noise is Gaussian and symmetric, as in the paper's equation. The authors' code
-    instead adds alpha u s / 2 to each value, with u and alpha uniform in [0, 1) and
-    one alpha per example, so it only increases values.
+    where :math:`s` is the standard deviation over all values of the real batch.
+    The noise is Gaussian and symmetric, as in the paper's equation. The
+    authors' code instead adds alpha u s / 2 to each value, with u and alpha
+    uniform in [0, 1) and one alpha per example, so it only increases values.
 
     Args:
         critic_fn: as for ``gradient_penalty``.
@@ -132,18 +133,18 @@ def dragan(
         target: target gradient norm t, >= 0 (k = 1 in the paper).
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (10 in the paper), and the metrics
-        ``critic/gradient_norm_mean`` and ``critic/gradient_norm_max`` over the
-        perturbed points.
+        Scalar >= 0, to be weighted by the caller (10 in the paper), and the
+        metrics ``critic/gradient_norm_mean`` and ``critic/gradient_norm_max``
+        over the perturbed points.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.
         ValueError: if ``scale`` or ``target`` is below 0.
 
     Reference:
-        Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the DRAGAN penalty on
-        local regions around the data. Scaling c by the standard deviation of the
-        data follows the authors' code.
+        Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the DRAGAN penalty
+        on local regions around the data. Scaling c by the standard deviation of
+        the data follows the authors' code.
     """
     check_not_negative("dragan", scale=scale, target=target)
     norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
@@ -171,15 +172,17 @@ def divergence(
         real: floating-point ``[B, ...]``.
         fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
-        power: p, at least 1; below 1, the derivative of P is infinite at norm 0.
+        power: p, at least 1; below 1, the derivative of P is infinite at norm
+            0.
         at: ``"interpolates"`` evaluates P on the segments between real and fake
             examples; ``"ends"`` averages P over the real and P over the fake
             examples, as in some ports.
 
     Returns:
         Scalar >= 0, to be weighted by the caller (k = 2 in the paper), and the
-        metrics ``critic/gradient_norm_mean`` and ``_max`` over the interpolates,
-        or the means ``critic/gradient_norm_at_reals`` and ``_at_penalized_fakes``.
+        metrics ``critic/gradient_norm_mean`` and ``_max`` over the
+        interpolates, or the means ``critic/gradient_norm_at_reals`` and
+        ``_at_penalized_fakes``.
 
     Raises:
         ValueError: if ``power`` or ``at`` is invalid.
@@ -212,8 +215,9 @@ def r1(
 
     .. math:: P = \frac{1}{2} \mathbb{E}_x \left[\lVert \nabla f(x) \rVert^2\right]
 
-    Squares are summed over all axes of an example and averaged over the batch. Because
-    the penalty includes the factor 1/2, its weight is the paper's gamma.
+    Squares are summed over all axes of an example and averaged over the batch.
+    Because the penalty includes the factor 1/2, its weight is the paper's
+    gamma.
 
     Args:
         critic_fn: as for ``gradient_penalty``.
@@ -222,8 +226,8 @@ def r1(
         key: not used.
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (10 in the paper), and the mean
-        gradient norm ``critic/gradient_norm_at_reals``.
+        Scalar >= 0, to be weighted by the caller (10 in the paper), and the
+        mean gradient norm ``critic/gradient_norm_at_reals``.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.
@@ -250,8 +254,8 @@ def r2(
         key: not used.
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (the paper's gamma), and the mean
-        gradient norm ``critic/gradient_norm_at_penalized_fakes``.
+        Scalar >= 0, to be weighted by the caller (the paper's gamma), and the
+        mean gradient norm ``critic/gradient_norm_at_penalized_fakes``.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.

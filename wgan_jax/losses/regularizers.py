@@ -20,11 +20,13 @@ class Regularizer(NamedTuple):
 
     Attributes:
         init: ``() -> state``, the initial state, a pytree of arrays.
-        apply: ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``
+        apply:
+            ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``
             with a scalar value. ``generate_fn(latent)`` returns images
             ``[B, ...]``, where image i depends only on latent i.
-        report: ``state -> metrics``. Metrics are computed from the state, so that
-            terms evaluated in only some updates can be logged in every update.
+        report: ``state -> metrics``. Metrics are computed from the state, so
+            that terms evaluated in only some updates can be logged in every
+            update.
     """
 
     init: Callable[[], PyTree]
@@ -39,26 +41,28 @@ def path_length(*, decay: float = 0.01) -> Regularizer:
         \left[(\lVert J_z^T y \rVert_2 - a)^2\right],
         \quad y \sim N(0, I), \quad J_z = \partial G(z) / \partial z
 
-    where a is a moving average of the norms. It encourages a step in latent space to
-    change the image by the same amount everywhere. As in the authors' code, y is
-    divided by the square root of H W for images, so that lengths do not grow with the
-    resolution (points in the plane have no such factor). The average a is updated
-    before it is used: :math:`a \leftarrow a + d (\bar n - a)`, starting from 0. As in
-    the equation, a is treated as a constant in the gradient; the authors' code also
-    differentiates the contribution d of the batch mean to a. J is taken with respect
-    to the latents of the generator; the authors take it with respect to the styles.
+    where a is a moving average of the norms. It encourages a step in latent
+    space to change the image by the same amount everywhere. As in the authors'
+    code, y is divided by the square root of H W for images, so that lengths do
+    not grow with the resolution (points in the plane have no such factor). The
+    average a is updated before it is used:
+    :math:`a \leftarrow a + d (\bar n - a)`, starting from 0. As in the
+    equation, a is treated as a constant in the gradient; the authors' code also
+    differentiates the contribution d of the batch mean to a. J is taken with
+    respect to the latents of the generator; the authors take it with respect to
+    the styles.
 
-    The norm is exact and costs one vector-Jacobian product per example. Its first two
-    derivatives are finite at 0.
+    The norm is exact and costs one vector-Jacobian product per example. Its
+    first two derivatives are finite at 0.
 
     Args:
         decay: weight d of the batch mean in the new average, in (0, 1].
 
     Returns:
-        The regularizer. Its value is to be weighted by the caller (2 in the authors'
-        code). Its state holds the scalars ``mean`` (a) and ``length`` (the latest
-        batch mean of the norms), reported as ``generator/path_length_mean`` and
-        ``generator/path_length``.
+        The regularizer. Its value is to be weighted by the caller (2 in the
+        authors' code). Its state holds the scalars ``mean`` (a) and ``length``
+        (the latest batch mean of the norms), reported as
+        ``generator/path_length_mean`` and ``generator/path_length``.
 
     Raises:
         ValueError: if ``decay`` is not in (0, 1].
@@ -97,8 +101,8 @@ def path_lengths(generate_fn: GenerateFn, latent: Array, key: PRNGKey) -> Array:
     .. math:: n_i = \lVert J_{z_i}^T y_i \rVert_2, \quad y_i \sim N(0, I / (H W))
 
     Args:
-        generate_fn: images ``[B, H, W, C]`` or points ``[B, D]`` (with H W = 1) of
-            latents, independent per example.
+        generate_fn: images ``[B, H, W, C]`` or points ``[B, D]`` (with H W = 1)
+            of latents, independent per example.
         latent: floating-point ``[B, Z]``.
         key: PRNG key, consumed.
 

@@ -23,19 +23,19 @@ def consistency(
         + \eta \, \tfrac{1}{F} \textstyle\sum_k (h'_k - h''_k)^2
         - M\right)\right]
 
-    where f are the scores and h the features (the input of the critic's last layer) of
-    two passes with independent dropout masks. The penalty is 0 for a critic without
-    dropout, and wherever the difference is below the margin.
+    where f are the scores and h the features (the input of the critic's last
+    layer) of two passes with independent dropout masks. The penalty is 0 for a
+    critic without dropout, and wherever the difference is below the margin.
 
-    The authors' code computes max(0, 2 (f' - f'')^2 + 0.2 mean (h' - h'')^2 - M) with
-    M = 0. This corresponds to weight 2, feature weight 0.1 and margin M/2 here. The
-    authors reuse the pass of the main loss as one of the two passes; here both passes
-    are computed for this term.
+    The authors' code computes max(0, 2 (f' - f'')^2 + 0.2 mean (h' - h'')^2 -
+    M) with M = 0. This corresponds to weight 2, feature weight 0.1 and margin
+    M/2 here. The authors reuse the pass of the main loss as one of the two
+    passes; here both passes are computed for this term.
 
     Args:
         critic_fn: critic with a method ``perturbed(images, key)`` that returns
-            scores ``[B]`` and features ``[B, F]`` with dropout drawn from the key.
-            The critic of a ``Gan`` has this method.
+            scores ``[B]`` and features ``[B, F]`` with dropout drawn from the
+            key. The critic of a ``Gan`` has this method.
         real: floating-point ``[B, ...]``.
         fake: not used.
         key: PRNG key, consumed.
@@ -47,13 +47,14 @@ def consistency(
         paper), and the same unweighted value as ``critic/consistency``.
 
     Raises:
-        ValueError: if the critic has no method ``perturbed``, or a setting is below
-            0.
-        AssertionError: if scores are not ``[B]`` or features are not ``[B, F]``.
+        ValueError: if the critic has no method ``perturbed``, or a setting is
+            below 0.
+        AssertionError: if scores are not ``[B]`` or features are not
+            ``[B, F]``.
 
     Reference:
-        Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term. The
-        paper writes distances d; the authors' code squares them, as here.
+        Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term.
+        The paper writes distances d; the authors' code squares them, as here.
     """
     check_not_negative("consistency", feature_weight=feature_weight, margin=margin)
     perturbed = getattr(critic_fn, "perturbed", None)
@@ -83,8 +84,8 @@ def drift(critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey) -> Array:
         key: not used.
 
     Returns:
-        Scalar >= 0, at least float32, to be weighted by the caller (0.001 in the
-        paper).
+        Scalar >= 0, at least float32, to be weighted by the caller (0.001 in
+        the paper).
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.

@@ -18,15 +18,15 @@ class Term(NamedTuple):
 
     Attributes:
         function: a penalty of the critic or a regularizer of the generator.
-        weight: weight > 0, or a function from the iteration (scalar int32) to the
-            weight.
+        weight: weight > 0, or a function from the iteration (scalar int32) to
+            the weight.
         every: interval >= 1. The term is evaluated only in every ``every``-th
             update of its network, with ``every`` times the weight, so its mean
-            over updates is unchanged. It shares the optimizer update with the main
-            loss, so the decays of the optimizer need no correction. The latest
-            metrics are logged, without the factor ``every``.
-        name: if set, the weighted term is logged as ``critic/penalty/<name>`` or
-            ``generator/regularizer/<name>``.
+            over updates is unchanged. It shares the optimizer update with the
+            main loss, so the decays of the optimizer need no correction. The
+            latest metrics are logged, without the factor ``every``.
+        name: if set, the weighted term is logged as ``critic/penalty/<name>``
+            or ``generator/regularizer/<name>``.
     """
 
     function: Any
@@ -75,8 +75,8 @@ def reports(measuring: Callable[..., Any]) -> Callable[[_Function], _Function]:
     """Decorates a penalty that has a variant which also returns metrics.
 
     Args:
-        measuring: function of the same arguments that returns the penalty and its
-            metrics.
+        measuring: function of the same arguments that returns the penalty and
+            its metrics.
     """
 
     def mark(function: _Function) -> _Function:
@@ -93,8 +93,8 @@ def reporting(function: Callable[..., Any]) -> Callable[..., Any]:
         function: a penalty, or a ``functools.partial`` of one.
 
     Returns:
-        The variant with the same arguments bound, or ``function`` itself if there is
-        no variant.
+        The variant with the same arguments bound, or ``function`` itself if
+        there is no variant.
     """
     if isinstance(function, partial):
         inner = reporting(function.func)
@@ -121,18 +121,20 @@ def sum_penalties(
         call: ``(penalty, key) -> scalar, or scalar and metrics``.
         key: PRNG key; term i uses ``fold_in(key, i)``.
         step: scalar int32 iteration, for the weights.
-        count: scalar int32 number of previous critic updates, for the intervals.
+        count: scalar int32 number of previous critic updates, for the
+            intervals.
 
     Returns:
-        The sum to minimize, the new metrics of the lazily evaluated penalties, and
-        the metrics to log: ``critic/penalty``, the sum of the weighted values (the
-        latest value of lazily evaluated penalties); ``critic/penalty/<name>`` for
-        named terms; and the metrics reported by the penalties. If two penalties
-        report the same metric, the later one gets a unique name.
+        The sum to minimize, the new metrics of the lazily evaluated penalties,
+        and the metrics to log: ``critic/penalty``, the sum of the weighted
+        values (the latest value of lazily evaluated penalties);
+        ``critic/penalty/<name>`` for named terms; and the metrics reported by
+        the penalties. If two penalties report the same metric, the later one
+        gets a unique name.
 
     Raises:
-        ValueError: if the state belongs to a ``Gan`` with other lazily evaluated
-            penalties.
+        ValueError: if the state belongs to a ``Gan`` with other lazily
+            evaluated penalties.
     """
     total: Array | float = 0.0
     found: list[Metrics] = []
@@ -205,9 +207,9 @@ def sum_regularizers(
 
     Returns:
         The summed gradient, the new state of each regularizer, and the metrics:
-        ``generator/regularizer``, the sum to minimize (0 if all terms are lazily
-        evaluated and none is due); ``generator/regularizer/<name>`` for named
-        terms; and the metrics reported by the regularizers.
+        ``generator/regularizer``, the sum to minimize (0 if all terms are
+        lazily evaluated and none is due); ``generator/regularizer/<name>`` for
+        named terms; and the metrics reported by the regularizers.
     """
     total: PyTree = jax.tree.map(jnp.zeros_like, params)
     remembered: list[PyTree] = []

@@ -27,16 +27,16 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
         \quad l = \frac{2 \mu_x \mu_y + C_1}{\mu_x^2 + \mu_y^2 + C_1},
         \quad c = \frac{2 \sigma_{xy} + C_2}{\sigma_x^2 + \sigma_y^2 + C_2}
 
-    The bars are means over positions. There are five scales, each half the size of
-    the previous one. Channels are treated separately, and moments are taken under a
-    Gaussian window of side 11 and standard deviation 1.5. If a scale is smaller than
-    the window, the window and its standard deviation shrink to the size of the image.
-    Images with sides below 176 pixels are therefore supported, but their values are
-    not comparable with others.
+    The bars are means over positions. There are five scales, each half the size
+    of the previous one. Channels are treated separately, and moments are taken
+    under a Gaussian window of side 11 and standard deviation 1.5. If a scale is
+    smaller than the window, the window and its standard deviation shrink to the
+    size of the image. Images with sides below 176 pixels are therefore
+    supported, but their values are not comparable with others.
 
     Args:
-        x: gray levels in [0, 255], uint8 or floating-point ``[B, H, W, C]``, with
-            sides of at least 16.
+        x: gray levels in [0, 255], uint8 or floating-point ``[B, H, W, C]``,
+            with sides of at least 16.
         y: images of the same shape.
 
     Returns:
@@ -46,9 +46,9 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
         ValueError: if shapes differ or images are too small.
 
     Reference:
-        Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for image
-        quality assessment", equation 7; as a measure of diversity: Odena, Olah,
-        Shlens 2017, arXiv:1610.09585, section 4.2.
+        Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for
+        image quality assessment", equation 7; as a measure of diversity: Odena,
+        Olah, Shlens 2017, arXiv:1610.09585, section 4.2.
     """
     if x.shape != y.shape or x.ndim != 4 or min(x.shape[1:3]) < 16:
         raise ValueError(
@@ -63,11 +63,12 @@ def pair_similarity(
 ) -> Estimate:
     """Computes the mean MS-SSIM of random pairs; lower means more diverse.
 
-    Compare it with the value of the real data, because noise is diverse as well.
+    Compare it with the value of the real data, because noise is diverse as
+    well.
 
     Args:
-        images: uint8 ``[n, H, W, C]``, n at least 2. Pass images of a single class
-            to measure diversity within a class.
+        images: uint8 ``[n, H, W, C]``, n at least 2. Pass images of a single
+            class to measure diversity within a class.
         pairs: number of pairs of different images, drawn with replacement.
         seed: seed of the pairs.
         batch_size: pairs processed at a time.
@@ -114,12 +115,13 @@ def perceptual_path_length(
 
     This is the limit of small steps in the papers, computed by forward-mode
     differentiation. It needs no step size and does not amplify rounding errors.
-    ``feature_fn`` must not round: use ``from_levels`` of the extractors and not their
-    call.
+    ``feature_fn`` must not round: use ``from_levels`` of the extractors and not
+    their call.
 
     Args:
         generate_fn: maps normally distributed latents ``[B, Z]`` to images.
-        feature_fn: maps images to features ``[B, D]``, independently per example.
+        feature_fn: maps images to features ``[B, D]``, independently per
+            example.
         key: PRNG key, consumed.
         latent_size: Z, at least 2.
         samples: number of paths.
@@ -134,8 +136,8 @@ def perceptual_path_length(
             ``trim`` is out of range.
 
     Reference:
-        Karras, Laine, Aila 2019, arXiv:1812.04948, section 4.1, with features of
-        one layer instead of LPIPS.
+        Karras, Laine, Aila 2019, arXiv:1812.04948, section 4.1, with features
+        of one layer instead of LPIPS.
     """
     if samples < 1 or samples % batch_size or not 0 <= trim < 0.5:
         raise ValueError(
@@ -180,14 +182,15 @@ def mode_scores(
 ) -> ModeScores:
     """Counts the modes of a Gaussian mixture that a sample covers.
 
-    An example is of high quality if it is within ``radius`` standard deviations of
-    the nearest mode. In the plane, with radius 3, this holds for 98.9 % of the
-    mixture itself.
+    An example is of high quality if it is within ``radius`` standard deviations
+    of the nearest mode. In the plane, with radius 3, this holds for 98.9 % of
+    the mixture itself.
 
     Args:
         points: ``[n, D]``, n at least 1.
         modes: ``[modes, D]``, the centers.
-        deviation: standard deviation of each Gaussian, in the units of the points.
+        deviation: standard deviation of each Gaussian, in the units of the
+            points.
         radius: radius in standard deviations.
 
     Returns:

@@ -34,8 +34,9 @@ def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
     """Returns the local file of FID's Inception weights, downloading it if missing.
 
     The file is kept in ``wgan_jax/weights`` in the user's cache folder
-    (``$XDG_CACHE_HOME`` or ``~/.cache``). Without a network, it can be copied there
-    by hand. The file (96 MB) is read and its checksum verified at each call.
+    (``$XDG_CACHE_HOME`` or ``~/.cache``). Without a network, it can be copied
+    there by hand. The file (96 MB) is read and its checksum verified at each
+    call.
 
     Args:
         path: path of a file to use instead, which is neither downloaded nor
@@ -74,15 +75,16 @@ def fetch(
 ) -> Path:
     """Downloads a file unless it is already on disk.
 
-    An existing file with a different checksum is considered damaged and downloaded
-    again. The file is replaced atomically, even if several processes download it at
-    the same time.
+    An existing file with a different checksum is considered damaged and
+    downloaded again. The file is replaced atomically, even if several processes
+    download it at the same time.
 
     Args:
         url: URL of the file.
         destination: local path; parent folders are created.
         sha256_prefix: at least the first 8 hexadecimal digits of its SHA-256.
-        timeout: seconds to wait for the response, and for further data after that.
+        timeout: seconds to wait for the response, and for further data after
+            that.
 
     Returns:
         The destination.
@@ -154,8 +156,8 @@ def _download(url: str, file: BinaryIO, timeout: float) -> None:
 def _open(url: str, timeout: float) -> http.client.HTTPResponse:
     """Opens a URL within a bounded time.
 
-    Name resolution has no timeout, and each address and redirect has its own. The
-    request therefore runs in a thread that is abandoned after the timeout.
+    Name resolution has no timeout, and each address and redirect has its own.
+    The request therefore runs in a thread that is abandoned after the timeout.
     """
     answers: queue.Queue[http.client.HTTPResponse | Exception] = queue.Queue()
 

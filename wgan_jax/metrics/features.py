@@ -1,7 +1,7 @@
 """Feature extractors, and how images are resized for them.
 
-An extractor is any object with the attributes and the call of ``FeatureExtractor``.
-``FunctionFeatures`` wraps a function as an extractor.
+An extractor is any object with the attributes and the call of
+``FeatureExtractor``. ``FunctionFeatures`` wraps a function as an extractor.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ class Features(NamedTuple):
 
     Attributes:
         values: ``[B, D]``.
-        logits: ``[B, classes]`` before the softmax, for the inception score; None
-            if there are no classes.
+        logits: ``[B, classes]`` before the softmax, for the inception score;
+            None if there are no classes.
     """
 
     values: Array | np.ndarray
@@ -74,8 +74,8 @@ class FunctionFeatures:
     """Extractor that wraps a function.
 
     Attributes:
-        function: maps examples ``[B, ...]`` to features ``[B, D]``. It receives the
-            input unchanged, so floating-point images are not quantized.
+        function: maps examples ``[B, ...]`` to features ``[B, D]``. It receives
+            the input unchanged, so floating-point images are not quantized.
         name: name, for the protocol.
         weights: version or hash, for the protocol.
         size: number D of features.
@@ -99,12 +99,13 @@ class FunctionFeatures:
 def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
     """Converts images to three channels of gray levels.
 
-    Floating-point images are converted with a fixed map and not by the minimum and
-    maximum of their batch, so the features of an image depend only on that image.
+    Floating-point images are converted with a fixed map and not by the minimum
+    and maximum of their batch, so the features of an image depend only on that
+    image.
 
     Args:
-        images: ``[B, H, W, 1 or 3]``, either uint8, which stay on their device, or
-            floating-point in [-1, 1].
+        images: ``[B, H, W, 1 or 3]``, either uint8, which stay on their device,
+            or floating-point in [-1, 1].
 
     Returns:
         uint8 ``[B, H, W, 3]``.
@@ -141,12 +142,12 @@ def extract_features(
 
     Args:
         extractor: feature extractor.
-        images: ``[n, ...]``, n at least 1. The last batch is padded with its last
-            image, so that only one batch size is compiled, and the result is
-            truncated.
+        images: ``[n, ...]``, n at least 1. The last batch is padded with its
+            last image, so that only one batch size is compiled, and the result
+            is truncated.
         batch_size: images per batch.
-        sharding: sharding of the batches over devices, whose number must divide the
-            batch size; None for no sharding.
+        sharding: sharding of the batches over devices, whose number must divide
+            the batch size; None for no sharding.
         advance: called after each batch with its number of images.
 
     Returns:

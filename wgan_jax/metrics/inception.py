@@ -29,8 +29,8 @@ class InceptionFeatures:
         size: 64, 192, 768 or 2048.
         classes: 1008 for the last layer, 0 for the others.
         input_size: 299; None if images are not resized.
-        resize: bilinear as in ``pytorch-fid`` (pixel centers, no antialiasing), or
-            none.
+        resize: bilinear as in ``pytorch-fid`` (pixel centers, no antialiasing),
+            or none.
         quantisation: floating-point images are first converted to gray levels.
     """
 
@@ -46,15 +46,18 @@ class InceptionFeatures:
         """Reads the weights.
 
         Args:
-            path: path of ``pt_inception-2015-12-05-6726825d.pth`` from pytorch-fid,
-                which ``inception_weights()`` downloads and which is read without
-                PyTorch, or of an ``.npz`` file with the same names.
-            tap: layer with 64, 192, 768 or 2048 features, averaged over positions.
-            resize: an entry of ``RESIZES``; with ``none``, images must have sides of at
-                least 75.
+            path: path of ``pt_inception-2015-12-05-6726825d.pth`` from
+                pytorch-fid, which ``inception_weights()`` downloads and which
+                is read without PyTorch, or of an ``.npz`` file with the same
+                names.
+            tap: layer with 64, 192, 768 or 2048 features, averaged over
+                positions.
+            resize: an entry of ``RESIZES``; with ``none``, images must have
+                sides of at least 75.
 
         Raises:
-            ValueError: if an option is invalid or the file is for another network.
+            ValueError: if an option is invalid or the file is for another
+                network.
         """
         if tap not in TAPS or resize not in RESIZES:
             raise ValueError(

@@ -1,9 +1,9 @@
 """Network of FID: the Inception-v3 published with TensorFlow in December 2015.
 
-It differs from the Inception-v3 of other libraries: average pooling excludes the
-padding, the last block uses max pooling, and there are 1,008 classes. Layer names are
-those of the file of ``pytorch-fid``. The batch normalization of each convolution is
-folded into its kernel and bias.
+It differs from the Inception-v3 of other libraries: average pooling excludes
+the padding, the last block uses max pooling, and there are 1,008 classes. Layer
+names are those of the file of ``pytorch-fid``. The batch normalization of each
+convolution is folded into its kernel and bias.
 """
 
 from typing import NamedTuple
@@ -126,9 +126,9 @@ BLOCKS: dict[str, tuple[str, tuple[Chain, ...]]] = {
 class InceptionV3(nn.Module):
     """Maps images in [-1, 1] to pooled features of four layers, and to class logits.
 
-    It returns a dictionary from 64, 192, 768 and 2048 to the spatial means ``[B,
-    size]``, and logits ``[B, 1008]`` without the bias, which the original inception
-    score omits.
+    It returns a dictionary from 64, 192, 768 and 2048 to the spatial means
+    ``[B, size]``, and logits ``[B, 1008]`` without the bias, which the original
+    inception score omits.
     """
 
     @nn.compact

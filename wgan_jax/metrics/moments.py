@@ -1,9 +1,9 @@
 """Mean and covariance of features, accumulated over batches on the device.
 
-Sums are float64 on the device, whatever the value of ``jax_enable_x64``. In float32,
-the covariance of features far from zero would be lost, and a distance between two
-covariances is a difference of large numbers. Call these functions outside of ``jit``;
-they are compiled internally.
+Sums are float64 on the device, whatever the value of ``jax_enable_x64``. In
+float32, the covariance of features far from zero would be lost, and a distance
+between two covariances is a difference of large numbers. Call these functions
+outside of ``jit``; they are compiled internally.
 """
 
 from typing import NamedTuple
@@ -49,15 +49,15 @@ def update_moments(
 ) -> Moments:
     r"""Adds one batch to the moments.
 
-    The mean and scatter of the batch are merged as in ``merge_moments``. Sharded
-    features give the moments over all devices. The result does not depend on the
-    split into batches, up to rounding.
+    The mean and scatter of the batch are merged as in ``merge_moments``.
+    Sharded features give the moments over all devices. The result does not
+    depend on the split into batches, up to rounding.
 
     Args:
         moments: moments so far; not modified.
         features: floating-point ``[B, D]``; each new batch size is compiled.
-        valid: number of leading rows to use. A short last batch can be padded to
-            the size of the others, which avoids compilation and keeps it
+        valid: number of leading rows to use. A short last batch can be padded
+            to the size of the others, which avoids compilation and keeps it
             divisible by the number of devices.
 
     Returns:
@@ -98,8 +98,8 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
         ValueError: if the numbers of features differ.
 
     Reference:
-        Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance:
-        analysis and recommendations", equation 2.1.
+        Chan, Golub, LeVeque 1983, "Algorithms for computing the sample
+        variance: analysis and recommendations", equation 2.1.
     """
     if first.mean.shape != second.mean.shape:
         raise ValueError(

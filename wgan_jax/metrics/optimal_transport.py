@@ -1,8 +1,8 @@
 """Exact and sliced Wasserstein distances between samples.
 
 The exact distances are for verification and run on the host in float64. The
-sort-based ones are JAX functions that can be compiled and differentiated. None of
-them involves a network.
+sort-based ones are JAX functions that can be compiled and differentiated. None
+of them involves a network.
 """
 
 import jax
@@ -19,16 +19,18 @@ def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
     .. math:: W_p = \left(\min_\pi \frac{1}{n} \sum_i
         \lVert x_i - y_{\pi(i)} \rVert_2^p\right)^{1/p}
 
-    over all permutations :math:`\pi`. With equal weights, one of them is an optimal
-    plan. Memory is a small multiple of :math:`8 n^2` bytes. Time grows slightly
-    faster than :math:`n^2` in the best case and as :math:`n^3` in the worst case (in
-    the plane, 0.1 s to 1 s for n = 1,000, and tens of seconds for 4,000).
+    over all permutations :math:`\pi`. With equal weights, one of them is an
+    optimal plan. Memory is a small multiple of :math:`8 n^2` bytes. Time grows
+    slightly faster than :math:`n^2` in the best case and as :math:`n^3` in the
+    worst case (in the plane, 0.1 s to 1 s for n = 1,000, and tens of seconds
+    for 4,000).
 
-    As an estimate of the distance between the underlying distributions, it is biased
-    upwards, less so for larger n.
+    As an estimate of the distance between the underlying distributions, it is
+    biased upwards, less so for larger n.
 
     Args:
-        x: finite ``[n, ...]``, n at least 1; each example is treated as a flat vector.
+        x: finite ``[n, ...]``, n at least 1; each example is treated as a flat
+            vector.
         y: ``[n, ...]``, the same shape.
         p: order, at least 1.
 
@@ -36,8 +38,8 @@ def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
         The distance, computed in float64.
 
     Raises:
-        ValueError: if the shapes differ or are empty, a value is not finite, or p is
-            below 1.
+        ValueError: if the shapes differ or are empty, a value is not finite, or
+            p is below 1.
 
     Reference:
         Peyré, Cuturi 2019, arXiv:1803.00567, proposition 2.1; the
@@ -75,8 +77,8 @@ def wasserstein_1d(x: Array, y: Array, *, p: float = 1) -> Array:
         p: order, at least 1.
 
     Returns:
-        Scalar >= 0, at least float32, differentiable; the derivative is 0 for equal
-        samples.
+        Scalar >= 0, at least float32, differentiable; the derivative is 0 for
+        equal samples.
 
     Raises:
         ValueError: if the shapes differ, are empty or have more than one axis,
@@ -104,15 +106,15 @@ def sliced_wasserstein(
         W_p^p(\theta_l \cdot x, \theta_l \cdot y)\right)^{1/p},
         \quad \theta_l \sim U(S^{D-1})
 
-    For vectors in D dimensions shifted by d, the expectation of :math:`SW_2^2` is
-    :math:`\lVert d \rVert^2 / D`.
+    For vectors in D dimensions shifted by d, the expectation of :math:`SW_2^2`
+    is :math:`\lVert d \rVert^2 / D`.
 
     Args:
-        x: floating-point ``[n, ...]``, n at least 1; each example is treated as a
-            flat vector.
+        x: floating-point ``[n, ...]``, n at least 1; each example is treated as
+            a flat vector.
         y: ``[n, ...]``, the same shape.
-        key: PRNG key of the directions, consumed. With the same key, the directions
-            are the same and distances are comparable.
+        key: PRNG key of the directions, consumed. With the same key, the
+            directions are the same and distances are comparable.
         projections: L, at least 1. Memory is n L numbers.
         p: order, at least 1.
 
@@ -120,8 +122,8 @@ def sliced_wasserstein(
         Scalar >= 0, at least float32, differentiable.
 
     Raises:
-        ValueError: if the shapes differ or are empty, there is no projection, or
-            p is below 1.
+        ValueError: if the shapes differ or are empty, there is no projection,
+            or p is below 1.
 
     Reference:
         Bonneel, Rabin, Peyré, Pfister 2015, "Sliced and Radon Wasserstein
@@ -147,12 +149,13 @@ def gaussian_wasserstein(
         C_x + C_y - 2 (C_x^{1/2} C_y C_x^{1/2})^{1/2}\right)
 
     Only eigenvalues of symmetric matrices are used. Singular covariances are
-    supported, and no complex numbers occur. For nearly equal covariances, the rounding
-    error is about the square root of 1e-16.
+    supported, and no complex numbers occur. For nearly equal covariances, the
+    rounding error is about the square root of 1e-16.
 
     Args:
         mean_x: ``[D]``, or a scalar in one dimension.
-        cov_x: ``[D, D]``, symmetric positive semidefinite, or a scalar variance.
+        cov_x: ``[D, D]``, symmetric positive semidefinite, or a scalar
+            variance.
         mean_y: ``[D]``.
         cov_y: ``[D, D]``.
 
@@ -160,8 +163,8 @@ def gaussian_wasserstein(
         :math:`W_2`, not its square, computed in float64.
 
     Raises:
-        ValueError: if the shapes do not match, or a covariance is not symmetric or
-            has a clearly negative eigenvalue.
+        ValueError: if the shapes do not match, or a covariance is not symmetric
+            or has a clearly negative eigenvalue.
 
     Reference:
         Givens, Shortt 1984, "A class of Wasserstein metrics for probability

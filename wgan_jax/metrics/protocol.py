@@ -24,7 +24,8 @@ class MetricProtocol:
         real_count: number of real examples.
         fake_count: number of generated examples.
         split: split of the reference data, such as ``cifar10/train``.
-        seed: seed of the metric's own randomness (subsets, shuffles, directions).
+        seed: seed of the metric's own randomness (subsets, shuffles,
+            directions).
         options: options of the metric, as pairs sorted by name.
     """
 
@@ -52,8 +53,8 @@ class Result:
     Attributes:
         value: value of the metric.
         protocol: protocol under which it was computed.
-        deviation: standard deviation over the parts of the sample, for metrics that
-            are computed on several parts.
+        deviation: standard deviation over the parts of the sample, for metrics
+            that are computed on several parts.
     """
 
     value: float
@@ -74,8 +75,8 @@ def describe(
     """Returns the protocol of a metric computed with an extractor.
 
     Args:
-        extractor: feature extractor, which describes itself, its weights and its
-            preprocessing.
+        extractor: feature extractor, which describes itself, its weights and
+            its preprocessing.
         metric: name of the metric.
         real_count: number of real examples.
         fake_count: number of generated examples.
@@ -118,7 +119,8 @@ def from_json(text: str) -> Result:
         The result.
 
     Raises:
-        ValueError: if the text is not valid JSON, or a field is missing or unknown.
+        ValueError: if the text is not valid JSON, or a field is missing or
+            unknown.
     """
     try:
         fields = json.loads(text)

@@ -1,7 +1,8 @@
 """Reads weights from PyTorch and numpy files, without PyTorch and without pickle.
 
-A ``.pth`` file is a pickle, which can execute arbitrary code. This reader accepts only
-tensors and ordered dictionaries, and rejects everything else without executing it.
+A ``.pth`` file is a pickle, which can execute arbitrary code. This reader
+accepts only tensors and ordered dictionaries, and rejects everything else
+without executing it.
 """
 
 import collections
@@ -43,16 +44,16 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads arrays by name.
 
     Args:
-        path: ``.npz`` file, or ``.pth`` file of a state dict in either of PyTorch's two
-            formats. If the name ends in a dash and hexadecimal digits, as in
-            PyTorch's hub, its SHA-256 must begin with them.
+        path: ``.npz`` file, or ``.pth`` file of a state dict in either of
+            PyTorch's two formats. If the name ends in a dash and hexadecimal
+            digits, as in PyTorch's hub, its SHA-256 must begin with them.
 
     Returns:
         All arrays of the file by name.
 
     Raises:
-        ValueError: if the file has another format, is damaged, or contains anything
-            other than tensors.
+        ValueError: if the file has another format, is damaged, or contains
+            anything other than tensors.
     """
     path = Path(path)
     content = path.read_bytes()
@@ -88,8 +89,8 @@ def hash_state_dict(state: Mapping[str, np.ndarray]) -> str:
         state: arrays by name, in any order.
 
     Returns:
-        The first 16 hexadecimal digits of a SHA-256 over names, dtypes, shapes and
-        values.
+        The first 16 hexadecimal digits of a SHA-256 over names, dtypes, shapes
+        and values.
     """
     digest = hashlib.sha256()
     for name in sorted(state):

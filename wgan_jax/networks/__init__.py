@@ -1,10 +1,11 @@
 """Generators, critics, and their layers.
 
-To add a pair of networks, write its two linen modules in a file of this package and
-add them to the two tables below. A generator has the field ``image_shape`` and is
-called as ``generator(latent, train=...)``. A critic is called as
-``critic(images, train=...)`` and returns one score per example. Conditional networks
-have the field ``classes`` and take ``labels`` as their second argument.
+To add a pair of networks, write its two linen modules in a file of this package
+and add them to the two tables below. A generator has the field ``image_shape``
+and is called as ``generator(latent, train=...)``. A critic is called as
+``critic(images, train=...)`` and returns one score per example. Conditional
+networks have the field ``classes`` and take ``labels`` as their second
+argument.
 """
 
 from collections.abc import Callable

@@ -20,12 +20,12 @@ class Generator(nn.Module):
     .. math:: h = \tanh(W_2 z + b_2), \qquad
         G(z) = \sigma(\tfrac12 W z + b)\, h^T
 
-    The first vector, in (0, 1), varies over the rows, and the second, in (-1, 1), over
-    the columns. As in the article, each channel is a matrix of rank 1 with the range
-    of the data. With ``rank`` r > 1, it is the sum of r such products, and a tanh maps
-    its range (-r, r) back to that of the data. A mean would also have the right range,
-    but could hardly produce a background of -1, because every term would have to be -1
-    there.
+    The first vector, in (0, 1), varies over the rows, and the second, in
+    (-1, 1), over the columns. As in the article, each channel is a matrix of
+    rank 1 with the range of the data. With ``rank`` r > 1, it is the sum of r
+    such products, and a tanh maps its range (-r, r) back to that of the data. A
+    mean would also have the right range, but could hardly produce a background
+    of -1, because every term would have to be -1 there.
 
     Attributes:
         image_shape: ``(H, W, C)``.
@@ -75,9 +75,9 @@ class Critic(nn.Module):
 
     .. math:: f(x) = \tfrac12 (\tanh(W_1 x + b_1) + 1)^2, \qquad D(x) = w^T f(x) + b
 
-    :math:`W_1` is a convolution and f is in (0, 2). The article applies a sigmoid to
-    the output. Here the output is the logit, and the sigmoid is part of the
-    objective.
+    :math:`W_1` is a convolution and f is in (0, 2). The article applies a
+    sigmoid to the output. Here the output is the logit, and the sigmoid is part
+    of the objective.
 
     Attributes:
         width: channels of f.

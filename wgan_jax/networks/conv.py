@@ -1,18 +1,19 @@
 """Convolution primitives that are closed under differentiation.
 
-A convolution and its two gradients are three bilinear maps with the same geometry
-(stride, padding, sizes):
+A convolution and its two gradients are three bilinear maps with the same
+geometry (stride, padding, sizes):
 
     forward(x, w)   [B, H, W, I], [K, K, I, O] -> [B, h, w, O]
     backward(g, w)  [B, h, w, O], [K, K, I, O] -> [B, H, W, I]
     kernel(x, g)    [B, H, W, I], [B, h, w, O] -> [K, K, I, O]
 
-All three are partial evaluations of one trilinear form. The transpose of each map with
-respect to either argument is therefore another of the three. With primitives that have
-these transpose rules, derivatives of every order consist of the same three maps, whose
-implementations are chosen in ``forms``. Without them, a penalty on the critic's
-gradient, which needs second derivatives, produces convolutions with reversed windows
-and permuted layouts, for which XLA's CPU backend has only a naive loop.
+All three are partial evaluations of one trilinear form. The transpose of each
+map with respect to either argument is therefore another of the three. With
+primitives that have these transpose rules, derivatives of every order consist
+of the same three maps, whose implementations are chosen in ``forms``. Without
+them, a penalty on the critic's gradient, which needs second derivatives,
+produces convolutions with reversed windows and permuted layouts, for which
+XLA's CPU backend has only a naive loop.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,8 +38,8 @@ def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
         x: floating-point ``[B, H, W, I]``, images.
         w: floating-point ``[K, K', I, O]``, kernel.
         stride: stride s of both axes, at least 1.
-        padding: zero padding ``((low, high), (low, high))`` of height and width;
-            p is the low padding.
+        padding: zero padding ``((low, high), (low, high))`` of height and
+            width; p is the low padding.
 
     Returns:
         ``[B, h, w, O]`` in the promoted dtype of ``x`` and ``w``, with
@@ -70,14 +71,14 @@ def conv_transpose(
     .. math:: y_{b,u,o} = \sum_{i,t \,:\, si+t-p=u} \sum_c x_{b,i,c}\, w_{t,o,c}
 
     Args:
-        x: floating-point ``[B, h, w, I]``, shaped like the output of the ``conv``
-            with this geometry.
+        x: floating-point ``[B, h, w, I]``, shaped like the output of the
+            ``conv`` with this geometry.
         w: floating-point ``[K, K', O, I]``, the kernel of that ``conv``. Its
             *output* channels are the input channels here.
         stride: stride s of that ``conv``, at least 1.
         padding: padding of that ``conv``, by which the result is cropped.
-        output_size: ``(H, W)``, image size of that ``conv``. It is required because
-            s different image sizes give the same (h, w).
+        output_size: ``(H, W)``, image size of that ``conv``. It is required
+            because s different image sizes give the same (h, w).
 
     Returns:
         ``[B, H, W, O]`` in the promoted dtype of ``x`` and ``w``.
@@ -110,9 +111,9 @@ def conv_mean_pool(x: Array, w: Array) -> Array:
     .. math:: y_i = \tfrac14 \sum_{a\in\{0,1\}^2} \sum_t x_{2i+a+t-p}\, w_t
         = \tfrac14 \sum_t x_{2i+t-p} \sum_a w_{t-a}
 
-    This is a single stride-2 convolution whose kernel is summed over its four shifts by
-    0 or 1 pixel. For K = 3, it needs 16 instead of 36 multiplications per output pixel
-    and channel pair.
+    This is a single stride-2 convolution whose kernel is summed over its four
+    shifts by 0 or 1 pixel. For K = 3, it needs 16 instead of 36 multiplications
+    per output pixel and channel pair.
 
     Args:
         x: floating-point ``[B, H, W, I]``; H and W even.
@@ -140,10 +141,10 @@ def upsample_conv(x: Array, w: Array) -> Array:
     .. math:: y_u = \sum_t x_{\lfloor (u+t-p)/2 \rfloor}\, w_t
         = \sum_i x_i \sum_{a\in\{0,1\}^2} w_{2i+a-u+p}
 
-    The convolution preserves the size. Both steps are a single stride-2 transposed
-    convolution whose kernel is reversed and summed over its four shifts by 0 or 1
-    pixel. For K = 3, it needs 4 instead of 9 multiplications per output pixel and
-    channel pair.
+    The convolution preserves the size. Both steps are a single stride-2
+    transposed convolution whose kernel is reversed and summed over its four
+    shifts by 0 or 1 pixel. For K = 3, it needs 4 instead of 9 multiplications
+    per output pixel and channel pair.
 
     Args:
         x: floating-point ``[B, h, w, I]``.
@@ -207,9 +208,9 @@ def _primitive(
 ) -> Primitive:
     """Returns the primitive of one of the three maps.
 
-    ``folds`` defines how an argument is batched if the other one is not. For each
-    argument, it gives the axis of that argument and the axis of the result that absorb
-    the batch axis.
+    ``folds`` defines how an argument is batched if the other one is not. For
+    each argument, it gives the axis of that argument and the axis of the result
+    that absorb the batch axis.
     """
     primitive = Primitive(f"wgan_jax_{name}")
     bind = jax.jit(primitive.bind, static_argnames="geometry")

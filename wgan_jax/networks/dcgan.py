@@ -39,8 +39,9 @@ class Generator(nn.Module):
         param_dtype: parameter dtype.
 
     Reference:
-        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as implemented in
-        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as
+        implemented in the code of Arjovsky, Chintala, Bottou 2017,
+        arXiv:1701.07875.
     """
 
     image_shape: tuple[int, ...] = (64, 64, 3)
@@ -77,8 +78,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Convolutions down to one score, with optional batch normalization.
 
-    Batch normalization makes each score depend on the whole batch. It works with weight
-    clipping, but not with a penalty on per-example gradients.
+    Batch normalization makes each score depend on the whole batch. It works
+    with weight clipping, but not with a penalty on per-example gradients.
 
     Attributes:
         width: channels of the first map; each smaller map has twice as many.
@@ -89,8 +90,9 @@ class Critic(nn.Module):
         param_dtype: parameter dtype.
 
     Reference:
-        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as implemented in
-        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as
+        implemented in the code of Arjovsky, Chintala, Bottou 2017,
+        arXiv:1701.07875.
     """
 
     width: int = 64

@@ -34,12 +34,13 @@ class Generator(nn.Module):
     """A linear layer to 4x4, then 5x5 transposed convolutions with stride 2.
 
     Attributes:
-        image_shape: ``(S, S, C)``, where repeatedly halving S and rounding up gives
-            4. A map that grows beyond its side is cropped: for S = 28, the sides
-            are 4, 8 cropped to 7, 14, 28.
+        image_shape: ``(S, S, C)``, where repeatedly halving S and rounding up
+            gives 4. A map that grows beyond its side is cropped: for S = 28,
+            the sides are 4, 8 cropped to 7, 14, 28.
         width: channels of the largest map; each smaller map has twice as many.
-        batch_norm: whether to normalize all maps except the image. The first map is
-            normalized per unit, before it is reshaped, as in the authors' code.
+        batch_norm: whether to normalize all maps except the image. The first
+            map is normalized per unit, before it is reshaped, as in the
+            authors' code.
         classes: number of classes of the conditional normalization; 0 for none.
         conv_transpose: layer class, with flax's fields and a kernel
             ``[K, K, O, I]``.
@@ -97,8 +98,9 @@ class Critic(nn.Module):
 
     Attributes:
         width: channels of the first map; each smaller map has twice as many.
-        batch_norm: whether to normalize all maps except the first, as the authors'
-            code does for weight clipping. Not suitable for a gradient penalty.
+        batch_norm: whether to normalize all maps except the first, as the
+            authors' code does for weight clipping. Not suitable for a gradient
+            penalty.
         parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
         classes: number of classes; 0 for an unconditional critic.
         head: how labels are used: ``"projection"`` (also if empty) or

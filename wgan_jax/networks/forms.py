@@ -1,9 +1,9 @@
 """Implementations of the three convolution maps, by shape and platform.
 
-``forward``, ``backward`` and ``kernel`` are the default on every platform. The TPU
-compiler recognizes the zeros of a dilated operand itself. The ``_cpu`` variants choose
-by shape among forms that are faster with XLA's CPU backend. The ``_cuda`` variants
-avoid dilated operands in cuDNN calls.
+``forward``, ``backward`` and ``kernel`` are the default on every platform. The
+TPU compiler recognizes the zeros of a dilated operand itself. The ``_cpu``
+variants choose by shape among forms that are faster with XLA's CPU backend. The
+``_cuda`` variants avoid dilated operands in cuDNN calls.
 """
 
 from typing import NamedTuple
@@ -51,10 +51,10 @@ def backward(g: Array, w: Array, *, geometry: Geometry) -> Array:
 def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """Computes ``backward`` in a form that XLA passes to cuDNN without dilation.
 
-    XLA matches a kernel reversal next to the convolution. If the kernel is itself
-    computed (summed over shifts, normalized), XLA fuses the reversal into that
-    computation instead. cuDNN then receives a zero-filled map, which takes four times
-    the operations.
+    XLA matches a kernel reversal next to the convolution. If the kernel is
+    itself computed (summed over shifts, normalized), XLA fuses the reversal
+    into that computation instead. cuDNN then receives a zero-filled map, which
+    takes four times the operations.
     """
     k, s = geometry.kernel, geometry.stride
     if 1 < s <= min(k) and min(geometry.output) < max(k) and not geometry.whole:
@@ -66,8 +66,9 @@ def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
 def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
     """Maps ``[B, H, W, I], [B, h, w, O] -> [K, K, I, O]`` with ``g`` dilated.
 
-    The operands are transposed explicitly. A convolution with permuted dimension
-    numbers is as fast on its own, but misses XLA's fast path inside a loop.
+    The operands are transposed explicitly. A convolution with permuted
+    dimension numbers is as fast on its own, but misses XLA's fast path inside a
+    loop.
     """
     s = geometry.stride
     y = lax.conv_general_dilated(
@@ -128,8 +129,8 @@ def backward_columns(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
     .. math:: c_{j,m,r} = g_j w_{sm+r}, \qquad y_{sv+r-p} = \sum_m c_{v-m,m,r}
 
-    A convolution with few output channels reads K^2 inputs per output for little
-    arithmetic. In this form, each input is read once.
+    A convolution with few output channels reads K^2 inputs per output for
+    little arithmetic. In this form, each input is read once.
     """
     s, (batch, height, width, outputs) = geometry.stride, g.shape
     m, n = (-(-k // s) for k in geometry.kernel)
@@ -177,8 +178,8 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
     .. math:: y_{sj+a} = \sum_m g_{j+d-m}\, w_{r+sm}
 
-    This form multiplies no zeros, whereas a fraction 1 - 1/s^2 of the operand of the
-    dilated form is zero.
+    This form multiplies no zeros, whereas a fraction 1 - 1/s^2 of the operand
+    of the dilated form is zero.
     """
     s = geometry.stride
     rows, columns = (phases_of(geometry, axis) for axis in (0, 1))

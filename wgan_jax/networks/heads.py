@@ -19,13 +19,14 @@ class Head(nn.Module):
         s_{\text{projection}} = w^T h + b + e_l^T h, \qquad
         p_{\text{auxiliary}}(l \mid h) = \mathrm{softmax}(A h + a)_l
 
-    The projection head adds the inner product of the features and a label embedding to
-    the score. The auxiliary head leaves the score unchanged and predicts the label.
+    The projection head adds the inner product of the features and a label
+    embedding to the score. The auxiliary head leaves the score unchanged and
+    predicts the label.
 
     Attributes:
         classes: number of classes; 0 for the score alone.
-        kind: ``"projection"`` (also if empty) or ``"auxiliary"``; used only with
-            classes.
+        kind: ``"projection"`` (also if empty) or ``"auxiliary"``; used only
+            with classes.
         use_bias: whether the score has a bias.
         kernel_init: initializer of all kernels.
         bias_init: initializer of all biases.
@@ -53,8 +54,8 @@ class Head(nn.Module):
     ) -> tuple[Array, Array | None]:
         """Maps features ``[B, F]`` and labels ``[B]`` to scores and class logits.
 
-        Scores are ``[B]``. Logits are ``[B, classes]`` for an auxiliary head, which
-        ignores labels, and None otherwise.
+        Scores are ``[B]``. Logits are ``[B, classes]`` for an auxiliary head,
+        which ignores labels, and None otherwise.
         """
         x, kernel, bias = layer_parameters(self, features, (features.shape[-1], 1))
         scores = add_bias(jnp.dot(x, kernel), bias).reshape(-1)
@@ -86,7 +87,8 @@ def score(
     """Returns the scores of a critic's last features, and sows side outputs.
 
     It sows ``features`` and, with an auxiliary head, ``class_logits`` into the
-    collection ``intermediates``. This costs nothing if the collection is not requested.
+    collection ``intermediates``. This costs nothing if the collection is not
+    requested.
 
     Args:
         critic: the calling module, with the fields ``classes``, ``head``,

@@ -53,8 +53,8 @@ def check_generator(
         batch_norm: whether the generator uses batch normalization.
 
     Raises:
-        ValueError: if the labels do not match the generator, or if there are classes
-            but no batch normalization to use them.
+        ValueError: if the labels do not match the generator, or if there are
+            classes but no batch normalization to use them.
     """
     check_labels(owner, classes, labels)
     if classes and not batch_norm:

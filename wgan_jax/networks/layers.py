@@ -38,17 +38,18 @@ def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
     .. math:: \mathrm{std} = g\sqrt{2 / (K K' (I + O / s^2))}
 
     Args:
-        gain: g; sqrt 2 gives the He rule and 1 the Glorot rule of the authors' code.
+        gain: g; sqrt 2 gives the He rule and 1 the Glorot rule of the authors'
+            code.
         stride: stride s of the convolution, at least 1.
 
     Returns:
-        An initializer for ``[K, K', I, O]``. The kernel of a transposed convolution
-        has the layout of the convolution that it transposes, so the rule applies
-        to it with its own fans.
+        An initializer for ``[K, K', I, O]``. The kernel of a transposed
+        convolution has the layout of the convolution that it transposes, so the
+        rule applies to it with its own fans.
 
     Reference:
-        The initializer of all convolutions in the code of Gulrajani et al. 2017,
-        arXiv:1704.00028; after Glorot, Bengio 2010, equation 16.
+        The initializer of all convolutions in the code of Gulrajani et al.
+        2017, arXiv:1704.00028; after Glorot, Bengio 2010, equation 16.
     """
 
     def init(
@@ -131,15 +132,15 @@ class Dense(nn.Module):
 class _Kernel(nn.Module):
     """Fields and parameters shared by the four convolutions.
 
-    Except for ``parametrization``, names and meanings of the fields are those of flax,
-    so these classes are interchangeable with flax's.
+    Except for ``parametrization``, names and meanings of the fields are those
+    of flax, so these classes are interchangeable with flax's.
 
     Attributes:
         features: output channels.
         kernel_size: ``(K, K')``.
         strides: stride s of both axes.
-        padding: ``"SAME"``, ``"VALID"`` or ``((low, high), (low, high))`` of the
-            convolution; a transposed convolution is cropped by it.
+        padding: ``"SAME"``, ``"VALID"`` or ``((low, high), (low, high))`` of
+            the convolution; a transposed convolution is cropped by it.
         use_bias: whether to add one bias per channel.
         kernel_init: initializer of the kernel.
         bias_init: initializer of the bias.
@@ -199,10 +200,11 @@ class ConvTranspose(_Kernel):
     """Transposed convolution with a kernel ``[K, K', O, I]`` and a bias ``[O]``.
 
     The layer computes ``conv_transpose``. The kernel is that of the transposed
-    convolution, with its taps in the same order. It equals PyTorch's ``[I, O, K, K']``
-    with the axes permuted, and flax's with ``transpose_kernel=True``. The output side
-    is s h (``"SAME"``), ``s (h - 1) + max(K, s)`` (``"VALID"``) or, with explicit
-    padding, ``s (h - 1) + max(K, s) - low - high``.
+    convolution, with its taps in the same order. It equals PyTorch's
+    ``[I, O, K, K']`` with the axes permuted, and flax's with
+    ``transpose_kernel=True``. The output side is s h (``"SAME"``),
+    ``s (h - 1) + max(K, s)`` (``"VALID"``) or, with explicit padding,
+    ``s (h - 1) + max(K, s) - low - high``.
     """
 
     @nn.compact
@@ -255,7 +257,8 @@ def add_bias(y: Array, bias: Array | None) -> Array:
     """Adds the bias to the output of a layer, in at least float32.
 
     The gradient of the bias is a sum over all examples and pixels. If ``y`` is
-    bfloat16, the sum would otherwise be accumulated in bfloat16 and lose small terms.
+    bfloat16, the sum would otherwise be accumulated in bfloat16 and lose small
+    terms.
 
     Args:
         y: floating-point ``[B, ..., O]``.

@@ -22,9 +22,9 @@ r"""Normalization of each example by its mean and variance over H, W and C.
 
 .. math:: y_b = \gamma (x_b - \mu_b) / \sqrt{\sigma_b^2 + \epsilon} + \beta
 
-Examples stay independent, so it can be used in a critic with a gradient penalty. Scale
-and offset are per channel, as in the code of Gulrajani et al. 2017, arXiv:1704.00028,
-section 4 (Ba, Kiros, Hinton 2016, arXiv:1607.06450).
+Examples stay independent, so it can be used in a critic with a gradient
+penalty. Scale and offset are per channel, as in the code of Gulrajani et al.
+2017, arXiv:1704.00028, section 4 (Ba, Kiros, Hinton 2016, arXiv:1607.06450).
 """
 
 
@@ -33,27 +33,28 @@ class BatchNorm(nn.Module):
 
     .. math:: y = \gamma_l (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta_l
 
-    In training mode, batch statistics are used. Otherwise, running averages are used.
-    A training pass updates the running averages only if the caller made the
-    collection ``batch_stats`` mutable. A critic step can therefore generate images in
-    training mode without changing the generator's state. Under ``jit`` over a device
-    mesh, statistics are those of the global batch.
+    In training mode, batch statistics are used. Otherwise, running averages are
+    used. A training pass updates the running averages only if the caller made
+    the collection ``batch_stats`` mutable. A critic step can therefore generate
+    images in training mode without changing the generator's state. Under
+    ``jit`` over a device mesh, statistics are those of the global batch.
 
     With classes, each label l has its own :math:`\gamma` and :math:`\beta`. The
     statistics are still those of the whole batch.
 
     Attributes:
-        classes: number of rows of :math:`\gamma` and :math:`\beta`; 0 for a single
-            :math:`\gamma` and :math:`\beta`.
+        classes: number of rows of :math:`\gamma` and :math:`\beta`; 0 for a
+            single :math:`\gamma` and :math:`\beta`.
         momentum: weight of the old average in each training pass, in [0, 1).
         epsilon: added to the variance.
         scale_init: initializer of :math:`\gamma`.
-        dtype: dtype of the result; None promotes the input and parameter dtypes.
+        dtype: dtype of the result; None promotes the input and parameter
+            dtypes.
         param_dtype: parameter dtype.
 
     Reference:
-        Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1; conditional: Dumoulin,
-        Shlens, Kudlur 2016, arXiv:1610.07629, equation 5.
+        Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1; conditional:
+        Dumoulin, Shlens, Kudlur 2016, arXiv:1610.07629, equation 5.
     """
 
     classes: int = 0
@@ -117,8 +118,8 @@ def normalize_maps(
     """Applies batch normalization as set by the fields of the calling generator.
 
     Args:
-        generator: module with the fields ``batch_norm``, ``classes``, ``dtype`` and
-            ``param_dtype``.
+        generator: module with the fields ``batch_norm``, ``classes``, ``dtype``
+            and ``param_dtype``.
         x: ``[B, ..., features]``.
         labels: int32 ``[B]`` for a conditional generator, else None.
         name: name of the layer.

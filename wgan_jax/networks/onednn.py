@@ -1,15 +1,16 @@
 """oneDNN convolution and matrix product, as shipped with jaxlib on x86-64.
 
-XLA's CPU backend does not choose them itself, but accepts them as custom calls: a
-forward convolution with stride, zero padding and a dilated kernel, and a product of
-two matrices. Both take float32 or bfloat16 and accumulate in float32. bfloat16 is
-multiplied by AMX or AVX-512 instructions if the processor has them. The names of the
-calls are internal to XLA, and a call that oneDNN rejects terminates the process.
-``onednn_support`` therefore tests them first in a separate process.
+XLA's CPU backend does not choose them itself, but accepts them as custom calls:
+a forward convolution with stride, zero padding and a dilated kernel, and a
+product of two matrices. Both take float32 or bfloat16 and accumulate in
+float32. bfloat16 is multiplied by AMX or AVX-512 instructions if the processor
+has them. The names of the calls are internal to XLA, and a call that oneDNN
+rejects terminates the process. ``onednn_support`` therefore tests them first in
+a separate process.
 
-The calls appear only while a CPU program is lowered, below differentiation, ``vmap``
-and ``jax.export``. ``onednn_rule`` selects them in the lowering of ``conv`` and
-``product``.
+The calls appear only while a CPU program is lowered, below differentiation,
+``vmap`` and ``jax.export``. ``onednn_rule`` selects them in the lowering of
+``conv`` and ``product``.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Implementations of the three convolution maps with oneDNN calls.
 
-Only oneDNN's forward convolution and matrix product are available, not its gradients.
-The forms express each map with these two. ``onednn_rule`` chooses among them.
+Only oneDNN's forward convolution and matrix product are available, not its
+gradients. The forms express each map with these two. ``onednn_rule`` chooses
+among them.
 """
 
 from collections.abc import Callable
@@ -57,8 +58,9 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
 def backward_joined(g: Array, w: Array, *, geometry: Geometry) -> Array:
     """Computes ``backward`` as one convolution with all s^2 phases as channels.
 
-    The taps of each phase are zero-padded to a window that holds those of every phase.
-    This takes more multiplications than ``backward_phases``, but reads the input once.
+    The taps of each phase are zero-padded to a window that holds those of every
+    phase. This takes more multiplications than ``backward_phases``, but reads
+    the input once.
     """
     s = geometry.stride
     rows, columns = (phases_of(geometry, axis) for axis in (0, 1))
@@ -99,13 +101,14 @@ def kernel_product(x: Array, g: Array, *, geometry: Geometry) -> Array:
 def kernel_windows(x: Array, g: Array, *, geometry: Geometry) -> Array:
     r"""Computes stride-1 ``kernel`` as one product of windows and shifted gradients.
 
-    With the column taps applied to the images and the row taps to the gradients,
+    With the column taps applied to the images and the row taps to the
+    gradients,
 
     .. math:: w_{t,u,c,o} = \sum_{b,r,j} X_{b,r,j,(u,c)}\, G_{b,r,j,(t,o)},
         \quad X_{b,r,j,(u,c)} = x_{b,r,j+u-p,c}, \quad G_{b,r,j,(t,o)} = g_{b,r-t+p,j,o}
 
-    Both X and G are convolutions with kernels of zeros and ones, which are exact in
-    bfloat16 and faster than copying.
+    Both X and G are convolutions with kernels of zeros and ones, which are
+    exact in bfloat16 and faster than copying.
     """
     (k, m), (top, left) = geometry.kernel, (low for low, _ in geometry.padding)
     height, width = geometry.output

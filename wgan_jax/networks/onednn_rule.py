@@ -1,8 +1,8 @@
 """Chooses which convolutions and products run on oneDNN, and in which form.
 
 The rule depends on shape and dtype. It is based on measurements with
-``benchmarks/forms.py`` on a processor with AMX and AVX-512. ``None`` or False leaves a
-map or a product to XLA.
+``benchmarks/forms.py`` on a processor with AMX and AVX-512. ``None`` or False
+leaves a map or a product to XLA.
 """
 
 from collections.abc import Callable

@@ -1,10 +1,10 @@
 """Decides whether oneDNN calls are used: by a setting or a trial in a subprocess.
 
-The environment variable ``WGAN_JAX_ONEDNN`` is ``auto`` (the default), ``on`` or
-``off``. ``use`` sets the mode for code compiled within it. With ``auto``, the calls are
-tested once per jaxlib version and processor type, by running ``onednn_trial`` in a new
-process. The result is stored in the user's cache folder. ``on`` skips the trial; an
-unsupported call then terminates the program.
+The environment variable ``WGAN_JAX_ONEDNN`` is ``auto`` (the default), ``on``
+or ``off``. ``use`` sets the mode for code compiled within it. With ``auto``,
+the calls are tested once per jaxlib version and processor type, by running
+``onednn_trial`` in a new process. The result is stored in the user's cache
+folder. ``on`` skips the trial; an unsupported call then terminates the program.
 """
 
 import contextlib
@@ -84,8 +84,9 @@ def is_used(dtype: str) -> bool:
 def takes(ctx: Any, dtype: str) -> bool:
     """Returns whether the program being lowered may contain oneDNN calls.
 
-    With several devices, the partitioner cannot see into the calls and would give each
-    device the whole arrays. Exported programs must not contain the calls.
+    With several devices, the partitioner cannot see into the calls and would
+    give each device the whole arrays. Exported programs must not contain the
+    calls.
 
     Args:
         ctx: context of a lowering rule.

@@ -2,7 +2,8 @@
 
     python -m wgan_jax.networks.onednn_trial
 
-prints one line of JSON. For each dtype, it is ``right`` or the deviation from XLA.
+prints one line of JSON. For each dtype, it is ``right`` or the deviation from
+XLA.
 """
 
 import contextlib

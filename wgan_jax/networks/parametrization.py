@@ -1,8 +1,8 @@
 r"""Reparametrizations of a kernel: spectral and weight normalization.
 
-A parametrization is a function ``(layer, kernel, *, axis) -> kernel``. It may store
-parameters and variables in the layer. The kernel is treated as a matrix ``[I, O]``
-whose O columns are the output channels along ``axis``.
+A parametrization is a function ``(layer, kernel, *, axis) -> kernel``. It may
+store parameters and variables in the layer. The kernel is treated as a matrix
+``[I, O]`` whose O columns are the output channels along ``axis``.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ def spectral(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
     .. math:: \bar W = W / \sigma, \qquad \sigma = v^T W u, \qquad
         v = \frac{W u_0}{\|W u_0\|}, \quad u = \frac{W^T v}{\|W^T v\|}
 
-    The vectors carry no gradient; the gradient flows through W in :math:`\sigma`. Each
-    call performs one power iteration from the stored vector :math:`u_0`. It stores
-    :math:`u` if the caller made the collection ``"spectral"`` mutable. The computation
-    is in at least float32.
+    The vectors carry no gradient; the gradient flows through W in
+    :math:`\sigma`. Each call performs one power iteration from the stored
+    vector :math:`u_0`. It stores :math:`u` if the caller made the collection
+    ``"spectral"`` mutable. The computation is in at least float32.
 
     Args:
         layer: module that stores the vector ``[O]``.
@@ -43,13 +43,13 @@ def spectral(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
         axis: axis of the output channels.
 
     Returns:
-        The normalized kernel, whose norm tends to 1 as the vector converges. A zero
-        kernel is unchanged.
+        The normalized kernel, whose norm tends to 1 as the vector converges. A
+        zero kernel is unchanged.
 
     Reference:
-        Miyato et al. 2018, arXiv:1802.05957, algorithm 1. Their code also updates
-        the vector in the generator update; here, generator updates do not change
-        the critic.
+        Miyato et al. 2018, arXiv:1802.05957, algorithm 1. Their code also
+        updates the vector in the generator update; here, generator updates do
+        not change the critic.
     """
     exact = jnp.promote_types(jnp.float32, kernel.dtype)
     matrix = _columns(kernel, axis).astype(exact)
@@ -74,8 +74,8 @@ def weight_norm(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
 
     .. math:: w_o = g_o\, v_o / \|v_o\|
 
-    The gains are initialized to :math:`\|v_o\|`, so the layer initially equals a
-    plain one.
+    The gains are initialized to :math:`\|v_o\|`, so the layer initially equals
+    a plain one.
 
     Args:
         layer: module that stores the parameter ``gain``, ``[O]``.
@@ -133,8 +133,8 @@ def parametrize(layer: nn.Module, kernel: Array, *, name: str, axis: int) -> Arr
 def field(name: str) -> dict[str, str]:
     """Returns the layer field for a parametrization; empty if it is plain.
 
-    Plain networks can therefore be built from flax's own layers, which do not have this
-    field.
+    Plain networks can therefore be built from flax's own layers, which do not
+    have this field.
     """
     return {} if name == "plain" else {"parametrization": name}
 

@@ -1,9 +1,9 @@
 """Matrix product primitive that is closed under differentiation, like ``conv``.
 
-The gradients of ``A B`` are products of the same kind, with one factor transposed. With
-one primitive that has transpose flags, derivatives of every order consist of the same
-primitive. Its implementation is chosen by platform; on a CPU, oneDNN is used where it
-is faster.
+The gradients of ``A B`` are products of the same kind, with one factor
+transposed. With one primitive that has transpose flags, derivatives of every
+order consist of the same primitive. Its implementation is chosen by platform;
+on a CPU, oneDNN is used where it is faster.
 """
 
 from collections.abc import Callable, Sequence

@@ -25,8 +25,8 @@ def _normal(gain: float = 1.0) -> Initializer:
 class _Block(nn.Module):
     """Residual block: widening 1x1, grouped 3x3, and zero-initialized narrowing 1x1.
 
-    ``blocks`` is the number L of blocks in the network. The two kernels before a
-    leaky ReLU are initialized with the usual scale times L^(-1/4).
+    ``blocks`` is the number L of blocks in the network. The two kernels before
+    a leaky ReLU are initialized with the usual scale times L^(-1/4).
     """
 
     expansion: int
@@ -68,10 +68,11 @@ class _Block(nn.Module):
 class Generator(nn.Module):
     """A learned 4x4 basis scaled by the latent, then residual blocks at each size.
 
-    The blocks, the basis, the resampling with [1, 2, 1], the initialization and the
-    unbounded linear output follow the authors' small networks. All stages have the same
-    width, as in the authors' CIFAR-10 preset (width 768, cardinality 96). The lower
-    precision of some of their stages is not reproduced.
+    The blocks, the basis, the resampling with [1, 2, 1], the initialization and
+    the unbounded linear output follow the authors' small networks. All stages
+    have the same width, as in the authors' CIFAR-10 preset (width 768,
+    cardinality 96). The lower precision of some of their stages is not
+    reproduced.
 
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k + 1 stages.
@@ -133,9 +134,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Mirror image of the generator: blocks at each size, then a learned 4x4 basis.
 
-    With classes, the score is the inner product of ``width`` linear outputs and an
-    embedding of the label. The generator's docstring describes what follows the
-    authors' code.
+    With classes, the score is the inner product of ``width`` linear outputs and
+    an embedding of the label. The generator's docstring describes what follows
+    the authors' code.
 
     Attributes:
         width: channels of every map between blocks.
@@ -236,8 +237,8 @@ def downsample(x: Array) -> Array:
 
     .. math:: y_i = (x_{2i-1} + 3 x_{2i} + 3 x_{2i+1} + x_{2i+2}) / 8
 
-    along both sides, with zeros around the image. This is a quarter of the transpose of
-    ``upsample``.
+    along both sides, with zeros around the image. This is a quarter of the
+    transpose of ``upsample``.
 
     Args:
         x: floating-point ``[B, H, W, C]``; H and W even.

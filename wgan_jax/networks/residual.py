@@ -160,7 +160,8 @@ def grow(
         generator: module with the fields of the residual generators.
         latent: ``[B, Z]``.
         labels: int32 ``[B]``, or None.
-        widths: channels of each block; the initial map has those of the first block.
+        widths: channels of each block; the initial map has those of the first
+            block.
         inner_bias: whether the first convolution of a block has a bias.
         output_init: initializer of the last convolution.
         train: mode of batch normalization.

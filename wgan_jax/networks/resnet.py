@@ -29,9 +29,9 @@ class Generator(nn.Module):
         image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
         width: channels of every map.
         batch_norm: whether to normalize before each ReLU.
-        classes: number of classes of the conditional normalization in the blocks; 0
-            for none. The last normalization is unconditional, as in the authors'
-            code.
+        classes: number of classes of the conditional normalization in the
+            blocks; 0 for none. The last normalization is unconditional, as in
+            the authors' code.
         conv: class of the plain convolutions, with flax's fields.
         upsample_conv: class of the upsampling convolutions.
         dtype: computation dtype; None promotes the input and parameter dtypes.
@@ -73,19 +73,19 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Two downsampling residual blocks, two plain ones, pooling, and a linear layer.
 
-    There is no normalization, so scores of different examples are independent. The
-    defaults are those of the paper. The critic of SN-GAN uses
-    ``parametrization="spectral", pool="sum", output_bias=False``. The critic of CT-GAN
-    uses ``dropout=(0.2, 0.5, 0.5)``.
+    There is no normalization, so scores of different examples are independent.
+    The defaults are those of the paper. The critic of SN-GAN uses
+    ``parametrization="spectral", pool="sum", output_bias=False``. The critic of
+    CT-GAN uses ``dropout=(0.2, 0.5, 0.5)``.
 
     Attributes:
         width: channels of every map.
         parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
         pool: pooling of the last map, ``"mean"`` or ``"sum"``.
         output_bias: whether the score has a bias.
-        dropout: rates in [0, 1) after each block but the first, or empty for none.
-            Dropout is active in both modes if the caller passes the rng stream
-            ``dropout``.
+        dropout: rates in [0, 1) after each block but the first, or empty for
+            none. Dropout is active in both modes if the caller passes the rng
+            stream ``dropout``.
         classes: number of classes; 0 for an unconditional critic.
         head: how labels are used: ``"projection"`` (also if empty) or
             ``"auxiliary"``.

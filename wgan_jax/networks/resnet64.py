@@ -24,24 +24,25 @@ _LINEAR = nn.initializers.glorot_uniform()
 class Generator(nn.Module):
     """A linear layer to 4x4, upsampling residual blocks, and a 3x3 convolution.
 
-    The 4x4 map and the first block have 2^(k-1) w channels. Each further block halves
-    the number, down to w: 512, 512, 256, 128, 64 for 64 pixels. As in the authors'
-    code, the first convolution of a block has no bias, and the output convolution
-    uses the He initializer.
+    The 4x4 map and the first block have 2^(k-1) w channels. Each further block
+    halves the number, down to w: 512, 512, 256, 128, 64 for 64 pixels. As in
+    the authors' code, the first convolution of a block has no bias, and the
+    output convolution uses the He initializer.
 
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
         width: channels w of the largest map.
         batch_norm: whether to normalize before each ReLU.
-        classes: number of classes of the conditional normalization in the blocks; 0
-            for none.
+        classes: number of classes of the conditional normalization in the
+            blocks; 0 for none.
         conv: class of the plain convolutions, with flax's fields.
         upsample_conv: class of the upsampling convolutions.
         dtype: computation dtype; None promotes the input and parameter dtypes.
         param_dtype: parameter dtype.
 
     Reference:
-        ``GoodGenerator`` in the code of Gulrajani et al. 2017, arXiv:1704.00028.
+        ``GoodGenerator`` in the code of Gulrajani et al. 2017,
+        arXiv:1704.00028.
     """
 
     image_shape: tuple[int, ...] = (64, 64, 3)
@@ -75,9 +76,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """A 3x3 convolution, residual blocks down to 4x4, and a linear layer.
 
-    The first map has w channels. Each block but the last doubles the number: 64, 128,
-    256, 512, 512 for 64 pixels. Each example is normalized on its own, so scores of
-    different examples are independent.
+    The first map has w channels. Each block but the last doubles the number:
+    64, 128, 256, 512, 512 for 64 pixels. Each example is normalized on its own,
+    so scores of different examples are independent.
 
     Attributes:
         width: channels w of the largest map.

@@ -25,8 +25,8 @@ def _check_size(size: tuple[int, ...], owner: str) -> None:
 class Generator(nn.Module):
     """A linear layer to S/8, three 4x4 transposed convolutions, and a 3x3 convolution.
 
-    The layers are those of the paper. As in pytorch-gan-collections, the linear layer
-    is also followed by normalization.
+    The layers are those of the paper. As in pytorch-gan-collections, the linear
+    layer is also followed by normalization.
 
     Attributes:
         image_shape: ``(S, S, C)``, S divisible by 8.
@@ -34,8 +34,8 @@ class Generator(nn.Module):
         batch_norm: whether to normalize all maps except the image.
         classes: number of classes of the conditional normalization; 0 for none.
         conv: class of the last layer, with flax's fields.
-        conv_transpose: class of the other layers, with flax's fields and a kernel
-            ``[K, K, O, I]``.
+        conv_transpose: class of the other layers, with flax's fields and a
+            kernel ``[K, K, O, I]``.
         dtype: computation dtype; None promotes the input and parameter dtypes.
         param_dtype: parameter dtype.
 
@@ -88,9 +88,9 @@ class Critic(nn.Module):
     """Seven convolutions, alternating 3x3 and stride-2 4x4, and a linear layer.
 
     With width w, the channels are w, 2w, 2w, 4w, 4w, 8w, 8w, as in
-    pytorch-gan-collections, whose published clipping and penalty results use this
-    pair of networks. In the paper's table, they are w, w, 2w, 2w, 4w, 4w, 8w. SN-GAN
-    uses ``parametrization="spectral"``.
+    pytorch-gan-collections, whose published clipping and penalty results use
+    this pair of networks. In the paper's table, they are w, w, 2w, 2w, 4w, 4w,
+    8w. SN-GAN uses ``parametrization="spectral"``.
 
     Attributes:
         width: channels of the first map.

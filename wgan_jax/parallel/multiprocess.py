@@ -1,7 +1,7 @@
 """Multi-process initialization, barriers and shutdown.
 
-The functions are thin wrappers around ``jax.distributed``. In a single process, each of
-them does nothing or returns the local value.
+The functions are thin wrappers around ``jax.distributed``. In a single process,
+each of them does nothing or returns the local value.
 """
 
 import itertools
@@ -32,16 +32,16 @@ def initialize(how: str) -> None:
     """Joins the processes of one run. Must be called before the first use of JAX.
 
     Args:
-        how: ``off`` for a single process; ``auto`` for the settings of the cluster that
-            started this process (SLURM, Open MPI, Kubernetes, Cloud TPU, as detected
-            by ``jax.distributed.initialize``); or ``COORDINATOR,N,I``: host and port
-            on which process 0 listens, the number of processes, and the index of this
-            process.
+        how: ``off`` for a single process; ``auto`` for the settings of the
+            cluster that started this process (SLURM, Open MPI, Kubernetes,
+            Cloud TPU, as detected by ``jax.distributed.initialize``); or
+            ``COORDINATOR,N,I``: host and port on which process 0 listens, the
+            number of processes, and the index of this process.
 
     Raises:
         ConfigError: if ``how`` is invalid, or no cluster is detected. If the
-            processes do not connect within ``INITIALIZATION_SECONDS``, JAX's runtime
-            aborts this process with its own message.
+            processes do not connect within ``INITIALIZATION_SECONDS``, JAX's
+            runtime aborts this process with its own message.
     """
     if how == "off":
         return
@@ -84,9 +84,9 @@ def process_label() -> str:
 def barrier() -> None:
     """Waits until every process has reached this call, without a timeout.
 
-    A collective operation on CPUs times out after 30 seconds. Call this function
-    before a collective if a process may be busy for longer, for example compiling or
-    evaluating.
+    A collective operation on CPUs times out after 30 seconds. Call this
+    function before a collective if a process may be busy for longer, for
+    example compiling or evaluating.
     """
     if jax.process_count() > 1:
         from orbax.checkpoint import multihost
@@ -125,8 +125,8 @@ def is_peer_failure(error: BaseException | None) -> bool:
         error: any exception.
 
     Returns:
-        True if JAX's runtime raised the error or one of its causes, and there are
-        several processes.
+        True if JAX's runtime raised the error or one of its causes, and there
+        are several processes.
     """
     while error is not None and jax.process_count() > 1:
         if isinstance(error, JaxRuntimeError):
@@ -138,9 +138,9 @@ def is_peer_failure(error: BaseException | None) -> bool:
 def shutdown(code: int) -> int:
     """Shuts down the distributed runtime. Must be called last.
 
-    After success or a stop by SIGTERM, the processes wait for each other. After a
-    failure, this process exits immediately, because the others may not know of the
-    failure. The runtime then ends them.
+    After success or a stop by SIGTERM, the processes wait for each other. After
+    a failure, this process exits immediately, because the others may not know
+    of the failure. The runtime then ends them.
 
     Args:
         code: exit code of the program.

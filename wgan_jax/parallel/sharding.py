@@ -1,8 +1,8 @@
 """Device mesh, and shardings of batches and training state.
 
-A compiled step operates on global arrays. Batch means, batch statistics and penalties
-are therefore those of the whole batch, and random numbers do not depend on the number
-of devices. A single device is a mesh of size one.
+A compiled step operates on global arrays. Batch means, batch statistics and
+penalties are therefore those of the whole batch, and random numbers do not
+depend on the number of devices. A single device is a mesh of size one.
 """
 
 import math
@@ -49,11 +49,12 @@ def sharded(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
     Args:
         mesh: device mesh.
         shape: shape of the array. It is split along the largest axis that is
-            divisible by the number of devices, the first one if there are several.
+            divisible by the number of devices, the first one if there are
+            several.
 
     Returns:
-        The sharding. The array is replicated if it has fewer than 1,024 elements or
-        no divisible axis.
+        The sharding. The array is replicated if it has fewer than 1,024
+        elements or no divisible axis.
     """
     sizes = [0 if size % mesh.size else size for size in shape]
     if math.prod(shape) < _DIVIDED_FROM or not any(sizes):
@@ -65,8 +66,8 @@ def sharded(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
 def place_state(mesh: Mesh, state: PyTree, *, placement: str) -> PyTree:
     """Returns the sharding of each array of a state.
 
-    A placement names fields. An array belongs to a field if its path contains the
-    field at any depth: ``state.critic.opt_state[0].mu["conv"]`` belongs to
+    A placement names fields. An array belongs to a field if its path contains
+    the field at any depth: ``state.critic.opt_state[0].mu["conv"]`` belongs to
     ``opt_state``. Dictionary keys are not fields, whatever their name.
 
     Args:
@@ -112,7 +113,8 @@ def gather(arrays: PyTree) -> PyTree:
     """Replicates sharded arrays on each of their devices.
 
     Args:
-        arrays: pytree. All processes whose devices hold a part must make this call.
+        arrays: pytree. All processes whose devices hold a part must make this
+            call.
 
     Returns:
         The same tree; ``arrays`` itself if nothing is sharded.
@@ -167,8 +169,8 @@ def put_batches(mesh: Mesh, batches: PyTree, *, axis: int = 1) -> PyTree:
 
     Args:
         mesh: device mesh.
-        batches: pytree of ``[N, B_local, ...]``, the rows of this process; process p
-            holds the p-th block of each batch.
+        batches: pytree of ``[N, B_local, ...]``, the rows of this process;
+            process p holds the p-th block of each batch.
         axis: position of B, as for ``batch_sharding``.
 
     Returns:
@@ -197,8 +199,8 @@ def put_key(mesh: Mesh, seed: int) -> PRNGKey:
 def constrain_batch(x: Array) -> Array:
     """Constrains the first axis of ``x`` to be sharded if a mesh is active.
 
-    Random numbers drawn inside a step have no sharding. Without this constraint, each
-    device would compute the whole batch derived from them.
+    Random numbers drawn inside a step have no sharding. Without this
+    constraint, each device would compute the whole batch derived from them.
 
     Args:
         x: ``[B, ...]``.
@@ -214,9 +216,9 @@ def constrain_batch(x: Array) -> Array:
 def constrain_replicated(arrays: PyTree) -> PyTree:
     """Constrains arrays to be replicated if a mesh is active.
 
-    An optimizer with sharded state produces sharded updates. Without this constraint,
-    the compiler keeps the parameters sharded, and each layer gathers its own several
-    times.
+    An optimizer with sharded state produces sharded updates. Without this
+    constraint, the compiler keeps the parameters sharded, and each layer
+    gathers its own several times.
 
     Args:
         arrays: pytree.

@@ -1,26 +1,28 @@
 """Ahead-of-time compilation targets: published specifications and compilers.
 
-The compilers are distributed as wheels that need no driver and run on any machine.
-The extra ``plan`` installs them. A program compiled this way cannot be run, and none
-of its algorithms has been autotuned. It shows what is computed, transferred and
-stored, but not how long that takes.
+The compilers are distributed as wheels that need no driver and run on any
+machine. The extra ``plan`` installs them. A program compiled this way cannot be
+run, and none of its algorithms has been autotuned. It shows what is computed,
+transferred and stored, but not how long that takes.
 
-Sources of the table: Google's pages docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e},
-read in November 2026, and NVIDIA's data sheets of the H100 and of the DGX H100, as
-quoted by others. For TPUs, the peak is that of a chip in bfloat16, which is also the
-default precision of float32 products. For the H100 SXM, the peak is without sparsity,
-half of the figures printed with it; float32 is multiplied as TF32, at half the rate.
-Links are bytes per second that a device sends while receiving at the same rate, which
-is half of the "bidirectional" figure. For a v4, the link is its share of the pod's
-all-reduce bandwidth, 1.1 PB/s over 4,096 chips. Eight H100s are connected by NVLink
-(900 GB/s in both directions). Beyond that, each has one 400 Gb/s port of a DGX H100.
-``h100.textproto`` is the device description in openxla/xla's pull request 25919.
+Sources of the table: Google's pages
+docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e}, read in November 2026, and
+NVIDIA's data sheets of the H100 and of the DGX H100, as quoted by others. For
+TPUs, the peak is that of a chip in bfloat16, which is also the default
+precision of float32 products. For the H100 SXM, the peak is without sparsity,
+half of the figures printed with it; float32 is multiplied as TF32, at half the
+rate. Links are bytes per second that a device sends while receiving at the same
+rate, which is half of the "bidirectional" figure. For a v4, the link is its
+share of the pod's all-reduce bandwidth, 1.1 PB/s over 4,096 chips. Eight H100s
+are connected by NVLink (900 GB/s in both directions). Beyond that, each has one
+400 Gb/s port of a DGX H100. ``h100.textproto`` is the device description in
+openxla/xla's pull request 25919.
 
-No vendor publishes the time to launch a kernel. The 3 microseconds for a CUDA device
-are an estimate: the order of magnitude commonly measured for kernels that a host
-launches one after another. Kernels recorded as a CUDA graph launch faster. For a TPU,
-the time is 0: the chip itself sequences the whole program, and its overhead is not
-published.
+No vendor publishes the time to launch a kernel. The 3 microseconds for a CUDA
+device are an estimate: the order of magnitude commonly measured for kernels
+that a host launches one after another. Kernels recorded as a CUDA graph launch
+faster. For a TPU, the time is 0: the chip itself sequences the whole program,
+and its overhead is not published.
 """
 
 import math
@@ -52,8 +54,8 @@ class Accelerator:
         memory: memory in bytes.
         bandwidth: memory bandwidth in bytes per second.
         peak: floating-point operations per second of bfloat16 products.
-        peak_float32: floating-point operations per second of float32 products, by
-            default settings.
+        peak_float32: floating-point operations per second of float32 products,
+            by default settings.
         float32_as: format in which float32 products are computed.
         link: bytes per second that a device sends to others within ``near``.
         near: number of devices connected by ``link``; None for all.
@@ -61,8 +63,8 @@ class Accelerator:
         adds_in_switches: whether the switches can reduce sums over devices.
         shapes: shapes of the available sets of devices.
         options: options of the compiler.
-        launch: estimated seconds to launch a kernel; 0 if the chip itself sequences
-            a program.
+        launch: estimated seconds to launch a kernel; 0 if the chip itself
+            sequences a program.
     """
 
     title: str
@@ -183,8 +185,8 @@ def parse_target(text: str) -> Target:
         The target.
 
     Raises:
-        ConfigError: if the target is invalid; the message lists the accelerators or
-            the shapes of the given one.
+        ConfigError: if the target is invalid; the message lists the
+            accelerators or the shapes of the given one.
     """
     if not text:
         some = ", ".join(f"{name}:{a.shapes[3]}" for name, a in ACCELERATORS.items())
@@ -209,8 +211,8 @@ def prepare_environment() -> None:
     """Sets environment variables that keep the compilers from looking for devices.
 
     They are read once, so this must be called before the first use of JAX. The
-    program must also set JAX's ``jax_platforms`` to ``cpu``. Otherwise, the CUDA
-    plugin looks for a driver.
+    program must also set JAX's ``jax_platforms`` to ``cpu``. Otherwise, the
+    CUDA plugin looks for a driver.
     """
     # Otherwise, a cloud metadata server would be queried.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
@@ -230,8 +232,8 @@ def target_mesh(target: Target, devices: int | None = None) -> Mesh:
         The mesh.
 
     Raises:
-        MissingCompilerError: if the compiler is missing; the message says how to
-            install it.
+        MissingCompilerError: if the compiler is missing; the message says how
+            to install it.
     """
     accelerator = target.accelerator
     options: dict[str, Any] = dict(accelerator.options)

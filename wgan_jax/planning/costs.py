@@ -63,21 +63,22 @@ class Costs:
     Attributes:
         updates: critic updates per iteration.
         operations: floating-point operations of products, as compiled.
-        operations_traced: floating-point operations of the traced functions, divided
-            by the number of devices.
+        operations_traced: floating-point operations of the traced functions,
+            divided by the number of devices.
         traffic: bytes read from and written to memory.
         kernels: number of launched kernels.
         memory: memory of one call, which performs ``iterations_per_call``
             iterations.
         state_bytes: bytes of the state.
-        state_donated: bytes of the state whose memory is reused for the new state.
+        state_donated: bytes of the state whose memory is reused for the new
+            state.
         exchanged: communication per iteration, by kind.
         critic_update: communication of one critic update, all kinds; None if it
             cannot be separated.
         generator_update: communication of the generator update, likewise.
         bound: lower bound of the time.
-        compiler_counts: the compiler's own counts for one call, with each loop body
-            counted once; empty if there are none.
+        compiler_counts: the compiler's own counts for one call, with each loop
+            body counted once; empty if there are none.
     """
 
     updates: int

@@ -1,9 +1,9 @@
 """Counts floating-point operations of a function's products and convolutions.
 
-They are counted in the traced program, after dead-code elimination: one addition and
-one multiplication for each pair of multiplied numbers. Pairs with a zero from padding
-or dilation are not counted, and nor are operations other than products. For a
-conditional, the branch with the most operations counts.
+They are counted in the traced program, after dead-code elimination: one
+addition and one multiplication for each pair of multiplied numbers. Pairs with
+a zero from padding or dilation are not counted, and nor are operations other
+than products. For a conditional, the branch with the most operations counts.
 """
 
 import math
@@ -75,8 +75,8 @@ def _product(equation: Any) -> int:
 def _convolution(equation: Any) -> int:
     """Returns examples times taps on pixels times pairs of channels.
 
-    The three maps are partial evaluations of one trilinear form over images, kernel and
-    results, so the number is the same for each.
+    The three maps are partial evaluations of one trilinear form over images,
+    kernel and results, so the number is the same for each.
     """
     geometry = equation.params["geometry"]
     a, b = (v.aval.shape for v in equation.invars)
@@ -100,8 +100,9 @@ def _convolution(equation: Any) -> int:
 def _general(equation: Any) -> int:
     """Counts like ``_convolution`` for JAX's own convolution, including groups.
 
-    With channel groups, the kernel has the input channels of one group and the output
-    channels of all. With batch groups, the result has as many examples as one group.
+    With channel groups, the kernel has the input channels of one group and the
+    output channels of all. With batch groups, the result has as many examples
+    as one group.
     """
     params = equation.params
     names = params["dimension_numbers"]

@@ -1,8 +1,8 @@
 """Parses the text of a compiled program.
 
-XLA prints a program as computations with one instruction per line. Fusions, calls and
-loop bodies are separate computations. ``executions`` follows a run through all of
-them and records the lengths of the enclosing loops.
+XLA prints a program as computations with one instruction per line. Fusions,
+calls and loop bodies are separate computations. ``executions`` follows a run
+through all of them and records the lengths of the enclosing loops.
 """
 
 import math
@@ -84,8 +84,8 @@ def attribute(name: str, line: Instruction) -> str | None:
         line: the instruction.
 
     Returns:
-        The value after ``name=``: a name without its ``%``, or the content of the
-        braces.
+        The value after ``name=``: a name without its ``%``, or the content of
+        the braces.
     """
     found = re.search(rf"\b{name}=(?:%?([\w.\->?]+)|\{{([^}}]*)\}})", line.rest)
     return None if found is None else found[1] or found[2]
@@ -113,8 +113,8 @@ def size(type_: str) -> int:
 def executions(text: str, *, fused: bool = False) -> list[Execution]:
     """Returns the instructions that one run of a program executes, each once.
 
-    For a conditional, the longest branch is taken. For a lazily evaluated term, this
-    is the update in which it is due.
+    For a conditional, the longest branch is taken. For a lazily evaluated term,
+    this is the update in which it is due.
 
     Args:
         text: text of the program.
@@ -154,8 +154,8 @@ def executions(text: str, *, fused: bool = False) -> list[Execution]:
 def _length(loop: Instruction, bodies: dict[str, list[Instruction]]) -> int:
     """Returns the trip count of a loop, or 1 if it cannot be determined.
 
-    The CUDA compiler annotates it. The TPU compiler only leaves a condition that
-    compares a counter starting at 0 with its single constant.
+    The CUDA compiler annotates it. The TPU compiler only leaves a condition
+    that compares a counter starting at 0 with its single constant.
     """
     said = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.rest)
     if said:

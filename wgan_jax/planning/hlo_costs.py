@@ -1,7 +1,7 @@
 """Counts the costs of a compiled program from its text.
 
-Loop bodies are multiplied by the length of the loop. All counts are for one device,
-because the compilers print the program of a single device.
+Loop bodies are multiplied by the length of the loop. All counts are for one
+device, because the compilers print the program of a single device.
 """
 
 import math
@@ -46,7 +46,8 @@ class Collective(NamedTuple):
 
     Attributes:
         kind: one of ``COLLECTIVES``.
-        bytes: bytes of the whole result; for ``reduce-scatter``, of the operand.
+        bytes: bytes of the whole result; for ``reduce-scatter``, of the
+            operand.
         loops: lengths of the enclosing loops, outermost first.
     """
 
@@ -105,9 +106,9 @@ def traffic(text: str) -> int:
     """Counts the bytes that one run of a program reads from and writes to memory.
 
     It counts operands and results of everything launched, except those that the
-    compiler keeps in on-chip memory, which the text marks. If a kernel only reads
-    slices of an operand, the slices are counted. A cache that keeps a result for the
-    next kernel, as on a GPU, may reduce the actual traffic.
+    compiler keeps in on-chip memory, which the text marks. If a kernel only
+    reads slices of an operand, the slices are counted. A cache that keeps a
+    result for the next kernel, as on a GPU, may reduce the actual traffic.
     """
     bodies = computations(text)
     return sum(one.times * _moved(one, bodies) for one in executions(text))
@@ -175,8 +176,8 @@ def products(text: str) -> float:
     """Counts the floating-point operations of matrix products and convolutions.
 
     This is twice the number of multiplications. As in XLA's own count,
-    multiplications with a zero from padding or dilation are excluded, unless the
-    compiler has materialized the zeros in memory.
+    multiplications with a zero from padding or dilation are excluded, unless
+    the compiler has materialized the zeros in memory.
     """
     return 2.0 * sum(
         one.times * _multiplications(one) for one in executions(text, fused=True)
@@ -203,8 +204,8 @@ def _multiplications(one: Execution) -> int:
 def _convolution(one: Execution, kind: str) -> int:
     """Returns examples times pairs of channels times taps on pixels.
 
-    cuDNN's two gradients are described by the geometry of the forward convolution.
-    Their operands and results have other roles.
+    cuDNN's two gradients are described by the geometry of the forward
+    convolution. Their operands and results have other roles.
     """
     first, second = one.operand_types[:2]
     roles = {

@@ -74,11 +74,11 @@ def roofline(
 def _seconds(target: Target, one: Collective) -> float:
     """Returns the time for each device to send its data over its link.
 
-    In an all-reduce over n devices, each device sends its parts of the sum to the
-    other n - 1 devices, and then distributes the sum of its own share. This is 2 (n -
-    1) / n of the bytes for any algorithm. Switches that add save the second half. The
-    other collectives are the first half, the second half, or a part of them. A
-    permutation is one message.
+    In an all-reduce over n devices, each device sends its parts of the sum to
+    the other n - 1 devices, and then distributes the sum of its own share. This
+    is 2 (n - 1) / n of the bytes for any algorithm. Switches that add save the
+    second half. The other collectives are the first half, the second half, or a
+    part of them. A permutation is one message.
     """
     accelerator, n = target.accelerator, target.devices
     near = accelerator.near or n

@@ -101,8 +101,8 @@ def metric_charts(runs: Sequence[Run]) -> list[Chart]:
         runs: runs to overlay in each chart.
 
     Returns:
-        Charts in a fixed order of topics. Metrics without a topic get their own chart
-        at the end.
+        Charts in a fixed order of topics. Metrics without a topic get their own
+        chart at the end.
     """
     charts: dict[tuple[int, str], Chart] = {}
     for index, run in enumerate(runs):
@@ -148,8 +148,8 @@ def thin_indices(values: np.ndarray, limit: int) -> np.ndarray:
         limit: maximum number of points, 8 or more.
 
     Returns:
-        Ascending indices: the first and the last point and, for each interval in
-        between, its minimum, its maximum and, if there is one, a gap.
+        Ascending indices: the first and the last point and, for each interval
+        in between, its minimum, its maximum and, if there is one, a gap.
     """
     if len(values) <= limit:
         return np.arange(len(values))

@@ -52,8 +52,8 @@ def evaluation_charts(runs: Sequence[Run]) -> tuple[list[Chart], list[Row]]:
         runs: runs to overlay where metric and protocol are the same.
 
     Returns:
-        A chart for each metric and protocol, because results of different protocols
-        are not comparable; and a row for each curve.
+        A chart for each metric and protocol, because results of different
+        protocols are not comparable; and a row for each curve.
     """
     found: dict[tuple[str, str], dict[tuple[int, str, str], list[_Point]]] = {}
     for index, run in enumerate(runs):

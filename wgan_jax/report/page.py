@@ -20,20 +20,21 @@ _NOTHING, _ABSENT = "not known", "absent"
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
     """Writes a report on runs as one HTML page that works offline.
 
-    For several runs, curves are overlaid and pictures are shown side by side. The
-    page is smaller than 5 MB: long curves and long series of pictures are thinned.
-    The file is written atomically.
+    For several runs, curves are overlaid and pictures are shown side by side.
+    The page is smaller than 5 MB: long curves and long series of pictures are
+    thinned. The file is written atomically.
 
     Args:
-        workdirs: work directories of the runs, at least one. More than seven runs
-            share colors.
+        workdirs: work directories of the runs, at least one. More than seven
+            runs share colors.
         path: path of the page; missing folders are created.
 
     Returns:
         The path.
 
     Raises:
-        ReportError: if a folder does not belong to a run, or has no metrics yet.
+        ReportError: if a folder does not belong to a run, or has no metrics
+            yet.
     """
     runs = read_runs(workdirs)
     write_text(path, _render(runs))

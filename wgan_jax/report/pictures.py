@@ -42,8 +42,8 @@ class Picture:
         uri: the picture as a data URI.
         width: width in pixels.
         height: height in pixels.
-        weights: weights that generated it, such as ``average of the weights``; may
-            be empty.
+        weights: weights that generated it, such as ``average of the weights``;
+            may be empty.
     """
 
     step: int

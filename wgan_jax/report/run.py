@@ -78,7 +78,8 @@ def read_runs(workdirs: Sequence[Path]) -> list[Run]:
         The runs in the same order.
 
     Raises:
-        ReportError: if a folder does not belong to a run, or has no metrics yet.
+        ReportError: if a folder does not belong to a run, or has no metrics
+            yet.
     """
     if not workdirs:
         raise ReportError("a report is of one run folder or more, and none was given.")

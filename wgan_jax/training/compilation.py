@@ -29,28 +29,29 @@ _OPTIONS = {
 def compiler_options(platform: str) -> dict[str, str]:
     """Returns options for ``jax.jit(..., compiler_options=...)`` on one platform.
 
-    On a CPU, XLA passes stride-1 convolutions to a library that runs each of them on
-    one core. The option restricts that library to reductions and matrix products,
-    which it runs on all cores. Convolutions then use XLA's own path, which also uses
-    all cores.
+    On a CPU, XLA passes stride-1 convolutions to a library that runs each of
+    them on one core. The option restricts that library to reductions and matrix
+    products, which it runs on all cores. Convolutions then use XLA's own path,
+    which also uses all cores.
 
-    On an NVIDIA GPU, XLA records kernels in CUDA graphs, which launch faster, but
-    excludes convolutions. A step is then split into hundreds of graphs. If
-    convolutions are recorded as well, an iteration takes 0.61 to 0.98 of the time
-    (``docs/accelerator.md``).
+    On an NVIDIA GPU, XLA records kernels in CUDA graphs, which launch faster,
+    but excludes convolutions. A step is then split into hundreds of graphs. If
+    convolutions are recorded as well, an iteration takes 0.61 to 0.98 of the
+    time (``docs/accelerator.md``).
 
     Both options are experimental, so each is tested once per process. The test
-    compiles a trivial program. On a GPU, it also runs small convolutions and compares
-    the results with those without the option. If the compiler does not support the
-    option, or the test fails, no options are returned.
+    compiles a trivial program. On a GPU, it also runs small convolutions and
+    compares the results with those without the option. If the compiler does not
+    support the option, or the test fails, no options are returned.
 
     Args:
-        platform: platform of the target devices: ``"cpu"``, ``"gpu"`` or ``"tpu"``;
-            ``mesh.devices.flat[0].platform``.
+        platform: platform of the target devices: ``"cpu"``, ``"gpu"`` or
+            ``"tpu"``; ``mesh.devices.flat[0].platform``.
 
     Returns:
         The options by name. Empty if none helps, or if ``XLA_FLAGS`` in the
-        environment sets one of them. No global configuration is read or changed.
+        environment sets one of them. No global configuration is read or
+        changed.
     """
     options = _OPTIONS.get(platform, {})
     chosen = os.environ.get("XLA_FLAGS", "")
@@ -75,8 +76,9 @@ def _is_known(platform: str) -> bool:
 def _records(device: jax.Device, options: dict[str, str]) -> bool:
     """Returns whether convolutions and their gradients work when recorded.
 
-    By default, XLA records none because some cuDNN algorithms cannot be recorded. The
-    results are compared with those of the same program without the options.
+    By default, XLA records none because some cuDNN algorithms cannot be
+    recorded. The results are compared with those of the same program without
+    the options.
     """
     draw = np.random.default_rng(0).standard_normal
     arrays = [draw((16, 8, 8, 16)), draw((3, 3, 16, 16)), draw((4, 4, 16, 16))]

@@ -33,14 +33,15 @@ def make_train_step(
 
     Args:
         gan: static definition of the GAN.
-        mesh: devices over which each batch is split; None for the default device.
+        mesh: devices over which each batch is split; None for the default
+            device.
         placement: placement of the state, as for ``init_state``.
         donate: reuse the memory of the old state for the new one. The old state
             can then no longer be used.
 
     Returns:
-        ``step(state, batch, key) -> (state, metrics)``, a jitted function. It is
-        compiled once for each N.
+        ``step(state, batch, key) -> (state, metrics)``, a jitted function. It
+        is compiled once for each N.
 
     Raises:
         ValueError: if the placement is unknown.
@@ -70,9 +71,9 @@ def make_train_steps(
         donate: as for ``make_train_step``.
 
     Returns:
-        ``steps(state, batches, key) -> (state, metrics)``, with batches and metrics
-        as for ``train_steps`` and each batch sharded over the devices. It is
-        compiled once for each K and N.
+        ``steps(state, batches, key) -> (state, metrics)``, with batches and
+        metrics as for ``train_steps`` and each batch sharded over the devices.
+        It is compiled once for each K and N.
     """
 
     def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:

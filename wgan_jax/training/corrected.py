@@ -18,10 +18,10 @@ _SLOPE_AT_FAKES = "critic/gradient_norm_at_fakes"
 def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
     """Corrects the estimate of a critic constrained only by the gradient penalty.
 
-    The corrections are derived for a single gradient penalty with target norm 1. With
-    any other term, a constraint, a kernel parametrization or another target, there
-    are none. For a lazily evaluated penalty, the latest penalty value and gradient
-    norm are used.
+    The corrections are derived for a single gradient penalty with target norm
+    1. With any other term, a constraint, a kernel parametrization or another
+    target, there are none. For a lazily evaluated penalty, the latest penalty
+    value and gradient norm are used.
 
     Args:
         gan: static definition of the GAN.
@@ -49,8 +49,8 @@ def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
 def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
     """Divides the estimate by the gradient norm at fakes, for other constraints.
 
-    The scale of a clipped or spectrally normalized critic is arbitrary. Its estimate is
-    meaningful only relative to a gradient norm.
+    The scale of a clipped or spectrally normalized critic is arbitrary. Its
+    estimate is meaningful only relative to a gradient norm.
 
     Args:
         gan: static definition of the GAN.
@@ -58,9 +58,9 @@ def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
             generator update.
 
     Returns:
-        The metric ``critic/wasserstein_by_slope_at_fakes``: ``slope_reading`` with
-        the gradient norm seen by the generator. Empty if ``critic_readings``
-        applies.
+        The metric ``critic/wasserstein_by_slope_at_fakes``: ``slope_reading``
+        with the gradient norm seen by the generator. Empty if
+        ``critic_readings`` applies.
     """
     if _unit_penalty(gan) is not None or _ESTIMATE not in metrics:
         return {}

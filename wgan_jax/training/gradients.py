@@ -164,7 +164,8 @@ def generator_gradients(
         keys: PRNG keys, consumed.
 
     Returns:
-        The gradient, the new model state and regularizer states, and the metrics.
+        The gradient, the new model state and regularizer states, and the
+        metrics.
     """
 
     def generate(params: Params) -> tuple[Array, PyTree]:

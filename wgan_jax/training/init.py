@@ -25,8 +25,8 @@ def init_state(
     """Initializes the training state.
 
     Args:
-        gan: static definition of the GAN. The critic is initialized for the shape of
-            the generator's output.
+        gan: static definition of the GAN. The critic is initialized for the
+            shape of the generator's output.
         key: PRNG key; the same key gives the same state on any mesh.
         mesh: device mesh; None for the default device.
         placement: what each device stores, a key of ``sharding.PLACEMENTS``.

@@ -1,10 +1,10 @@
 """Several runs in one program, with different seeds or values of one setting.
 
-A replica is an independent run with its own key, batches and state. ``vmap`` combines K
-replicas in one compiled step whose number of kernels does not depend on K. This helps
-on an accelerator that a single small network does not saturate. A CPU has no idle
-resources, and K states together exceed its caches. On a CPU, the same step therefore
-processes the replicas one after the other.
+A replica is an independent run with its own key, batches and state. ``vmap``
+combines K replicas in one compiled step whose number of kernels does not depend
+on K. This helps on an accelerator that a single small network does not
+saturate. A CPU has no idle resources, and K states together exceed its caches.
+On a CPU, the same step therefore processes the replicas one after the other.
 """
 
 from collections.abc import Callable
@@ -38,10 +38,11 @@ def init_replicas(
     """Initializes the states of K replicas.
 
     Args:
-        gan: static definition of the GAN; with ``settings``, a function from one
-            setting, such as the weight of a penalty, to the static definition.
-        keys: PRNG keys ``[K]``; replica k is initialized as by ``init_state`` with
-            key k.
+        gan: static definition of the GAN; with ``settings``, a function from
+            one setting, such as the weight of a penalty, to the static
+            definition.
+        keys: PRNG keys ``[K]``; replica k is initialized as by ``init_state``
+            with key k.
         settings: ``[K]`` setting of each replica, or None.
         mesh: devices over which the replicas are split; None for the default
             device.
@@ -50,8 +51,9 @@ def init_replicas(
         The state, where each leaf has a leading axis K.
 
     Raises:
-        ValueError: if the parts of the GAN are incompatible, K is not divisible by
-            the number of devices, or the number of keys and settings differs.
+        ValueError: if the parts of the GAN are incompatible, K is not divisible
+            by the number of devices, or the number of keys and settings
+            differs.
     """
     mesh = mesh or make_mesh(jax.devices()[:1])
     if keys.ndim != 1:

@@ -1,10 +1,10 @@
 """Training steps as pure functions; ``compiled.py`` compiles them for a mesh.
 
-``key`` is always the PRNG key of the run and is the same for all steps. Each update
-folds its own counter from the state into the key. Random numbers therefore differ
-between updates, a resumed run matches an uninterrupted one, and N calls of
-``critic_step`` followed by one of ``generator_step`` are equivalent to
-``train_step``.
+``key`` is always the PRNG key of the run and is the same for all steps. Each
+update folds its own counter from the state into the key. Random numbers
+therefore differ between updates, a resumed run matches an uninterrupted one,
+and N calls of ``critic_step`` followed by one of ``generator_step`` are
+equivalent to ``train_step``.
 """
 
 from functools import partial
@@ -45,8 +45,8 @@ def critic_step(
     Args:
         gan: static definition of the GAN.
         state: training state.
-        batch: ``[B, ...]`` real examples, uint8 or floating-point in [-1, 1], or
-            ``{"image": [B, ...], "label": [B]}`` with int32 labels, which a
+        batch: ``[B, ...]`` real examples, uint8 or floating-point in [-1, 1],
+            or ``{"image": [B, ...], "label": [B]}`` with int32 labels, which a
             conditional GAN requires.
         key: PRNG key of the run; ``state.critic_updates`` is folded in.
 
@@ -105,8 +105,8 @@ def critic_update(
         * the metrics of ``critic_readings``.
 
     Raises:
-        ValueError: if the examples have different shapes, are not floating-point,
-            or lack the labels that a conditional GAN requires.
+        ValueError: if the examples have different shapes, are not
+            floating-point, or lack the labels that a conditional GAN requires.
     """
     (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
     keys = Keys(term_key, pass_key)
@@ -170,8 +170,8 @@ def generator_step(
           ``generator/param_norm``.
 
     Raises:
-        ValueError: if the objective is paired and the real examples are missing or
-            their number is not ``batch_size``.
+        ValueError: if the objective is paired and the real examples are missing
+            or their number is not ``batch_size``.
 
     Reference:
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 9 to 11.
@@ -322,8 +322,8 @@ def train_steps(
         key: PRNG key of the run, the same for all iterations.
 
     Returns:
-        The state after the last iteration, and the metrics of each iteration, ``[K]``
-        by name.
+        The state after the last iteration, and the metrics of each iteration,
+        ``[K]`` by name.
 
     Raises:
         ValueError: as ``train_step``.

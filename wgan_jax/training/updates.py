@@ -57,7 +57,8 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
         AssertionError: if the dtype is neither uint8 nor floating-point.
 
     Reference:
-        Dequantization: the authors' ``gan_cifar_resnet.py`` for arXiv:1704.00028.
+        Dequantization: the authors' ``gan_cifar_resnet.py`` for
+        arXiv:1704.00028.
     """
     if images.dtype != jnp.uint8:
         chex.assert_type(images, float)
@@ -72,8 +73,8 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
 def split(gan: Gan, batch: PyTree) -> PyTree:
     """Splits a batch into the microbatches of a Gan.
 
-    Example i is assigned to part i modulo the number of parts, so that each device of a
-    mesh keeps its own examples.
+    Example i is assigned to part i modulo the number of parts, so that each
+    device of a mesh keeps its own examples.
 
     Args:
         gan: static definition of the GAN.
@@ -119,8 +120,8 @@ def mean_gradients(
             ``fold_in(key, a)``.
 
     Returns:
-        The mean gradient, the last model state, and the metrics averaged over the
-        parts (the maximum for names that end in ``_max``).
+        The mean gradient, the last model state, and the metrics averaged over
+        the parts (the maximum for names that end in ``_max``).
     """
     if gan.microbatches == 1:
         return gradients(model_state, batch, keys)
@@ -172,9 +173,9 @@ def apply_gradients(
         player: state of the network.
         grads: gradients of the loss, with the structure of the parameters.
         scale: scalar factor s of the learning-rate schedule. The schedule is
-            applied to the updates, which are linear in the learning rate, because
-            the optimizer's own counter advances n_critic times as fast for the
-            critic.
+            applied to the updates, which are linear in the learning rate,
+            because the optimizer's own counter advances n_critic times as fast
+            for the critic.
 
     Returns:
         The new state of the network, and the L2 norms ``grad_norm``,
@@ -213,12 +214,13 @@ def update_average(gan: Gan, state: GanState) -> GanState:
 
     .. math:: a \leftarrow a + (1 - d_t)(w - a)
 
-    Batch statistics are averaged in the same way, to match the averaged parameters.
+    Batch statistics are averaged in the same way, to match the averaged
+    parameters.
 
     Args:
         gan: static definition of the GAN.
-        state: training state with the new generator, and ``step`` from before this
-            update.
+        state: training state with the new generator, and ``step`` from before
+            this update.
 
     Returns:
         The new state; unchanged if the GAN keeps no EMA.
