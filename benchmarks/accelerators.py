@@ -1,28 +1,30 @@
-"""Our training steps compiled for accelerators that are not there, and flax's.
+"""Compiles our training steps, and flax's, for accelerators and compares their costs.
 
     python benchmarks/accelerators.py [--devices 4] [--json out.json]
 
-For a TPU v5e and for an H100, 64 images a device: the critic's step with the gradient
-penalty, the generator's, and the whole iteration of five and one, on our layers and
-on flax's (as in ``convolution.py``). Both are read from the compiled programs:
+For a TPU v5e and an H100, with 64 images per device, it compiles the critic
+step with gradient penalty, the generator step, and the whole iteration of five
+critic updates and one generator update. Each is compiled with our layers and
+with flax's (as in ``convolution.py``). The figures are read from the compiled
+programs:
 
-    GFLOP, MB accessed   the TPU compiler's own counts; the CUDA compiler has none. The
-                         second counts the chip's own memory like the device's
-    device MB            to and from the device's memory (``program_counts.traffic``)
-    temp, args, donated  MB of that memory: temporaries, arguments, and of these what
-                         the results take over
-    convs, other, dil.   convolutions; on H100 those of them outside cuDNN, and those
-                         inside it that dilate the kernel
+    GFLOP, MB accessed   counts of the TPU compiler; the CUDA compiler has none. The
+                         second includes on-chip memory
+    device MB            traffic to and from device memory (``hlo_costs.traffic``)
+    temp, args, donated  MB of device memory: temporaries, arguments, and the part of
+                         the arguments that is reused for the results
+    convs, other, dil.   convolutions; on the H100, those not in cuDNN, and those in
+                         cuDNN with a dilated kernel
     kernels              launched by one call
-    reord., MB           instructions that write an array in another order
-    coll.                that move data between devices
-    sec                  of compiling
+    reord., MB           instructions that change the order of an array
+    coll.                collective operations
+    sec                  compile time
 
-In an iteration, the body of the loop over the critic's updates is counted once, but
-for device MB and kernels. Ratios are ours over flax's: below 1, ours does less.
-Nothing is run. ``deviceless.py`` says what to install; a target whose compiler is
-missing is left out. All takes twenty minutes on one core; ``--pair``, ``--step`` and
-``--target`` take a part.
+In an iteration, the body of the loop over critic updates is counted once,
+except for device MB and kernels. Ratios are ours divided by flax's: below 1,
+ours is cheaper. No program is run. ``deviceless.py`` explains what to install;
+a target without a compiler is skipped. All programs take twenty minutes on one
+core; ``--pair``, ``--step`` and ``--target`` select a part.
 """
 
 import argparse
@@ -50,7 +52,7 @@ from wgan_jax.training.compiled import (
 )
 from wgan_jax.training.init import abstract_state
 
-BATCH = 64  # images a device
+BATCH = 64  # images per device
 PAIRS = {
     "dcgan": ("dcgan", 64, None),
     "resnet": ("resnet", 128, None),
@@ -61,11 +63,11 @@ SIDES = ("ours", "plain")
 
 
 class Case(NamedTuple):
-    """One program of each side.
+    """One program, compiled in both variants.
 
     Attributes:
-        target: a row of ``deviceless.meshes``.
-        pair: a row of ``PAIRS``.
+        target: a key of ``deviceless.meshes``.
+        pair: a key of ``PAIRS``.
         step: one of ``STEPS``.
     """
 
@@ -75,7 +77,7 @@ class Case(NamedTuple):
 
 
 def gan_of(pair: str, *, plain: bool) -> Gan:
-    """The pair with a gradient penalty, parameters in float32."""
+    """Returns a pair of networks with a gradient penalty and float32 parameters."""
     name, width, dtype = PAIRS[pair]
     gan = build(name, width, plain=plain)
     return replace(
@@ -86,7 +88,7 @@ def gan_of(pair: str, *, plain: bool) -> Gan:
 
 
 def lowered(gan: Gan, step: str, mesh: Mesh) -> Any:
-    """A step of one of ``STEPS`` for a mesh, before its compilation."""
+    """Lowers one of ``STEPS`` for a mesh."""
     whole, batch = replicated(mesh), BATCH * mesh.size
     state = abstract_state(gan, mesh)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -103,7 +105,7 @@ def lowered(gan: Gan, step: str, mesh: Mesh) -> Any:
 
 
 def figures(program: Any) -> dict[str, float]:
-    """What a compiled program says of itself, in GFLOP, MB and numbers."""
+    """Returns the figures of a compiled program, in GFLOP, MB and counts."""
     text, memory = program.as_text(), program.memory_analysis()
     cost = program.cost_analysis() or {}
     found = {}
@@ -129,7 +131,7 @@ def figures(program: Any) -> dict[str, float]:
 
 
 def compare(case: Case, mesh: Mesh) -> dict[str, Any]:
-    """Both sides of a case, and the ratios of what both have."""
+    """Compiles both variants of a case and computes the ratios."""
     sides: dict[str, Any] = {}
     for side in SIDES:
         step = lowered(gan_of(case.pair, plain=side == "plain"), case.step, mesh)
@@ -165,7 +167,7 @@ COLUMNS = (
 
 
 def cells(case: Case, found: dict[str, float]) -> dict[str, float]:
-    """Figures as columns: sums of several, and cuDNN's where it is."""
+    """Converts figures to table columns, including sums and cuDNN counts."""
     kinds = [kind.replace("-", "_") for kind in COLLECTIVES]
     cells = dict(found)
     if "kernels" in found:
@@ -177,7 +179,7 @@ def cells(case: Case, found: dict[str, float]) -> dict[str, float]:
 
 
 def rows(case: Case, found: dict[str, Any]) -> Iterator[str]:
-    """A case as lines of the table."""
+    """Formats a case as lines of the table."""
     for side in (*SIDES, "ratios"):
         name = f"{case.target} {case.pair}, {case.step}" if side == "ours" else ""
         values = found[side] if side == "ratios" else cells(case, found[side])
@@ -190,14 +192,14 @@ def rows(case: Case, found: dict[str, Any]) -> Iterator[str]:
 
 
 def rounded(value: Any) -> Any:
-    """The same tree with four digits of each fraction."""
+    """Rounds all floats in a tree to four significant digits."""
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def write(path: str, devices: int, programs: dict[str, Any]) -> None:
-    """The figures so far, as JSON."""
+    """Writes the figures so far as JSON."""
     about = {
         "devices": devices,
         "images_per_device": BATCH,
@@ -209,7 +211,7 @@ def write(path: str, devices: int, programs: dict[str, Any]) -> None:
 
 
 def parsed() -> argparse.Namespace:
-    """The flags."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -218,12 +220,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pair", choices=PAIRS, action="append")
     parser.add_argument("--step", choices=STEPS, action="append")
     parser.add_argument("--devices", type=int, choices=(1, 2, 4), default=1)
-    parser.add_argument("--json", help="file to write the figures to")
+    parser.add_argument("--json", help="file for the figures")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Compile, print, write."""
+    """Compiles, prints and writes the figures."""
     args = parsed()
     deviceless.prepare()
     meshes = deviceless.meshes(args.devices, args.target or deviceless.TARGETS)

@@ -1,4 +1,4 @@
-"""In which forms a compiled program computes and orders its arrays."""
+"""Forms of convolutions and changes of layout in a compiled program."""
 
 import re
 
@@ -6,11 +6,11 @@ from wgan_jax.planning.hlo import Instruction, arrays, computations, operands, s
 
 
 def convolutions(text: str) -> dict[str, int]:
-    """Convolutions of a program: in cuDNN's hands, of these dilated, and others.
+    """Counts the convolutions of a program: in cuDNN, dilated in cuDNN, and others.
 
-    A gradient to a kernel that XLA does not recognise reaches cuDNN as a convolution
-    with a dilated kernel as large as a map. A TPU's matrix products are convolutions
-    too, of images without sides; they are left out.
+    A kernel gradient that XLA does not recognize reaches cuDNN as a convolution
+    with a dilated kernel as large as a map. A TPU also computes matrix products
+    as convolutions, of images without spatial axes; they are not counted.
     """
     cudnn = dilated = others = 0
     for line in (line for body in computations(text).values() for line in body):
@@ -23,10 +23,11 @@ def convolutions(text: str) -> dict[str, int]:
 
 
 def transpositions(text: str) -> dict[str, int]:
-    """Instructions that write an array in another order, and the bytes they write.
+    """Counts the instructions that change the order of an array, and their bytes.
 
-    Those are transposes, alone or fused, and copies from one layout to another. A
-    transposition that only renames axes is a bitcast by now, and not counted.
+    These are transposes, fused or not, and copies between layouts. At this
+    point, a transpose that only renames axes is a bitcast, which is not
+    counted.
     """
     count = written = 0
     for body in computations(text).values():
@@ -39,7 +40,7 @@ def transpositions(text: str) -> dict[str, int]:
 
 
 def _reorders(line: Instruction, types: dict[str, str]) -> bool:
-    """Whether this is a copy whose two layouts put numbers in different orders."""
+    """Returns whether this is a copy between layouts with a different memory order."""
     if line.operation == "copy":
         ends = [types.get(operands(line)[0], line.type), line.type]
     elif line.operation == "copy-start":
@@ -51,7 +52,7 @@ def _reorders(line: Instruction, types: dict[str, str]) -> bool:
 
 
 def _order(type_: str) -> list[str]:
-    """Axes from the fastest on, those of length 1 apart: they have no order."""
+    """Returns the axes, fastest first; those of length 1 have no order."""
     found = re.match(r"\w+\[([\d,]*)\]\{([\d,]*)", type_)
     if found is None:
         return []

@@ -1,4 +1,4 @@
-"""A benchmark's own options beside ``--config`` and overrides of its fields."""
+"""Options of a benchmark in addition to ``--config`` and overrides of its fields."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from wgan_jax.config.loading import (
 def parse_arguments(
     parser: argparse.ArgumentParser,
 ) -> tuple[argparse.Namespace, ml_collections.ConfigDict, Path]:
-    """Returns the options, and the config with its overrides and its file."""
+    """Returns the options, the config with overrides applied, and its file."""
     parser.add_argument("--config", required=True, help="name or file of a config")
     overrides, others = split_overrides(sys.argv[1:])
     options = parser.parse_args(others)

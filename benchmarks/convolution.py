@@ -1,12 +1,12 @@
-"""Training steps on the closed convolution against the same on flax's layers.
+"""Compares training steps with our convolution primitives and with flax's layers.
 
     python benchmarks/convolution.py [--pair dcgan] [--json out.json]
 
 Both variants are the same networks with the same parameters, compiled by the
-same functions with the same options; only the layer classes differ. They run
-in turn, so that whatever else the machine does meets both, and each figure is
-the median over the pairs. Ratios are flax's time over ours: above 1, ours is
-the faster.
+same functions with the same options. Only the layer classes differ. They run
+alternately, so that other load on the machine affects both, and each figure is
+the median over the pairs. Ratios are flax's time divided by ours: above 1, ours
+is faster.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SHAPE = (32, 32, 3)
 
 
 class PlainConvMeanPool(nn.Module):
-    """flax's convolution, then the mean of 2x2 patches."""
+    """flax's convolution followed by 2x2 mean pooling."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -47,14 +47,14 @@ class PlainConvMeanPool(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """``[B, H, W, I] -> [B, H/2, W/2, features]``."""
+        """Maps ``[B, H, W, I] -> [B, H/2, W/2, features]``."""
         fields = {f: getattr(self, f) for f in ("dtype", "param_dtype", "kernel_init")}
         x = nn.Conv(self.features, self.kernel_size, **fields)(x)
         return nn.avg_pool(x, (2, 2), (2, 2))
 
 
 class PlainUpsampleConv(nn.Module):
-    """Pixels repeated 2x2, then flax's convolution."""
+    """2x2 nearest-neighbor upsampling followed by flax's convolution."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -64,7 +64,7 @@ class PlainUpsampleConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
+        """Maps ``[B, h, w, I] -> [B, 2h, 2w, features]``."""
         fields = {f: getattr(self, f) for f in ("dtype", "param_dtype", "kernel_init")}
         x = x.repeat(2, 1).repeat(2, 2)
         return nn.Conv(self.features, self.kernel_size, **fields)(x)
@@ -82,7 +82,7 @@ PLAIN = {
 
 
 def build(pair: str, width: int, *, plain: bool) -> Gan:
-    """The pair with a gradient penalty, on our layers or on flax's."""
+    """Returns a pair with a gradient penalty, with our layers or flax's."""
     generator, critic = PLAIN[pair] if plain else ({}, {})
     if pair == "dcgan":
         critic = {"batch_norm": False, **critic}
@@ -101,7 +101,7 @@ def build(pair: str, width: int, *, plain: bool) -> Gan:
 def compare(
     slow: Callable[[], Any], fast: Callable[[], Any], *, repeats: int
 ) -> dict[str, float]:
-    """Medians over alternating pairs of calls: milliseconds and ratios."""
+    """Returns median milliseconds and ratios over alternating pairs of calls."""
     samples: list[list[tuple[float, float]]] = [[], []]
     for call in (slow, fast):
         jax.block_until_ready(call())
@@ -123,7 +123,7 @@ def compare(
 
 
 def measure(pair: str, *, width: int, batch: int, repeats: int) -> dict[str, Any]:
-    """All comparisons of one pair of networks."""
+    """Performs all comparisons of one pair of networks."""
     key = jax.random.key(0)
     images = jax.random.uniform(key, (UPDATES, batch, *SHAPE), minval=-1.0)
     flax, ours = (build(pair, width, plain=plain) for plain in (True, False))
@@ -165,7 +165,7 @@ def measure(pair: str, *, width: int, batch: int, repeats: int) -> dict[str, Any
 
 
 def print_row(name: str, f: dict[str, float]) -> None:
-    """One comparison as a line of the table."""
+    """Prints one comparison as a line of the table."""
     print(
         f"{name:36} {f['wall_ratio']:6.2f} {f['cpu_ratio']:6.2f}"
         f" {f['wall_ms_before']:9.0f} {f['wall_ms']:7.0f}"
@@ -175,13 +175,13 @@ def print_row(name: str, f: dict[str, float]) -> None:
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Measures and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pair", choices=PLAIN, default="dcgan")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=9, help="pairs per figure")
-    parser.add_argument("--json", help="file to write the figures to")
+    parser.add_argument("--json", help="file for the figures")
     args = parser.parse_args()
     device = jax.devices()[0]
     print(

@@ -1,7 +1,7 @@
-"""Meshes of accelerators that are not there, for the benchmarks that compile for them.
+"""Compile-only device meshes for the benchmarks.
 
-``wgan_jax/planning/accelerators.py`` has the targets and says what their compilers are;
-``pip install 'wgan-jax[plan]'`` installs these.
+``wgan_jax/planning/accelerators.py`` defines the targets and describes their
+compilers. ``pip install 'wgan-jax[plan]'`` installs the compilers.
 """
 
 import sys
@@ -26,20 +26,21 @@ _WHOLE = {TPU: Target("v5e", "2x2"), GPU: Target("h100", "4")}
 
 
 def prepare() -> None:
-    """Settings without which the compilers look for devices; before JAX's first use."""
+    """Keeps compilers from looking for devices; call before the first use of JAX."""
     prepare_environment()
     jax.config.update("jax_platforms", "cpu")
 
 
 def meshes(devices: int = 1, targets: Sequence[str] = TARGETS) -> dict[str, Mesh]:
-    """A mesh of devices that are not there for each target whose compiler is.
+    """Returns a compile-only mesh for each target with an installed compiler.
 
-    Says which target is left out and why; ends the program with a sentence on what
-    to install if none is left.
+    It prints which targets are skipped and why. If none is left, it ends the
+    program with a message that says what to install.
 
     Args:
-        devices: in each mesh, at most 4: those of a whole host.
-        targets: to look for.
+        devices: number of devices per mesh, at most 4, the number on a whole
+            host.
+        targets: names of targets.
     """
     found = {}
     for name in targets:

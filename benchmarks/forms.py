@@ -1,13 +1,14 @@
-"""The forms of the three convolution maps, by shape, in turn.
+"""Times of the implementations of the three convolution maps, by shape.
 
     python benchmarks/forms.py [--dtype bfloat16] [--json out.json]
 
-The numbers behind the rules of ``wgan_jax/networks/forms.py`` and ``onednn_rule.py``:
-milliseconds of each form of a forward convolution, of its input gradient and of its
-kernel gradient, 64 images, compiled as the steps are. "chosen" is what the rules take
-here, "xla" what they take without oneDNN, whose forms have its name. The forms
-"patches" copy the image's windows out and multiply once; they are here to show why the
-rule does not have them.
+The rules of ``wgan_jax/networks/forms.py`` and ``onednn_rule.py`` are based on
+these numbers: milliseconds of each implementation of a forward convolution, of
+its input gradient and of its kernel gradient, for 64 images, compiled as the
+steps are. "chosen" is what the rules select on this machine, "xla" what they
+select without oneDNN. Forms of oneDNN have its name. "patches" copies the
+windows of the image and computes one product; it is included to show why the
+rules do not use it.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from wgan_jax.networks.geometry import Geometry
 from wgan_jax.training.compilation import compiler_options
 
 BATCH = 64
-# (side, input channels, output channels, kernel, stride), padding 1.
+# (side, input channels, output channels, kernel, stride), with padding 1.
 SHAPES = [
     (32, 3, 64, 4, 2),
     (16, 64, 128, 4, 2),
@@ -47,7 +48,7 @@ SHAPES = [
 
 
 def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """``[B, H, W, I]`` to ``[B h w, K K I]``: the window of every output pixel."""
+    """Extracts windows of output pixels: ``[B, H, W, I] -> [B h w, K K I]``."""
     s, (height, width) = geometry.stride, geometry.output
     x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
     taps = [
@@ -59,13 +60,13 @@ def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
 
 
 def forward_patches(x: jax.Array, w: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """``forward`` as one product."""
+    """Computes ``forward`` as one product."""
     y = patches(x, geometry) @ w.reshape(-1, w.shape[3])
     return y.reshape(x.shape[0], *geometry.output, -1)
 
 
 def kernel_patches(x: jax.Array, g: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """``kernel`` as one product."""
+    """Computes ``kernel`` as one product."""
     contract = (((0,), (0,)), ((), ()))
     columns, flat = patches(x, geometry), g.reshape(-1, g.shape[3])
     y = jax.lax.dot_general(columns, flat, contract)
@@ -95,18 +96,18 @@ MAPS: dict[str, dict[str, Callable[..., jax.Array]]] = {
 }
 
 
-# Of each map, its name in ``onednn_forms.FORMS``.
+# Name of each map in ``onednn_forms.FORMS``.
 NAMES = {
     "forward": "forward",
     "input gradient": "backward",
     "kernel gradient": "kernel",
 }
-# Relative to the largest value; sums of bfloat16 products differ by their order.
+# Relative to the largest value. Sums of bfloat16 products depend on their order.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
 
 
 def forms_of(name: str, geometry: Geometry, dtype: str) -> dict[str, Any]:
-    """All forms of a map that a geometry has, by name."""
+    """Returns all forms of a map that support a geometry, by name."""
     found = {
         f: c for f, c in MAPS[name].items() if f != "phases" or geometry.stride > 1
     }
@@ -120,7 +121,7 @@ def forms_of(name: str, geometry: Geometry, dtype: str) -> dict[str, Any]:
 def measure(
     calls: dict[str, Callable[..., Any]], args: Any, *, repeats: int, tolerance: float
 ) -> dict[str, float]:
-    """Median milliseconds of each call, all in turn; their values must agree."""
+    """Returns median milliseconds of each call, alternating; results must agree."""
     expected = None
     for call in calls.values():
         found = call(*args).astype(jnp.float32)
@@ -138,13 +139,13 @@ def measure(
 
 
 def main() -> None:
-    """Measures, prints a line for each map and shape, writes."""
+    """Measures, prints one line per map and shape, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", choices=list(TOLERANCE), default="float32")
-    parser.add_argument("--json", help="file to write the figures to")
+    parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    keep_freed_memory()  # else some forms' temporaries cost more than their work
+    keep_freed_memory()  # otherwise temporaries of some forms dominate their time
     key, settings = jax.random.key(0), compiler_options(jax.devices()[0].platform)
     rows = []
     for side, inputs, outputs, k, stride in SHAPES:

@@ -1,15 +1,17 @@
-"""What the program costs beside its compiled step: images/s of both, in one process.
+"""Overhead of the program over its compiled step: images/s of both, in one process.
 
     python benchmarks/overhead.py --config=configs/digits_wgan_gp.py --iterations=400
 
-Each round runs the bare compiled step on one batch that stays on the device, then
-``launch.py``'s training on the same devices, resumed from its last checkpoint, with
-data, metrics, TensorBoard, samples and checkpoints at the config's own intervals.
-The program's figure is that of its log lines after the first; compiling, restoring
-and the final checkpoint are not in it, periodic ones are. The last lines are the median
-of the rounds' ratios. Overrides such as --config.generator.width=32 are understood.
---per_call=1,10,50 runs the program with each number of iterations a call; the bare step
-has one iteration a call always, so a ratio above 1 is what calls of several gain.
+Each round first runs the bare compiled step on one batch that stays on the
+device. It then runs the training of ``launch.py`` on the same devices, resumed
+from its last checkpoint, with data, metrics, TensorBoard, samples and
+checkpoints at the intervals of the config. The program's rate is that of its
+log lines after the first one. Compilation, restoring and the final checkpoint
+are excluded; periodic checkpoints are included. The last lines are the median
+ratios over the rounds. Overrides such as --config.generator.width=32 are
+accepted. --per_call=1,10,50 runs the program with each of these numbers of
+iterations per call. The bare step always runs one iteration per call, so a
+ratio above 1 is the gain of several iterations per call.
 """
 
 import argparse
@@ -34,7 +36,7 @@ from wgan_jax.program.workdir import Workdir
 
 
 def bare_rate(step, state, batch, key, *, images, iterations):
-    """Images/s of the compiled step alone; two iterations in flight, as the loop."""
+    """Measures images/s of the compiled step, with two steps in flight."""
     waiting = None
     began = time.perf_counter()
     for _ in range(iterations):
@@ -47,7 +49,7 @@ def bare_rate(step, state, batch, key, *, images, iterations):
 
 
 def program_rate(config, workdir, iterations):
-    """Images/s of the program over its log lines but the first."""
+    """Measures images/s of the program over all log lines except the first."""
     with contextlib.redirect_stderr(io.StringIO()):
         train(config, workdir, command="benchmark", log=lambda line: None)
     lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
@@ -62,17 +64,17 @@ def program_rate(config, workdir, iterations):
 
 
 def main():
-    """Prints a line a round, and the median ratio."""
+    """Prints one line per round, and the median ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--iterations", type=int, default=400, help="a round and side")
+    parser.add_argument("--iterations", type=int, default=400, help="per round, side")
     parser.add_argument(
         "--per_call",
         type=lambda text: [int(part) for part in text.split(",")],
         help="values of training.iterations_per_call [the config's]",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="alternations")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     options, config, _ = parse_arguments(parser)
     iterations = options.iterations
     source, mesh = build_source(config), make_mesh()
@@ -86,7 +88,7 @@ def main():
     per_calls = options.per_call or [config.training.iterations_per_call]
     ratios = {per_call: [] for per_call in per_calls}
     with tempfile.TemporaryDirectory() as folder, config.unlocked():
-        config.evaluation.every = 0  # its time is no overhead of the loop
+        config.evaluation.every = 0  # evaluation is not overhead of the loop
         for n in range(options.rounds):
             config.training.iterations = (n + 1) * iterations
             state, bare = bare_rate(

@@ -1,13 +1,14 @@
-"""What the device and the program's threads do at the same time, from a trace.
+"""Overlap of the device and the program's threads, from a profiler trace.
 
     python benchmarks/overlap.py --config=configs/cifar10_wgan_gp.py \
         --config.dataset.data_dir=DIR --iterations=12 --json=out.json
 
-Trains a fresh run under JAX's profiler, with a preview and a checkpoint in the middle,
-and reads from the trace when the device ran compiled programs and when the program's
-threads prepared data, took in metrics, drew and saved. It prints the share of the time
-between the first batch and the last step in which the device was busy, and what each
-of the others took; with ``--json`` it writes both and a picture of the timeline.
+It trains a new run under JAX's profiler, with a preview and a checkpoint in the
+middle. From the trace, it reads when the device ran compiled programs, and when
+the program's threads prepared data, processed metrics, drew previews and saved
+checkpoints. It prints the fraction of time between the first batch and the last
+step in which the device was busy, and the time of each other activity. With
+``--json``, it writes both and a picture of the timeline.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from wgan_jax.program.setup import Experiment
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import Workdir
 
-# What is looked at: (owner, method, name in the trace).
+# What is traced: (owner, method, name in the trace).
 PARTS = [
     (pipeline.Pipeline, "batch", "data: prepare a batch"),
     (Experiment, "put", "data: to the device"),
@@ -48,14 +49,14 @@ PARTS = [
 ]
 DEVICE = "device: compiled programs"
 NAMES = [DEVICE, *(name for _, _, name in PARTS)]
-# A whole program in the trace: an event of a CPU, a line of an accelerator.
+# A whole program in the trace: an event on a CPU, a line on an accelerator.
 ON_CPU, ON_ACCELERATORS = "ThunkExecutor::Execute (wait for completion)", "XLA Modules"
 
 Span = tuple[float, float]
 
 
 def annotate() -> None:
-    """Gives each part a name in the trace."""
+    """Annotates each part in the trace."""
     for owner, method, name in PARTS:
         function = getattr(owner, method)
 
@@ -67,7 +68,7 @@ def annotate() -> None:
 
 
 def spans(folder: Path) -> dict[str, list[Span]]:
-    """Begin and end of every part, in seconds, by name."""
+    """Returns begin and end of every part in seconds, by name."""
     (file,) = folder.rglob("*.xplane.pb")
     found: dict[str, list[Span]] = {name: [] for name in NAMES}
     for plane in ProfileData.from_file(str(file)).planes:
@@ -84,7 +85,7 @@ def spans(folder: Path) -> dict[str, list[Span]]:
 
 
 def union(parts: Iterable[Span]) -> list[Span]:
-    """Spans without overlap."""
+    """Merges overlapping spans."""
     merged: list[Span] = []
     for begin, end in sorted(parts):
         if merged and begin <= merged[-1][1]:
@@ -95,12 +96,12 @@ def union(parts: Iterable[Span]) -> list[Span]:
 
 
 def total(parts: Iterable[Span]) -> float:
-    """Seconds in the union of spans."""
+    """Returns the seconds in the union of spans."""
     return sum(end - begin for begin, end in union(parts))
 
 
 def draw(found: dict[str, list[Span]], first: float, last: float, path: Path) -> None:
-    """The timeline as a picture."""
+    """Draws the timeline."""
     figure, axes = plt.subplots(figsize=(11, 3), layout="constrained")
     for row, parts in enumerate(found.values()):
         bars = [(a - first, b - a) for a, b in parts]
@@ -113,19 +114,19 @@ def draw(found: dict[str, list[Span]], first: float, last: float, path: Path) ->
 
 
 def main(argv: list[str]) -> None:
-    """Trains, reads the trace, prints."""
+    """Trains, reads the trace and prints the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--iterations", type=int, default=12, help="of the run")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     options, config, _ = parse_arguments(parser)
     annotate()
     with tempfile.TemporaryDirectory() as folder, config.unlocked():
         config.training.iterations = options.iterations
         config.evaluation.every = 0
         config.checkpoint.every = config.samples.every = options.iterations // 2
-        # Python's own calls would fill the trace, and slow what it looks at.
+        # Tracing Python calls would fill the trace and slow down what is measured.
         quiet = jax.profiler.ProfileOptions()
         quiet.python_tracer_level = 0
         workdir = Workdir(Path(folder, "run"))
@@ -135,7 +136,7 @@ def main(argv: list[str]) -> None:
         ):
             train(config, workdir, command="benchmark", log=lambda line: None)
         found = spans(Path(folder))
-    # From the first batch on, without what ends a run: its last checkpoint.
+    # From the first batch, excluding the final checkpoint.
     first = min(begin for begin, _ in found["data: to the device"])
     last = max(end for _, end in found["metrics: wait and write"])
     inside = {

@@ -1,12 +1,13 @@
-"""Whether training in bfloat16 is as good as in float32: whole runs of several seeds.
+"""Quality of training in bfloat16 compared with float32, over several seeds.
 
     python benchmarks/precision.py --json=docs/precision.json [--data_dir=TFDS_DATA_DIR]
     python benchmarks/precision.py --page=docs/precision.json
 
-trains each of ``RUNS`` by ``launch.py`` with every seed in both precisions, one after
-the other, and keeps the scores of the averaged generator at the last iteration. A file
-that is there is gone on with, so an interrupted benchmark loses one run. The second
-prints the table of such a file.
+The first command trains each of ``RUNS`` with ``launch.py``, with every seed in
+both precisions, one after the other. It stores the scores of the generator's
+EMA at the last iteration. An existing file is continued, so an interrupted
+benchmark loses at most one run. The second command prints the table of such a
+file.
 """
 
 import argparse
@@ -28,10 +29,10 @@ ROOT = Path(__file__).parents[1]
 PRECISIONS = ("float32", "bfloat16")
 SEEDS = (0, 1, 2)
 MEASURES = ("frechet_distance", "kernel_distance")
-# By name: the config and its overrides.
+# Config and overrides by name.
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "digits": ("configs/digits_wgan_gp.py", {"evaluation.every": 2_000}),
-    # Two updates of the critic in place of five, so that it takes minutes.
+    # Two critic updates instead of five, so that a run takes minutes.
     "Fashion-MNIST": (
         "configs/fashion_mnist_wgan_gp.py",
         {
@@ -52,7 +53,7 @@ QUIET = {"samples.every": 1_000_000, "checkpoint.every": 1_000_000}
 def scores(
     config: str, fields: dict[str, Any], precision: str, seed: int
 ) -> dict[str, float]:
-    """Trains once; the last scores by measure, and the run's wall seconds."""
+    """Trains once; returns the final scores by measure, and the wall-clock seconds."""
     fields = fields | QUIET | {"training.compute_dtype": precision, "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder, "run")
@@ -71,7 +72,7 @@ def scores(
 
 
 def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any]:
-    """Runs what the file does not have yet; its content, written after each run."""
+    """Performs the missing runs, updating the file after each; returns its content."""
     architecture, model, _ = processor().split("\n")
     content: dict[str, Any] = {"processor": model or architecture}
     content["jax"] = version("jax")
@@ -80,7 +81,7 @@ def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any
     runs = content.setdefault("runs", {})
     for name in names:
         config, fields = RUNS[name]
-        if data_dir is not None and name != "digits":  # which are part of the package
+        if data_dir is not None and name != "digits":  # digits are in the package
             fields = fields | {"dataset.data_dir": data_dir}
         for seed in SEEDS:
             for precision in PRECISIONS:
@@ -94,7 +95,7 @@ def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any
 
 
 def table(content: dict[str, Any]) -> list[str]:
-    """Rows of Markdown: mean and range over the seeds of each precision."""
+    """Returns Markdown rows with mean and range over the seeds of each precision."""
     lines = [
         "| data | measure | float32, mean (range) | bfloat16, mean (range) "
         "| difference over spread |",
@@ -116,19 +117,19 @@ def table(content: dict[str, Any]) -> list[str]:
 
 
 def difference(float32: list[float], bfloat16: list[float]) -> float:
-    """Of the means, bfloat16's less float32's, over the larger range of the two."""
+    """Returns bfloat16 minus float32 in the mean, divided by the larger range."""
     spread = max(max(f) - min(f) for f in (float32, bfloat16))
     return (statistics.mean(bfloat16) - statistics.mean(float32)) / spread
 
 
 def main() -> None:
-    """Measures, or prints what was measured."""
+    """Measures, or prints an existing file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path, help="file to write, or to go on with")
-    parser.add_argument("--page", type=Path, help="such a file, to print")
-    parser.add_argument("--data_dir", help="of tfds")
+    parser.add_argument("--json", type=Path, help="file to write or to continue")
+    parser.add_argument("--page", type=Path, help="existing file to print")
+    parser.add_argument("--data_dir", help="prepared tfds datasets")
     parser.add_argument(
         "--only", choices=list(RUNS), nargs="+", default=list(RUNS), help="datasets"
     )

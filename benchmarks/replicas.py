@@ -1,18 +1,20 @@
-"""What K runs side by side cost, and what an accelerator gains from them.
+"""Cost of K replicas in one step, and their benefit on an accelerator.
 
-    python benchmarks/replicas.py                  # time on this machine
+    python benchmarks/replicas.py                  # times on this machine
     python benchmarks/replicas.py --kernels        # compiled for v5e and H100
 
-The first alternates K replicas in one compiled step with K calls of the step of one
-run, in one process, and prints the ratio of the times, wall and CPU: 1 is K times
-the cost of one run. The MLP pair and settings are those of gaussians_wgan_gp.
+The first command alternates K replicas in one compiled step with K calls of the
+step of a single run, in one process. It prints the ratio of the times,
+wall-clock and CPU: 1 means K times the cost of one run. Networks and settings
+are those of gaussians_wgan_gp.
 
-The second compiles the replicas' step for machines that are not there and counts the
-kernels that one iteration launches: operations of the compiled program that compute
-(fusions, library calls and what is left alone; moves between memories apart), those
-in a loop times its length. If the count stays while K grows, a step
-that is too small for the accelerator costs the same for more runs.
-``deviceless.py`` says what to install; a target whose compiler is missing is left out.
+The second command compiles the replicas' step for absent devices and counts the
+kernels that one iteration launches: operations of the compiled program that
+compute (fusions, library calls and unfused operations, without memory moves),
+multiplied by the length of the enclosing loops. If the count does not depend on
+K, a step that is too small for the accelerator costs the same for more runs.
+``deviceless.py`` explains what to install; a target without a compiler is
+skipped.
 """
 
 import argparse
@@ -44,7 +46,7 @@ UPDATES, BATCH = 5, 256
 
 
 def mlp_gan(width):
-    """The pair of gaussians_wgan_gp, of any width."""
+    """Returns the networks of gaussians_wgan_gp, with any width."""
     adam = partial(optax.adam, 1e-4, b1=0.5, b2=0.9)
     return Gan(
         generator=GENERATORS["mlp"](image_shape=(2,), width=width),
@@ -58,14 +60,14 @@ def mlp_gan(width):
 
 
 def seconds(run):
-    """Wall and CPU seconds of a call that waits for its result."""
+    """Returns wall-clock and CPU seconds of a synchronous call."""
     wall, cpu = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def ratios(width, count, together, rounds, iterations):
-    """Time of the replicas over count times that of one: pairs of wall and CPU."""
+    """Returns ratios of K replicas over K single runs: pairs of wall-clock and CPU."""
     gan = mlp_gan(width)
     keys = jax.vmap(jax.random.key)(np.arange(count))
     batches = np.random.default_rng(0).normal(size=(count, UPDATES, BATCH, 2))
@@ -110,7 +112,7 @@ def time_here(arguments):
 
 
 def count_kernels(arguments):
-    """Prints the kernels of the step compiled for machines that are not there."""
+    """Prints the number of kernels of the step compiled for absent devices."""
     counts = (1, 2, 8, 32)
     meshes = deviceless.meshes()
     print("kernels an iteration  " + "".join(f"{f'K = {k}':>9}" for k in counts))
@@ -135,12 +137,12 @@ def count_kernels(arguments):
 
 
 def main():
-    """Does what the flags say."""
+    """Runs the selected benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kernels", action="store_true", help="compile and count")
-    parser.add_argument("--rounds", type=int, default=5, help="alternations")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     arguments = parser.parse_args()
     if arguments.kernels:
         deviceless.prepare()

@@ -1,13 +1,14 @@
-"""What ``--mode=plan`` says of a config on more and more devices.
+"""Plans (``--mode=plan``) of a config on an increasing number of devices.
 
     python benchmarks/scaling.py --json docs/scaling.json        # compiles, an hour
     python benchmarks/scaling.py --json docs/scaling.json --print
 
-The global batch is the config's, for as long as the devices divide it (``fixed``),
-or the config's on each device (``per device``). What the file has already is not
-compiled again, so ``--config`` and ``--topology`` fill it in parts; its bound is
-computed again, with the time to start a kernel that ``accelerators.py`` has now. Tables
-are printed as Markdown; all figures are of one device and one iteration.
+The global batch size is that of the config while it is divisible by the number
+of devices (``fixed``), or the config's batch size on each device
+(``per device``). Existing entries of the file are not compiled again, so
+``--config`` and ``--topology`` can fill it in parts. Their bounds are
+recomputed with the current kernel launch time of ``accelerators.py``. Tables
+are printed as Markdown. All figures are for one device and one iteration.
 """
 
 import argparse
@@ -30,7 +31,7 @@ FIXED = {
 }
 PER_DEVICE = {"v5e": ("2x4", "8x8", "16x16"), "h100": ("8", "64", "256")}
 CONFIGS = {
-    # Title: file, batch, generator's batch or None for the same, overrides.
+    # Title: file, batch size, generator's batch size or None for the same, overrides.
     "DCGAN": ("cifar10_wgan_gp", 64, None, ()),
     "ResNet": ("cifar10_wgan_gp_resnet", 64, 128, ()),
     "ResNet, bfloat16": (
@@ -46,7 +47,7 @@ class Point(NamedTuple):
     """One plan.
 
     Attributes:
-        title: a row of ``CONFIGS``.
+        title: a key of ``CONFIGS``.
         topology: the devices.
         way: ``fixed`` or ``per device``.
     """
@@ -57,7 +58,7 @@ class Point(NamedTuple):
 
 
 def points() -> Iterator[Point]:
-    """All of them, in the tables' order."""
+    """Yields all plans in the order of the tables."""
     for way, devices in (("fixed", FIXED), ("per device", PER_DEVICE)):
         for title in CONFIGS:
             for name, shapes in devices.items():
@@ -66,7 +67,7 @@ def points() -> Iterator[Point]:
 
 
 def command(point: Point) -> list[str]:
-    """What a user types for it, ``--output`` apart."""
+    """Returns the command for a plan, without ``--output``."""
     name, batch, generator, overrides = CONFIGS[point.title]
     found = [
         "python",
@@ -86,7 +87,7 @@ def command(point: Point) -> list[str]:
 
 
 def planned(point: Point) -> dict[str, Any]:
-    """The plan's figures."""
+    """Runs the plan and returns its figures."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.json"
         subprocess.run(
@@ -99,7 +100,7 @@ def planned(point: Point) -> dict[str, Any]:
 
 
 def bounded(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan with its kernels started in the time that ``ACCELERATORS`` has."""
+    """Returns the plan with bounds for the launch time in ``ACCELERATORS``."""
     launch = parse_target(plan["topology"]).accelerator.launch
     iterations = []
     for one in plan["iterations"]:
@@ -113,7 +114,7 @@ def bounded(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
-    """One table of Markdown."""
+    """Yields the lines of one Markdown table."""
     yield (
         "| devices | batch | operations | moved | kernels | all-reduces | exchanged "
         "| peak memory | at most, it/s | images/s | binds |"
@@ -143,7 +144,7 @@ def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
 
 
 def _is_in(point: Point, way: str) -> bool:
-    """Whether a table has it: one device is the first row of both."""
+    """Returns whether a table has a plan; plans of one device are in both tables."""
     return point.way == way or parse_target(point.topology).devices == 1
 
 
@@ -156,10 +157,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", required=True, help="the file of all figures")
+    parser.add_argument("--json", required=True, help="file for all figures")
     parser.add_argument("--config", choices=CONFIGS, action="append")
     parser.add_argument("--topology", action="append")
-    parser.add_argument("--print", action="store_true", help="compile nothing")
+    parser.add_argument("--print", action="store_true", help="do not compile")
     args = parser.parse_args()
     file = Path(args.json)
     found = json.loads(file.read_text()) if file.exists() else {}

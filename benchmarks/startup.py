@@ -1,12 +1,13 @@
-"""Two starts of one config, the second with what the first compiled.
+"""Start-up time of a config, with a cold and with a warm cache.
 
     python benchmarks/startup.py --config=configs/digits_wgan_gp.py
     python benchmarks/startup.py --config=configs/cifar10_wgan_gp.py --repeats=3
 
-Each pair begins with an empty cache of programs and of decoded examples, and trains a
-fresh run for one iteration. It prints the seconds until the step is compiled and
-those until the program ends, its picture and checkpoint written; the last line has
-the medians of second over first. Arguments that it does not know go to ``launch.py``.
+Each pair of starts begins with empty caches of programs and of decoded
+examples. Each start trains a new run for one iteration. The script prints the
+seconds until the step is compiled and until the program ends, after writing its
+picture and checkpoint. The last line has the medians of the second start over
+the first. Unknown arguments are passed to ``launch.py``.
 """
 
 import argparse
@@ -26,7 +27,7 @@ ONE = [
 
 
 def start(config: str, workdir: str, cache: str, rest: list[str]) -> tuple[float, ...]:
-    """Seconds from the start until the step is compiled, and until the end."""
+    """Returns the seconds until the step is compiled, and until the program ends."""
     command = [sys.executable, "launch.py", f"--config={config}"]
     began, compiled = time.perf_counter(), None
     with subprocess.Popen(
@@ -48,10 +49,10 @@ def start(config: str, workdir: str, cache: str, rest: list[str]) -> tuple[float
 
 
 def main() -> None:
-    """Starts in pairs, and prints."""
+    """Measures pairs of starts and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="configs/digits_wgan_gp.py")
-    parser.add_argument("--repeats", type=int, default=3, help="pairs")
+    parser.add_argument("--repeats", type=int, default=3, help="number of pairs")
     options, rest = parser.parse_known_args()
     ratios: list[tuple[float, ...]] = []
     for number in range(1, options.repeats + 1):

@@ -1,20 +1,22 @@
-"""Minutes of one large GPU on CIFAR-10: SN-GAN in bfloat16, two critic updates.
+"""SN-GAN on CIFAR-10 for a few minutes on a large GPU: bfloat16, two critic updates.
 
-Paper:   Miyato et al. 2018, arXiv:1802.05957, for networks, hinge loss and spectral
-         normalization; Heusel et al. 2017, arXiv:1706.08500, for a critic that learns
-         twice as fast as the generator instead of five updates of it.
-         By ``--mode=plan`` the starts of kernels bind on an H100 (2,651 in an
-         iteration of five critic updates, 837 with one), and neither a batch of 128
-         nor a generator of width 256 costs more than they do. So fewer updates of
-         the critic leave more of the generator's. The learning rate falls to 0 at
-         the last iteration: choose ``training.iterations`` by the time there is.
+Paper:   Miyato et al. 2018, arXiv:1802.05957, for the networks, the hinge loss and
+         spectral normalization. Heusel et al. 2017, arXiv:1706.08500, for a critic
+         that learns twice as fast as the generator instead of five critic updates.
+         According to ``--mode=plan``, kernel launches limit the speed on an H100
+         (2,651 per iteration with five critic updates, 837 with one). A batch of
+         128 or a generator of width 256 does not take longer than the launches.
+         Fewer critic updates therefore leave time for more generator updates. The
+         learning rate decays to 0 at the last iteration, so set
+         ``training.iterations`` to what the available time allows.
 Command: python launch.py --config=configs/cifar10_gpu.py
-Cost:    generator 4,276,739 and critic 1,053,824 parameters. 104 iterations a second
-         on an H100 before convolutions were recorded in CUDA graphs. A run for an
-         accelerator; ``benchmarks/accelerator/`` runs it for as long as a visit to
-         one lasts.
-Expect:  after 8,000 iterations, under two minutes, cars, boats and horses that can
-         be told, and animals that cannot: docs/accelerator.md has the pictures.
+Cost:    generator 4,276,739 and critic 1,053,824 parameters. 104 iterations per
+         second on an H100, measured before convolutions were recorded in CUDA
+         graphs. Requires an accelerator; ``benchmarks/accelerator/`` runs it for
+         the time available on one.
+Expect:  after 8,000 iterations (less than two minutes), recognizable cars, boats and
+         horses; other animals are not recognizable. The pictures are in
+         docs/accelerator.md.
 """
 
 import ml_collections
@@ -23,7 +25,7 @@ from configs import cifar10_sngan
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_sngan.get_config()
     with config.unlocked():
         config.dataset.flip = True  # mirror real images with probability 1/2

@@ -1,17 +1,17 @@
-"""R3GAN on CIFAR-10 in a small size: paired loss, R1 and R2, no normalization.
+"""Small R3GAN on CIFAR-10: paired loss, R1 and R2, no normalization.
 
 Paper:   Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline
-         GAN", arXiv:2501.05441; settings of the authors' ``--preset=CIFAR10``
-         without labels, at width 96 instead of 768 and batch 64 instead of 512.
-         Learning rate and gamma fall by half a cosine to a quarter and a tenth.
-         Their other schedules are not followed: Adam's b2 stays at 0.99 and the
-         average's decay at 0.9999, and DiffAugment stands for their adaptive
+         GAN", arXiv:2501.05441. Settings of the authors' ``--preset=CIFAR10``
+         without labels, at width 96 instead of 768 and batch size 64 instead of
+         512. Learning rate and gamma follow half a cosine down to a quarter and a
+         tenth. The authors' other schedules are not used: Adam's b2 stays at 0.99
+         and the decay of the EMA at 0.9999. DiffAugment replaces their adaptive
          augmentation.
 Command: python launch.py --config=configs/cifar10_r3gan_small.py
 Cost:    generator 527,136 and critic 521,088 parameters (20,732,160 and 20,683,776 at
          the paper's width).
-Expect:  the paper reports FID 1.96 at its full size after 250 million images; no
-         score of ours is claimed here.
+Expect:  the paper reports FID 1.96 at full size after 250 million images. No
+         score of this config is reported.
 """
 
 import ml_collections
@@ -20,7 +20,7 @@ from configs import cifar10_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty
@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
         for name in ("r1", "r2"):
             config.penalties[name] = ml_collections.ConfigDict()
             config.penalties[name].name = name
-            config.penalties[name].weight = 0.05  # gamma at the start
+            config.penalties[name].weight = 0.05  # initial gamma
             config.penalties[name].final_weight = 0.005
         config.generator = ml_collections.ConfigDict()
         config.generator.name = "r3gan"
@@ -51,5 +51,5 @@ def get_config() -> ml_collections.ConfigDict:
         config.training.ema_decay = 0.9999
         config.training.learning_rate_schedule = "cosine"
         config.training.learning_rate_final = 0.25  # of the initial rate
-        config.training.schedule_iterations = 300_000  # then all stays
+        config.training.schedule_iterations = 300_000  # constant afterwards
     return config

@@ -1,13 +1,13 @@
-"""Weight clipping on CIFAR-10 as it scores best: a plain CNN and Adam.
+"""Weight clipping on CIFAR-10 with its best settings: a plain CNN and Adam.
 
 Paper:   Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, with the settings of
-         pytorch-gan-collections' WGAN (github.com/w86763777): the CNN pair of
-         Miyato et al. 2018, arXiv:1802.05957, clip at 0.1, one critic update,
-         batch 128, learning rate falling to 0. They report FID 40.03 and IS 6.62
-         on the original images.
+         WGAN in pytorch-gan-collections (github.com/w86763777): CNNs of Miyato et
+         al. 2018, arXiv:1802.05957; clipping at 0.1; one critic update; batch size
+         128; learning rate decaying to 0. They report FID 40.03 and IS 6.62 on the
+         original images.
 Command: python launch.py --config=configs/cifar10_wgan_cnn.py
-Cost:    generator 3,584,003 and critic 5,860,865 parameters. A run for an accelerator.
-Expect:  no score of ours is claimed here.
+Cost:    generator 3,584,003 and critic 5,860,865 parameters. Requires an accelerator.
+Expect:  no score of this config is reported.
 """
 
 import ml_collections
@@ -16,7 +16,7 @@ from configs import cifar10_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty

@@ -1,14 +1,14 @@
-"""WGAN-GP on CIFAR-10 with the residual pair of its paper, without labels.
+"""WGAN-GP on CIFAR-10 with the residual networks of its paper, without labels.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028; settings of the authors'
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028. Settings of the authors'
          ``gan_cifar_resnet.py`` with both of its label switches off: generator
-         width 128 and batch 128, learning rate falling to 0, uniform noise of
-         one gray level on the images.
+         width 128 and batch size 128, learning rate decaying to 0, uniform noise
+         of one gray level on the images.
 Command: python launch.py --config=configs/cifar10_wgan_gp_resnet.py
-Cost:    generator 1,204,483 and critic 1,053,825 parameters. About 32 CPU
-         seconds an iteration: a run for an accelerator.
-Expect:  the paper reports an inception score of 7.86 on the original images; no
-         score of ours is claimed here.
+Cost:    generator 1,204,483 and critic 1,053,825 parameters. About 32 CPU seconds
+         per iteration, so it requires an accelerator.
+Expect:  the paper reports an inception score of 7.86 on the original images. No
+         score of this config is reported.
 """
 
 import ml_collections
@@ -17,7 +17,7 @@ from configs import cifar10_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
         config.generator.name = "resnet"

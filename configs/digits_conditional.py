@@ -1,7 +1,7 @@
-"""WGAN-GP on digits by class: conditional batch norm and a projection critic.
+"""Class-conditional WGAN-GP on digits: conditional batch norm, projection critic.
 
 Paper:   Miyato, Koyama 2018, "cGANs with Projection Discriminator",
-         arXiv:1802.05637; batch norm by class as Dumoulin et al. 2016,
+         arXiv:1802.05637; conditional batch normalization of Dumoulin et al. 2016,
          arXiv:1610.07629; the penalty of Gulrajani et al. 2017, arXiv:1704.00028.
 Command: python launch.py --config=configs/digits_conditional.py
          (--mode=sample --config.samples.label=3 for one class)
@@ -15,7 +15,7 @@ from configs import digits_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = digits_wgan_gp.get_config()
     with config.unlocked():
         config.dataset.labels = True

@@ -1,13 +1,13 @@
-"""The original GAN on scikit-learn's digits: no Wasserstein distance, no penalty.
+"""Original GAN on scikit-learn's digits: no Wasserstein distance, no penalty.
 
 Paper:   Goodfellow et al. 2014, "Generative Adversarial Networks",
-         arXiv:1406.2661, with the non-saturating generator of its section 3, on
-         the pair of digits_wgan_gp; Adam as Radford et al. 2015,
+         arXiv:1406.2661, with the non-saturating generator loss of its section 3
+         and the networks of digits_wgan_gp; Adam as in Radford et al. 2015,
          arXiv:1511.06434.
 Command: python launch.py --config=configs/digits_gan.py
-         (--config.objective=minimax or maximum_likelihood for the others)
+         (--config.objective=minimax or maximum_likelihood for other losses)
 Cost:    generator 149,761 and critic 10,753 parameters; half a minute on two cores.
-Expect:  recognisable digits in the last picture. The score gap that is logged is a
+Expect:  recognizable digits in the last picture. The logged score gap is a
          difference of logits, not a distance.
 """
 
@@ -17,11 +17,11 @@ from configs import digits_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = digits_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty
-        config.objective = "non_saturating"  # sigmoid cross entropy on logits
+        config.objective = "non_saturating"  # sigmoid cross-entropy on logits
         for player in ("generator", "critic"):
             config.optimizer[player].learning_rate = 2e-4
             config.optimizer[player].b2 = 0.999

@@ -1,12 +1,12 @@
-"""The Wasserstein GAN of 2017, with weight clipping, on scikit-learn's digits.
+"""Wasserstein GAN of 2017 with weight clipping on scikit-learn's digits.
 
-Paper:   Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, on the pair of
-         digits_wgan_gp without batch norm in the critic; RMSProp as PyTorch has
-         it.
+Paper:   Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, with the networks of
+         digits_wgan_gp without batch normalization in the critic; RMSProp as in
+         PyTorch.
 Command: python launch.py --config=configs/digits_wgan.py
 Cost:    generator 149,761 and critic 10,753 parameters; a minute or two on two cores.
-Expect:  recognisable digits, rougher than those of the penalty; an estimate whose
-         scale is that of the clipped critic, not of the images.
+Expect:  recognizable digits, rougher than with the penalty. The scale of the
+         Wasserstein estimate is that of the clipped critic, not of the images.
 """
 
 import ml_collections
@@ -15,7 +15,7 @@ from configs import digits_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = digits_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty

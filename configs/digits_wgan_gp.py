@@ -1,10 +1,10 @@
-"""WGAN-GP on scikit-learn's digits: real 8x8 scans, no download, minutes.
+"""WGAN-GP on scikit-learn's digits: real 8x8 scans, no download, a few minutes.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028, on a small convolutional pair.
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, with small convolutional networks.
 Command: python launch.py --config=configs/digits_wgan_gp.py
-Cost:    generator 149,761 and critic 10,753 parameters. About 0.04 CPU seconds
-         an iteration: one to two minutes on two cores, compiling included.
-Expect:  recognisable digits in the last picture of runs/digits_wgan_gp/samples.
+Cost:    generator 149,761 and critic 10,753 parameters. About 0.04 CPU seconds per
+         iteration: one to two minutes on two cores, including compilation.
+Expect:  recognizable digits in the last picture of runs/digits_wgan_gp/samples.
 """
 
 import ml_collections
@@ -13,7 +13,7 @@ from configs import cifar10_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
         config.dataset.name = "digits"

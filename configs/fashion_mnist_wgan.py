@@ -1,11 +1,12 @@
-"""The WGAN-GP paper's clipped baseline on Fashion-MNIST, batch norm in both networks.
+"""Weight-clipping baseline of the WGAN-GP paper on Fashion-MNIST, with batch norm.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028; clip mode of the authors'
-         ``gan_mnist.py``: RMSProp as TensorFlow 1 has it, clip at 0.01.
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028; clipping mode of the authors'
+         ``gan_mnist.py``: RMSProp as in TensorFlow 1, clipping at 0.01, batch
+         normalization in both networks.
 Command: python launch.py --config=configs/fashion_mnist_wgan.py
          (--config.dataset.name=mnist for digits)
 Cost:    generator 1,562,753 and critic 1,030,913 parameters; as
-         fashion_mnist_wgan_gp without its penalty.
+         fashion_mnist_wgan_gp, without its penalty.
 Expect:  garments, later and rougher than with the penalty.
 """
 
@@ -15,7 +16,7 @@ from configs import fashion_mnist_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = fashion_mnist_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty

@@ -1,10 +1,10 @@
 """WGAN-GP on 25 Gaussians on a grid in the plane, with two small MLPs.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1; settings of the authors'
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1. Settings of the authors'
          ``gan_toy.py``.
 Command: python launch.py --config=configs/gaussians25_wgan_gp.py
 Cost:    as gaussians_wgan_gp.
-Expect:  most of the 25 clusters within some thousand iterations.
+Expect:  most of the 25 clusters within a few thousand iterations.
 """
 
 import ml_collections
@@ -13,7 +13,7 @@ from configs import gaussians_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = gaussians_wgan_gp.get_config()
     config.dataset.name = "gaussians25"
     return config

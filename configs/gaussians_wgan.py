@@ -1,13 +1,13 @@
 """Weight clipping on eight Gaussians in the plane, with two small MLPs.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1, the clipped critic that
-         they compare with; clip mode of the authors' ``gan_toy.py``: RMSProp as
-         TensorFlow 1 has it, clip at 0.01.
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1, the weight-clipping
+         baseline; clipping mode of the authors' ``gan_toy.py``: RMSProp as in
+         TensorFlow 1, clipping at 0.01.
 Command: python launch.py --config=configs/gaussians_wgan.py
          (--config.dataset.name=gaussians25 or swiss_roll for the paper's others)
 Cost:    generator 527,874 and critic 527,361 parameters.
-Expect:  much slower than gaussians_wgan_gp: the clipped critic is nearly linear,
-         and the points stay in one cloud for thousands of iterations.
+Expect:  much slower than gaussians_wgan_gp. The clipped critic is nearly linear, and
+         the points stay in one cloud for thousands of iterations.
 """
 
 import ml_collections
@@ -16,7 +16,7 @@ from configs import gaussians_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = gaussians_wgan_gp.get_config()
     with config.unlocked():
         del config.penalty

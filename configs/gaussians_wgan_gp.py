@@ -1,14 +1,14 @@
 """WGAN-GP on eight Gaussians in the plane, with two small MLPs.
 
-Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1; settings of the authors'
+Paper:   Gulrajani et al. 2017, arXiv:1704.00028, figure 1. Settings of the authors'
          ``gan_toy.py``: 4-layer ReLU MLPs of width 512, penalty weight 0.1.
 Command: python launch.py --config=configs/gaussians_wgan_gp.py
          (--config.dataset.name=gaussians25 or swiss_roll for the paper's others)
-Cost:    generator 527,874 and critic 527,361 parameters. About 0.25 CPU
-         seconds an iteration. The paper's 100,000 iterations are more than the
-         picture needs.
-Expect:  the generated points (orange) find the eight clusters within
-         2,000 iterations; the points between them take longer to go.
+Cost:    generator 527,874 and critic 527,361 parameters. About 0.25 CPU seconds per
+         iteration. The picture converges well before the paper's 100,000
+         iterations.
+Expect:  the generated points (orange) reach the eight clusters within 2,000
+         iterations. Points between the clusters take longer to disappear.
 """
 
 import ml_collections
@@ -17,7 +17,7 @@ from configs import cifar10_wgan_gp
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The experiment."""
+    """Returns the experiment."""
     config = cifar10_wgan_gp.get_config()
     with config.unlocked():
         config.dataset.name = "gaussians8"

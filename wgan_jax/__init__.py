@@ -1,7 +1,7 @@
 """Wasserstein GANs and their baselines in JAX and Flax, as pure functions.
 
-The names below are public and stable. Importing them loads no dataset, checkpoint or
-plotting library.
+The names below are public and stable. Importing them loads no dataset,
+checkpoint or plotting library.
 """
 
 from wgan_jax.conditioning import Conditional

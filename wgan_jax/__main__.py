@@ -1,4 +1,4 @@
-"""``python -m wgan_jax``: the same as ``wgan-jax``."""
+"""Runs the command-line program: ``python -m wgan_jax`` is ``wgan-jax``."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""Random image augmentation with a separate draw for each example.
+"""Random image augmentations, drawn independently for each example.
 
-What the critic sees of data and of generated images alike passes through
-``diff_augment``; ``random_flip`` is for data alone. Example i of a batch is
-changed by the same draw in a batch of any size.
+``diff_augment`` is applied to every image the critic sees, real or generated.
+``random_flip`` is applied to real images only. The draw for example i does not
+depend on the batch size.
 
-To add an augmentation, write ``(images, key) -> images`` and one row of
-``AUGMENTATIONS`` at the foot of this file.
+To add an augmentation, write a function ``(images, key) -> images`` and add it
+to ``AUGMENTATIONS`` at the end of this file.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,24 @@ from wgan_jax.types import Array, PRNGKey
 
 
 def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
-    r"""The augmentations of a policy, one after another.
+    r"""Applies the augmentations of a policy in order.
 
     .. math:: T(x) = (T_n \circ \dots \circ T_1)(x)
 
     Args:
-        images: ``[B, H, W, C]`` floating in [-1, 1].
-        key: typed key; each place in the policy folds in its own number.
-        policy: names of ``AUGMENTATIONS`` separated by commas, in the order of
+        images: floating-point ``[B, H, W, C]`` in [-1, 1].
+        key: PRNG key; the i-th augmentation uses ``fold_in(key, i)``.
+        policy: comma-separated names from ``AUGMENTATIONS``, in order of
             application (``"color,translation,cutout"`` in the paper).
 
     Returns:
-        ``[B, H, W, C]`` of the images' dtype; with ``color`` it may leave [-1, 1].
+        ``[B, H, W, C]`` in the dtype of ``images``. With ``color``, values may
+        leave [-1, 1].
 
     Raises:
-        ValueError: for an unknown name or an empty policy, listing the choices,
-            and for images that are not ``[B, H, W, C]`` floating.
+        ValueError: if the policy is empty or contains an unknown name (the
+            message lists the choices), or if ``images`` is not a floating-point
+            ``[B, H, W, C]`` array.
 
     Reference:
         Zhao, Liu, Lin, Zhu, Han 2020, arXiv:2006.10738, figure 4.
@@ -45,16 +47,16 @@ def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
 
 
 def parse_policy(policy: str) -> list[Callable[[Array, PRNGKey], Array]]:
-    """The functions that a policy names.
+    """Returns the augmentation functions named by a policy.
 
     Args:
-        policy: names of ``AUGMENTATIONS``, separated by commas.
+        policy: comma-separated names from ``AUGMENTATIONS``.
 
     Returns:
-        The functions ``(images, key) -> images``, in that order.
+        The functions ``(images, key) -> images``, in the order of the policy.
 
     Raises:
-        ValueError: for a name that is none of them, listing them.
+        ValueError: if a name is unknown; the message lists the choices.
     """
     names = [name.strip() for name in policy.split(",")]
     for name in names:
@@ -67,29 +69,31 @@ def parse_policy(policy: str) -> list[Callable[[Array, PRNGKey], Array]]:
 
 
 def color(images: Array, key: PRNGKey) -> Array:
-    r"""Brightness, then saturation, then contrast of each image.
+    r"""Randomly changes brightness, then saturation, then contrast of each image.
 
     .. math::
         x_1 = x + b, \quad x_2 = m_C + s\,(x_1 - m_C), \quad
         x_3 = m_{HWC} + c\,(x_2 - m_{HWC})
 
-    with b in U[-0.5, 0.5), s in U[0, 2), c in U[0.5, 1.5), and m the mean over
-    the axes named, of the image before the step. An image of one channel has no
-    saturation to change.
+    where b ~ U[-0.5, 0.5), s ~ U[0, 2), c ~ U[0.5, 1.5), and m is the mean of
+    the current image over the axes in its subscript. Saturation has no effect
+    on single-channel images.
 
     Args:
-        images: ``[B, H, W, C]`` floating.
-        key: typed key.
+        images: floating-point ``[B, H, W, C]``.
+        key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` of the images' dtype, not clipped to [-1, 1]: a clipped
-        pixel would have no gradient.
+        ``[B, H, W, C]`` in the dtype of ``images``. The result is not clipped
+        to [-1, 1], because clipped pixels would have zero gradient.
 
     Raises:
-        ValueError: for images that are not ``[B, H, W, C]`` floating.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; ranges of their ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; ranges from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("color", images)
     shape = (len(images), 1, 1, 1)
@@ -105,25 +109,27 @@ def color(images: Array, key: PRNGKey) -> Array:
 
 
 def translation(images: Array, key: PRNGKey) -> Array:
-    r"""Each image moved by whole pixels, up to an eighth of each side.
+    r"""Translates each image by whole pixels, up to an eighth of each side.
 
     .. math:: x'_{ij} = x_{i - u, j - v}, \quad
         u, v \sim U\{-m, \dots, m\}, \; m = \lfloor n / 8 + 1/2 \rfloor
 
-    with n the side along the axis. What comes in at the edge is 0, which is gray.
+    where n is the side along the axis. Vacated pixels are set to 0 (gray).
 
     Args:
-        images: ``[B, H, W, C]`` floating.
-        key: typed key.
+        images: floating-point ``[B, H, W, C]``.
+        key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` of the images' dtype, linear in the images.
+        ``[B, H, W, C]`` in the dtype of ``images``; linear in ``images``.
 
     Raises:
-        ValueError: for images that are not ``[B, H, W, C]`` floating.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; ranges of their ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; ranges from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("translation", images)
     for axis, part in zip((1, 2), jax.random.split(key), strict=True):
@@ -135,11 +141,12 @@ def translation(images: Array, key: PRNGKey) -> Array:
 
 
 def _shift(images: Array, shift: Array, *, axis: int, reach: int) -> Array:
-    """Moves each image by its own ``shift [B, 1, 1, 1]``, at most ``reach``.
+    """Shifts each image by its own ``shift [B, 1, 1, 1]``, at most ``reach`` pixels.
 
-    The window that is kept starts ``reach - shift`` into the padded axis. It is
-    brought to the front by one selection for each binary digit of that number:
-    exact in any dtype, without a gather, whose gradient would be a scatter.
+    The kept window starts at ``reach - shift`` in the padded axis. The axis is
+    shifted to that start with one selection per binary digit of the offset.
+    This is exact in every dtype and avoids a gather, whose gradient would be a
+    scatter.
     """
     start = reach - shift
     digits = (2 * reach).bit_length()
@@ -155,25 +162,27 @@ def _shift(images: Array, shift: Array, *, axis: int, reach: int) -> Array:
 
 
 def cutout(images: Array, key: PRNGKey) -> Array:
-    r"""A rectangle of half of each side set to 0, which is gray, in each image.
+    r"""Sets a random rectangle of half of each side to 0 (gray) in each image.
 
     .. math:: x'_{ij} = x_{ij}\,(1 - [\,p \le i < p + h\,][\,q \le j < q + w\,])
 
-    with h, w half of the sides, rounded up. The middle of the rectangle is
-    uniform over the image, so a part of it may lie outside.
+    where h and w are half of the sides, rounded up. The center of the rectangle
+    is uniform over the image, so part of the rectangle may lie outside.
 
     Args:
-        images: ``[B, H, W, C]`` floating.
-        key: typed key.
+        images: floating-point ``[B, H, W, C]``.
+        key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` of the images' dtype, linear in the images.
+        ``[B, H, W, C]`` in the dtype of ``images``; linear in ``images``.
 
     Raises:
-        ValueError: for images that are not ``[B, H, W, C]`` floating.
+        ValueError: if ``images`` is not a floating-point ``[B, H, W, C]``
+            array.
 
     Reference:
-        Zhao et al. 2020, arXiv:2006.10738; sizes of their ``DiffAugment_pytorch.py``.
+        Zhao et al. 2020, arXiv:2006.10738; sizes from
+        ``DiffAugment_pytorch.py``.
     """
     _check_images("cutout", images)
     rows, columns = (
@@ -185,9 +194,9 @@ def cutout(images: Array, key: PRNGKey) -> Array:
 
 
 def _stretch(key: PRNGKey, count: int, side: int) -> Array:
-    """Which of ``side`` pixels each of ``count`` cuts covers, ``[count, side]``."""
+    """Returns a ``[count, side]`` mask of the pixels covered by each random cut."""
     length = (side + 1) // 2
-    # An even length has its middle between two pixels: one more place for it.
+    # The center of an even length lies between two pixels, which adds one position.
     places = side + 1 - length % 2
     middle = constrain_batch(jax.random.randint(key, (count, 1), 0, places))
     distance = jnp.arange(side)[None, :] - (middle - length // 2)
@@ -195,21 +204,21 @@ def _stretch(key: PRNGKey, count: int, side: int) -> Array:
 
 
 def random_flip(images: Array, key: PRNGKey) -> Array:
-    r"""Each image mirrored left to right with probability 1/2.
+    r"""Mirrors each image left to right with probability 1/2.
 
     .. math:: x'_{ij} = f\, x_{i, W - 1 - j} + (1 - f)\, x_{ij}, \quad
         f \sim \text{Bernoulli}(1/2)
 
     Args:
-        images: ``[B, H, W, C]``, of any dtype.
-        key: typed key.
+        images: ``[B, H, W, C]`` of any dtype.
+        key: PRNG key.
 
     Returns:
-        ``[B, H, W, C]`` of the images' dtype. The same key twice gives the
-        images back.
+        ``[B, H, W, C]`` in the dtype of ``images``. Applying the function twice
+        with the same key restores the input.
 
     Raises:
-        ValueError: for images that are not ``[B, H, W, C]``.
+        ValueError: if ``images`` is not ``[B, H, W, C]``.
     """
     _check_rank("random_flip", images)
     flipped = constrain_batch(jax.random.bernoulli(key, shape=(len(images), 1, 1, 1)))

@@ -14,31 +14,33 @@ from wgan_jax.types import Array, PRNGKey
 
 @dataclass(frozen=True, kw_only=True)
 class Conditional:
-    """What makes a GAN class-conditional.
+    """Settings of a class-conditional GAN.
 
-    The generator is called as ``(latent, labels, train=)``, the critic as
-    ``(images, labels, train=)``; labels are int32 in [0, classes). In the
-    generator's update labels are drawn uniformly, or with a paired objective
-    are those of the real examples.
+    The generator is called as ``(latent, labels, train=)`` and the critic as
+    ``(images, labels, train=)``. Labels are int32 in [0, classes). In the
+    generator update, labels are drawn uniformly; with a paired objective, the
+    labels of the real batch are used.
 
     Attributes:
-        classes: how many, >= 2.
-        fake_labels: labels of generated examples in the critic's update:
-            ``"real"``, those of the real batch, as the WGAN-GP code and R3GAN
-            do; ``"uniform"``, drawn, as SN-GAN does. A penalty on points
-            between a real and a fake example needs the first.
-        critic_weight: of the class loss of real examples in the critic's loss,
-            >= 0; both weights 0 for a critic without auxiliary head.
-        generator_weight: of the class loss of generated ones in the
-            generator's loss, >= 0.
+        classes: number of classes, >= 2.
+        fake_labels: labels of generated examples in the critic update:
+            ``"real"`` uses the labels of the real batch, as in the WGAN-GP code
+            and R3GAN; ``"uniform"`` draws them uniformly, as in SN-GAN. A
+            penalty evaluated between real and fake examples requires
+            ``"real"``.
+        critic_weight: weight of the classification loss on real examples in the
+            critic loss, >= 0. Set both weights to 0 for a critic without an
+            auxiliary head.
+        generator_weight: weight of the classification loss on generated
+            examples in the generator loss, >= 0.
 
     Raises:
-        ValueError: if a value is outside its range.
+        ValueError: if a value is out of range.
 
     Reference:
-        Auxiliary head: Odena, Olah, Shlens 2016, arXiv:1610.09585; its weights
-        for WGAN-GP: Gulrajani et al. 2017, arXiv:1704.00028, their
-        ``gan_cifar_resnet.py`` (1 and 0.1, real examples only in the critic).
+        Auxiliary head: Odena, Olah, Shlens 2016, arXiv:1610.09585. Its weights
+        for WGAN-GP: ``gan_cifar_resnet.py`` of Gulrajani et al. 2017,
+        arXiv:1704.00028 (1 and 0.1, real examples only in the critic).
     """
 
     classes: Annotated[int, Ge(2)]
@@ -50,7 +52,7 @@ class Conditional:
         check_fields(self)
 
     def draw(self, key: PRNGKey, n: int) -> Array:
-        """Uniform labels, int32 ``[n]``."""
+        """Draws uniform labels, int32 ``[n]``."""
         return constrain_batch(
             jax.random.randint(key, (n,), 0, self.classes, jnp.int32)
         )

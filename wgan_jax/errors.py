@@ -1,7 +1,7 @@
-"""Errors that a user can act on, and how a message lists the alternatives.
+"""Exceptions for problems that the user can fix.
 
-The command-line program prints the message of any of these and exits with status 2
-unless the class says otherwise.
+The command-line program prints the message of these exceptions and exits with
+status 2, unless the class says otherwise.
 """
 
 import difflib
@@ -13,26 +13,26 @@ class ConfigError(ValueError):
 
 
 class DataError(ValueError):
-    """A dataset is absent and cannot be fetched, or is present and cannot be read.
+    """A dataset is missing and cannot be downloaded, or cannot be read.
 
-    The message says which dataset, where it was looked for, and what to do.
+    The message names the dataset, the location searched, and what to do.
     """
 
 
 class ArchiveError(ValueError):
-    """A file is not an archive of arrays, or it is damaged."""
+    """A file is damaged or is not an archive of arrays."""
 
 
 class WorkdirError(Exception):
-    """A run's folder holds something other than this run."""
+    """The work directory contains something other than this run."""
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be written, does not exist, or does not fit."""
+    """A checkpoint cannot be written, does not exist, or does not match."""
 
 
 class ReportError(Exception):
-    """There is nothing to report on."""
+    """There are no results to report."""
 
 
 class MissingCompilerError(ConfigError):
@@ -40,14 +40,14 @@ class MissingCompilerError(ConfigError):
 
 
 class Diverged(Exception):
-    """A metric is no longer finite, so the run has stopped.
+    """Training stopped because a metric is no longer finite.
 
-    The program exits with status 1: the run failed, not the command.
+    The program exits with status 1, because the run failed and not the command.
     """
 
 
 def choices(names: Iterable[str]) -> str:
-    """Lists names, sorted, as the end of an error message."""
+    """Returns a sorted list of names, to end an error message."""
     return "choices: " + (", ".join(sorted(names)) or "none")
 
 

@@ -1,4 +1,4 @@
-"""Static definition of a GAN, ``Gan``, and its training state, ``GanState``."""
+"""Static definition of a GAN (``Gan``) and its training state (``GanState``)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,42 +28,46 @@ from wgan_jax.types import (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Gan:
-    """The static parts of a GAN: modules and functions, no arrays.
+    """Static definition of a GAN: modules and functions, no arrays.
 
-    Two Gans are equal only if they are the same object, so a compiled step
-    belongs to the Gan that it was made with.
+    Instances compare by identity, so a compiled step is tied to the ``Gan`` it
+    was built with.
 
     Attributes:
-        generator: linen module, ``(latent [B, Z], *, train) -> images [B, ...]``;
-            a conditional one takes ``labels [B]`` second.
-        critic: linen module, ``(images [B, ...], *, train) -> scores [B]``; a
-            conditional one takes ``labels [B]`` second. It may sow ``features``
-            and ``class_logits`` into ``intermediates``, and be random where it
-            is given the rng ``dropout``.
-        objective: what generator and critic minimize.
-        generator_optimizer: its learning rate at iteration 0 included.
-        critic_optimizer: likewise.
+        generator: linen module
+            ``(latent [B, Z], *, train) -> images [B, ...]``. A conditional
+            generator takes ``labels [B]`` as its second argument.
+        critic: linen module ``(images [B, ...], *, train) -> scores [B]``. A
+            conditional critic takes ``labels [B]`` as its second argument. It
+            may sow ``features`` and ``class_logits`` into ``intermediates``,
+            and may use the rng stream ``dropout`` when it is provided.
+        objective: losses of the critic and the generator.
+        generator_optimizer: optimizer of the generator, including its learning
+            rate at iteration 0.
+        critic_optimizer: optimizer of the critic, including its learning rate.
         latent_size: Z; latents are standard normal.
-        penalties: terms of the critic's loss.
-        regularizers: terms of the generator's loss that see the generator.
-        constraint: projection of the critic's parameters, or None.
-        constrain_before_update: project before the critic's update instead of
-            after it, as the authors' 2017 code did; the critic that the
-            generator meets is then one update outside the constraint.
-        conditional: for generation by class, or None.
-        augment: ``(images, key) -> images``, applied to whatever the critic
-            sees, differentiable; or None. Penalties see the critic through it.
-        learning_rate_scale: factor on both networks' updates as a function of
-            the iteration (scalar int32).
-        generator_batch_size: latents per generator update, or None for as many
-            as the critic sees of each kind.
-        microbatches: parts that each update's batch is split into; the
-            gradients of the parts are averaged, in the memory of one. Batch
-            norm sees one part at a time, and a regularizer's memory moves once
-            a part.
-        ema_decay: of the moving average of the generator, in [0, 1), or None
-            for no average. The first iterations use (1 + t) / (10 + t) where
-            that is smaller, so that the average forgets the initial weights.
+        penalties: terms added to the critic loss.
+        regularizers: terms added to the generator loss; they receive the
+            generator.
+        constraint: projection of the critic parameters, or None.
+        constrain_before_update: project before the critic update instead of
+            after it, as in the authors' 2017 code. The generator is then
+            trained against a critic that is one update outside the constraint
+            set.
+        conditional: settings of class-conditional generation, or None.
+        augment: differentiable ``(images, key) -> images`` applied to all
+            inputs of the critic, or None. Penalties see the augmented critic.
+        learning_rate_scale: factor on the updates of both networks, as a
+            function of the iteration (scalar int32).
+        generator_batch_size: latents per generator update, or None for the
+            critic's batch size.
+        microbatches: number of parts into which the batch of each update is
+            split. Gradients are averaged over the parts, and peak memory is
+            that of one part. Batch normalization sees one part at a time, and
+            the state of a regularizer is updated once per part.
+        ema_decay: decay of the generator's exponential moving average (EMA), in
+            [0, 1), or None for no EMA. The decay at iteration t is at most
+            (1 + t) / (10 + t), so that the EMA forgets the initial weights.
         dequantize: add uniform noise of one gray level to uint8 images.
         flip: mirror each real image left to right with probability 1/2.
     """
@@ -117,7 +121,7 @@ class Gan:
         train: bool,
         labels: Array | None = None,
     ) -> tuple[Array, PyTree]:
-        """Images ``[B, ...]`` of latents ``[B, Z]``, and the new model state."""
+        """Returns images ``[B, ...]`` of latents ``[B, Z]`` and the new model state."""
         inputs = self.inputs(self.generator, latent, labels)
         images, model_state, _ = apply(
             self.generator, params, model_state, inputs, train=train, key=None
@@ -135,19 +139,20 @@ class Gan:
         key: PRNGKey | None = None,
         augment: bool = True,
     ) -> tuple[CriticOutput, PyTree]:
-        """What the critic says of images ``[B, ...]``, and its new model state.
+        """Returns the critic's output for images ``[B, ...]`` and its new model state.
 
         Args:
-            params: the critic's.
-            model_state: the critic's.
+            params: critic parameters.
+            model_state: critic model state.
             images: ``[B, ...]``.
-            train: training mode, in which the model state moves.
+            train: training mode, in which the model state is updated.
             labels: int32 ``[B]`` if the GAN is conditional.
-            key: typed key of augmentation and dropout, or None for neither.
-            augment: whether to augment the images where there is a key.
+            key: PRNG key of augmentation and dropout; None disables both.
+            augment: whether to augment the images if there is a key.
 
         Returns:
-            Scores, at least float32, and side outputs; and the model state.
+            The scores (at least float32) with the side outputs, and the model
+            state.
         """
         if key is not None:
             if self.augment is not None and augment:
@@ -168,13 +173,13 @@ class Gan:
         labels: Array | None = None,
         key: PRNGKey | None = None,
     ) -> "BoundCritic":
-        """The critic as a fixed function of images, as penalties want it."""
+        """Returns the critic as a fixed function of images, as penalties expect it."""
         return BoundCritic(self, params, model_state, labels, key)
 
     def inputs(
         self, player: nn.Module, x: Array, labels: Array | None
     ) -> tuple[Array, ...]:
-        """What a network is called with: ``x``, and the labels if it takes them."""
+        """Returns the call arguments of a network: ``x``, and the labels if taken."""
         if (
             self.conditional is None
             or labels is None
@@ -186,14 +191,14 @@ class Gan:
 
 @dataclass(frozen=True, eq=False)
 class BoundCritic(CriticFn):
-    """A critic with parameters, labels and random numbers bound.
+    """Critic with its parameters, labels and PRNG key bound.
 
     Attributes:
-        gan: whose critic.
-        params: its parameters.
-        model_state: its other collections; they do not move.
-        labels: int32 ``[B]`` of the examples it will be called with, or None.
-        key: of augmentation and dropout, or None for neither.
+        gan: the GAN that the critic belongs to.
+        params: critic parameters.
+        model_state: other collections of the critic, held fixed.
+        labels: int32 ``[B]`` labels of the examples to be scored, or None.
+        key: PRNG key of augmentation and dropout; None disables both.
     """
 
     gan: Gan
@@ -203,16 +208,16 @@ class BoundCritic(CriticFn):
     key: PRNGKey | None
 
     def __call__(self, images: Array, /) -> Array:
-        """Scores ``[B]`` of images ``[B, ...]``."""
+        """Returns scores ``[B]`` of images ``[B, ...]``."""
         return self._output(images, self.key).scores
 
     def perturbed(self, images: Array, key: PRNGKey) -> tuple[Array, Array]:
-        """Scores ``[B]`` and features ``[B, F]`` with dropout drawn from ``key``.
+        """Returns scores ``[B]`` and features ``[B, F]`` with dropout from ``key``.
 
-        The augmentation is the bound one, so two calls differ by dropout alone.
+        Augmentation uses the bound key, so two calls differ only in dropout.
 
         Raises:
-            ValueError: if the critic has no dropout, or sows no features.
+            ValueError: if the critic has no dropout or sows no features.
         """
         inputs = self.gan.inputs(self.gan.critic, images, self.labels)
         if not is_random(self.gan.critic, self.params, self.model_state, inputs):
@@ -247,13 +252,13 @@ class BoundCritic(CriticFn):
 
 
 class PlayerState(struct.PyTreeNode):
-    """Arrays of one player.
+    """Training state of one network.
 
     Attributes:
-        params: what the optimizer moves.
+        params: trainable parameters.
         model_state: other collections of the module (batch statistics, vectors
             of spectral normalization); {} if there are none.
-        opt_state: of the network's optimizer.
+        opt_state: optimizer state.
     """
 
     params: Params
@@ -262,17 +267,20 @@ class PlayerState(struct.PyTreeNode):
 
 
 class GanState(struct.PyTreeNode):
-    """All arrays of a run, and no random key: keys are functions of the counters.
+    """Training state: all arrays of a run.
+
+    It holds no PRNG key, because keys are derived from the counters.
 
     Attributes:
-        step: int32 scalar, generator updates so far.
-        critic_updates: int32 scalar, critic updates so far.
-        critic: its arrays.
-        generator: its arrays.
-        ema_params: moving average of the generator's params, or None.
-        ema_model_state: moving average of its model state, or None.
-        penalties: what each lazy penalty last measured, in their order.
-        regularizers: what each regularizer remembers, in their order.
+        step: int32 scalar, number of generator updates so far.
+        critic_updates: int32 scalar, number of critic updates so far.
+        critic: state of the critic.
+        generator: state of the generator.
+        ema_params: exponential moving average (EMA) of the generator
+            parameters, or None.
+        ema_model_state: EMA of the generator model state, or None.
+        penalties: latest metrics of each lazily evaluated penalty, in order.
+        regularizers: state of each regularizer, in order.
     """
 
     step: Array

@@ -1,4 +1,4 @@
-"""Latents: fixed ones by index, and paths between them."""
+"""Latent vectors by sample index, and paths between latents."""
 
 from functools import partial
 
@@ -10,15 +10,15 @@ from wgan_jax.types import Array, PRNGKey
 
 @partial(jax.jit, static_argnames="size")
 def latents(key: PRNGKey, indices: Array, *, size: int) -> Array:
-    """The latents of given samples.
+    """Returns the latents of the given sample indices.
 
     Args:
-        key: typed key of the whole collection.
-        indices: ``[B]`` integers, which samples.
+        key: PRNG key of the whole collection of samples.
+        indices: integer ``[B]`` sample indices.
         size: Z.
 
     Returns:
-        ``[B, Z]`` standard normal; row i depends on (key, indices[i]) alone.
+        ``[B, Z]`` standard normal; row i depends only on ``(key, indices[i])``.
     """
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (size,)))(
         indices
@@ -26,13 +26,14 @@ def latents(key: PRNGKey, indices: Array, *, size: int) -> Array:
 
 
 def great_arc(first: Array, last: Array, t: Array) -> Array:
-    r"""Points between latents, as far from the origin as latents are.
+    r"""Interpolates spherically between latents.
 
     .. math:: z(t) = \frac{\sin((1 - t) \omega)\, z_0 + \sin(t \omega)\, z_1}
         {\sin \omega}
 
-    with :math:`\omega` the angle between :math:`z_0` and :math:`z_1`. A straight line
-    would pass nearer to the origin than latents of many dimensions ever lie.
+    where :math:`\omega` is the angle between :math:`z_0` and :math:`z_1`. In
+    high dimensions, linear interpolation passes closer to the origin than any
+    typical latent.
 
     Args:
         first: ``[B, Z]``.
@@ -40,8 +41,9 @@ def great_arc(first: Array, last: Array, t: Array) -> Array:
         t: ``[B, 1]`` in [0, 1].
 
     Returns:
-        ``[B, Z]``: ``first`` at 0 and ``last`` at 1. Ends on one line through the
-        origin, as all latents of one number are, have no arc: the way is straight.
+        ``[B, Z]``: ``first`` at t = 0 and ``last`` at t = 1. Collinear
+        endpoints (always the case for Z = 1) define no arc and are interpolated
+        linearly.
 
     Reference:
         Shoemake 1985, "Animating rotation with quaternion curves".

@@ -1,27 +1,28 @@
-"""Keeps freed memory in the process, so that it is not mapped anew at each step."""
+"""Keeps freed memory in the process, so that pages are not remapped every step."""
 
 import ctypes
 import sys
 
-# glibc's names and numbers, from its malloc.h.
+# Constants of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-_MOST = 2**31 - 1  # bytes unused at the heap's end, before any are given back
+_MOST = 2**31 - 1  # bytes free at the top of the heap before it is trimmed
 
 
 def keep_freed_memory() -> bool:
-    """Tells the C library to keep large blocks that are freed, for the next ones.
+    """Configures the C library to keep large freed blocks for reuse.
 
-    A step compiled for a CPU asks for its temporaries, often more than 100 MB, at
-    each call, and frees them at its end. By default glibc hands such blocks back to
-    the system, which clears and maps every page of them anew in the next step: up
-    to a quarter of the time of a step. Here all blocks come from one heap that is
-    never made smaller, so the process keeps the most that it ever needed.
+    A step compiled for the CPU allocates its temporaries, often more than 100
+    MB, on every call and frees them at the end. By default, glibc returns such
+    blocks to the operating system, which zeroes and maps every page again in
+    the next step. This costs up to a quarter of the step time. With this
+    setting, all blocks come from one heap that never shrinks, so the process
+    keeps its peak memory.
 
-    It is a setting of the whole process, for programs to make at their start;
-    nothing in this library makes it for its importer.
+    The setting applies to the whole process and is meant for programs to make
+    at startup. Importing the library does not change it.
 
     Returns:
-        Whether it was set: False where the C library is not glibc.
+        True if the setting was made, False if the C library is not glibc.
     """
     if not sys.platform.startswith("linux"):
         return False

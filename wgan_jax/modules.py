@@ -1,4 +1,4 @@
-"""Calls linen modules as pure functions."""
+"""Pure-function calls of linen modules."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
 
 class CriticOutput(NamedTuple):
-    """What a critic says of a batch.
+    """Output of a critic for one batch.
 
     Attributes:
         scores: ``[B]``.
-        features: ``[B, F]``, the input of its last layer, or None if it sows
+        features: ``[B, F]`` input of the last layer, or None if the critic sows
             none.
         class_logits: ``[B, classes]`` of an auxiliary head, or None.
     """
@@ -27,20 +27,22 @@ class CriticOutput(NamedTuple):
 
 
 def accepts_argument(module: nn.Module, argument: str) -> bool:
-    """Whether a network's ``__call__`` has an argument of this name."""
+    """Returns whether a network's ``__call__`` has an argument of this name."""
     return argument in inspect.signature(type(module).__call__).parameters
 
 
 def uses_joint_pass(critic: nn.Module, model_state: PyTree) -> bool:
-    """Whether a critic takes real and fake examples in one pass.
+    """Returns whether a critic takes real and fake examples in one pass.
 
     Args:
-        critic: asks for it by a class attribute ``joint_pass = True``, and promises
-            that an example's score is the same in any company. It pays where layers
-            are small; the pass takes the memory of both kinds. Without the
-            attribute there are two passes.
-        model_state: its collections; one that moves with each pass, such as batch
-            statistics, belongs to that pass's batch, so then there are two.
+        critic: a critic that opts in with the class attribute
+            ``joint_pass = True``. It promises that the score of an example does
+            not depend on the rest of the batch. A joint pass is faster where
+            layers are small, but takes the memory of both batches. Other
+            critics run two passes.
+        model_state: collections of the critic. If there are any, such as batch
+            statistics, each pass must update them from its own batch, so two
+            passes are run.
     """
     return bool(getattr(critic, "joint_pass", False)) and not model_state
 
@@ -54,19 +56,19 @@ def apply(
     train: bool,
     key: PRNGKey | None,
 ) -> tuple[Array, PyTree, dict[str, Any]]:
-    """Calls a network; the only place where linen applies one.
+    """Applies a network; the only call to ``module.apply`` in the package.
 
     Args:
-        module: the player.
+        module: generator or critic.
         params: its parameters.
         model_state: its other collections.
-        inputs: what it is called with.
-        train: training mode, in which the model state moves.
-        key: of the rng ``dropout``, or None for no such rng.
+        inputs: positional arguments of the call.
+        train: training mode, in which the model state is updated.
+        key: PRNG key of the rng stream ``dropout``, or None for no such stream.
 
     Returns:
-        The output and what was sown, both in at least float32, with the model
-        state between them.
+        The output, the model state, and the sown values. The output and the
+        sown values are at least float32.
     """
     variables: dict[str, Any] = {"params": params, **model_state}
     moving = list(model_state) if train else []
@@ -85,7 +87,7 @@ def apply(
 
 
 def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:
-    """What a network or one of its parts sowed under a name, or None."""
+    """Returns what a network or a submodule sowed under a name, or None."""
     for key, value in sown.items():
         found = value[-1] if key == name else None
         if isinstance(value, Mapping):
@@ -96,11 +98,11 @@ def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:
 
 
 def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
-    """Whether a traceable function looks at one of its arguments.
+    """Returns whether a traceable function uses one of its arguments.
 
     Args:
-        function: of the arguments.
-        index: which of them.
+        function: traceable function of ``args``.
+        index: index of the argument in question.
         *args: arrays, or their shapes and dtypes.
     """
     before = len(jax.tree.leaves(args[:index]))
@@ -114,7 +116,7 @@ def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
 def is_random(
     module: nn.Module, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
 ) -> bool:
-    """Whether a network's output reads the rng ``dropout`` that it is handed."""
+    """Returns whether a network's output uses the rng stream ``dropout``."""
 
     def output(key: PRNGKey) -> Array:
         return apply(module, params, model_state, inputs, train=False, key=key)[0]

@@ -1,4 +1,4 @@
-"""Samples from a generator; sample i is a function of (key, i) alone."""
+"""Samples from a generator; sample i depends only on (key, i)."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -23,29 +23,28 @@ def sample(
     labels: Array | int | None = None,
     batch_size: int = 64,
 ) -> Array:
-    """N images of the generator, in evaluation mode.
+    """Generates n images in evaluation mode.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays, placed in any way; not changed. The processes that
-            share them call this together.
-        key: typed key of the collection.
-        n: how many, >= 1.
-        use_ema: the moving average of the generator instead of its live
-            parameters.
-        labels: of a conditional GAN: one class for all, or one for each image,
-            integers ``[n]``; by default image i is of class i modulo their
-            number.
-        batch_size: images computed at once; the images do not depend on it
-            beyond rounding.
+        gan: static definition of the GAN.
+        state: training state with any sharding; not modified. All processes
+            that share it must make this call.
+        key: PRNG key of the whole collection of samples.
+        n: number of images, >= 1.
+        use_ema: use the EMA of the generator instead of the current parameters.
+        labels: for a conditional GAN, one class for all images or integers
+            ``[n]``. By default, the class of image i is i modulo the number of
+            classes.
+        batch_size: images computed at once; it affects the images only through
+            rounding.
 
     Returns:
-        ``[n, ...]`` floating, in [-1, 1] for image networks. Image i is the
-        same for any n.
+        Floating-point ``[n, ...]``, in [-1, 1] for image networks. Image i does
+        not depend on n.
 
     Raises:
-        ValueError: if n is below 1, the average is asked for and not kept, or
-            labels are given that the GAN does not have.
+        ValueError: if n is below 1, if ``use_ema`` is set and no EMA is kept,
+            or if the GAN does not have the given labels.
     """
     chunks = sample_batches(
         gan, state, key, n, use_ema=use_ema, labels=labels, batch_size=batch_size
@@ -63,22 +62,23 @@ def sample_batches(
     labels: Array | int | None = None,
     batch_size: int = 64,
 ) -> Iterator[Array]:
-    """The images of ``sample`` in parts, so that never all are in memory.
+    """Yields the images of ``sample`` in batches, to bound memory use.
 
     Args:
-        gan: as for ``sample``, like all the others.
-        state: a run's arrays.
-        key: typed key of the collection.
-        n: how many, >= 1.
-        use_ema: the moving average instead of the live parameters.
-        labels: one class for all, or one for each image.
-        batch_size: images of a part.
+        gan: static definition of the GAN.
+        state: training state, as for ``sample``.
+        key: PRNG key of the whole collection of samples.
+        n: number of images, >= 1.
+        use_ema: use the EMA of the generator instead of the current parameters.
+        labels: one class for all images, or one per image.
+        batch_size: images per batch.
 
     Returns:
-        Parts ``[batch_size, ...]``, the last one of what is left.
+        An iterator over batches ``[batch_size, ...]``; the last one holds the
+        remainder.
 
     Raises:
-        ValueError: as ``sample``, before the first part.
+        ValueError: as ``sample``, before the first batch.
     """
     if n < 1:
         raise ValueError(f"sample: n is {n}, and must be at least 1.")
@@ -86,8 +86,8 @@ def sample_batches(
     classes = sample_labels(gan, n, labels)
 
     def part(start: int) -> Array:
-        # Every part has the same size, the last one too: one compiled program, so
-        # that an image has the same bits whatever n is.
+        # All batches, including the last one, have the same size. They share one
+        # compiled program, so the bits of an image do not depend on n.
         indices = start + jnp.arange(batch_size)
         rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
         z = latents(key, indices, size=gan.latent_size)
@@ -105,22 +105,24 @@ def interpolations(
     columns: int,
     use_ema: bool = True,
 ) -> Array:
-    """Images along great arcs from one latent to another (``great_arc``).
+    """Generates images along great arcs between pairs of latents.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays; not changed.
-        key: typed key of the ends; a row depends on it and its number alone.
-        rows: arcs, >= 1; of a conditional GAN row i is of class i modulo their
-            number.
-        columns: images along each, >= 2, at equal steps, both ends among them.
-        use_ema: the moving average instead of the live parameters.
+        gan: static definition of the GAN.
+        state: training state; not modified.
+        key: PRNG key of the endpoints; row i depends only on (key, i).
+        rows: number of arcs, >= 1. In a conditional GAN, the class of row i is
+            i modulo the number of classes.
+        columns: images per arc, >= 2, equally spaced and including both
+            endpoints.
+        use_ema: use the EMA of the generator instead of the current parameters.
 
     Returns:
-        ``[rows * columns, ...]``, a row's images one after the other.
+        ``[rows * columns, ...]`` in row-major order.
 
     Raises:
-        ValueError: if there is nothing to draw, or the average is not kept.
+        ValueError: if ``rows`` or ``columns`` is too small, or if ``use_ema``
+            is set and no EMA is kept.
     """
     if rows < 1 or columns < 2:
         raise ValueError(
@@ -141,18 +143,18 @@ def interpolations(
 
 
 def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree]:
-    """The generator's parameters and model state: the average's or the live ones.
+    """Returns the generator's parameters and model state, averaged or current.
 
     Args:
-        state: a run's arrays. Where the average is divided among the devices of
-            several processes, all of these call this together.
-        use_ema: the moving average.
+        state: training state. If the EMA is sharded over several processes, all
+            of them must make this call.
+        use_ema: use the EMA instead of the current parameters.
 
     Returns:
-        Both, whole on each device.
+        The parameters and the model state, replicated on each device.
 
     Raises:
-        ValueError: if the average is asked for and not kept.
+        ValueError: if ``use_ema`` is set and no EMA is kept.
     """
     if not use_ema:
         return gather((state.generator.params, state.generator.model_state))
@@ -165,18 +167,18 @@ def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree
 
 
 def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
-    """The class of each of n samples.
+    """Returns the class of each of n samples.
 
     Args:
-        gan: the static parts.
-        n: how many.
+        gan: static definition of the GAN.
+        n: number of samples.
         labels: as for ``sample``.
 
     Returns:
-        int32 ``[n]``, or None for a GAN without classes.
+        int32 ``[n]``, or None for an unconditional GAN.
 
     Raises:
-        ValueError: if labels are given that the GAN does not have.
+        ValueError: if the GAN does not have the given labels.
     """
     if gan.conditional is None:
         if labels is not None:

@@ -1,15 +1,15 @@
-"""Array aliases, protocols of functions that users supply, and shape letters.
+"""Array aliases, protocols of user-supplied functions, and shape letters.
 
-Every shape in this package is written with these letters:
+Shapes in this package use these letters:
 
-    B  batch            examples that one update sees, over all devices
+    B  batch            examples per update, over all devices
     H  height, W width, C channels of an image
     Z  latent           size of the generator's input
     N  critic updates   per generator update (``n_critic``)
     K  kernel           side of a square convolution kernel
 
-Images are float32 in [-1, 1], NHWC. Data that is not an image (points of a
-plane) is ``[B, D]`` and passes through the same functions.
+Images are float32 in [-1, 1], NHWC. Data other than images, such as points in
+the plane, is ``[B, D]`` and uses the same functions.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ import jax
 
 Array: TypeAlias = jax.Array
 PRNGKey: TypeAlias = jax.Array
-"""A typed key, as made by ``jax.random.key``."""
+"""Typed PRNG key, as returned by ``jax.random.key``."""
 PyTree: TypeAlias = Any
 Params: TypeAlias = PyTree
 Metrics: TypeAlias = dict[str, Array]
@@ -27,36 +27,37 @@ Batch: TypeAlias = Mapping[str, Array]
 
 
 class CriticFn(Protocol):
-    """A critic with its parameters bound: one score per example, examples apart.
+    """Critic with its parameters bound: one independent score per example.
 
-    Score i depends on example i alone. The gradient of the summed scores is
-    then the gradient of each example by itself, which the penalties rely on.
+    Score i depends only on example i. The gradient of the sum of the scores is
+    therefore the per-example gradient, which the penalties rely on.
 
-    One that has random parts offers them as the method
-    ``perturbed(images, key) -> (scores [B], features [B, F])``: the same critic
-    with dropout drawn from the key, and the input of its last layer.
+    A critic with random parts also has a method
+    ``perturbed(images, key) -> (scores [B], features [B, F])``. It evaluates
+    the same critic with dropout drawn from the key and also returns the input
+    of its last layer.
     """
 
     def __call__(self, images: Array, /) -> Array:
-        """Scores ``[B]`` of examples ``[B, ...]``."""
+        """Returns scores ``[B]`` of examples ``[B, ...]``."""
         ...
 
 
 class GenerateFn(Protocol):
-    """A generator with its parameters bound: image i depends on latent i alone."""
+    """Generator with its parameters bound; image i depends only on latent i."""
 
     def __call__(self, latent: Array, /) -> Array:
-        """Images ``[B, ...]`` of latents ``[B, Z]``."""
+        """Returns images ``[B, ...]`` of latents ``[B, Z]``."""
         ...
 
 
 class Penalty(Protocol):
-    """A term of the critic's loss, before its weight."""
+    """Term of the critic loss, before its weight is applied."""
 
     def __call__(
         self, critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey, /
     ) -> Array | tuple[Array, Metrics]:
-        """A scalar, or the scalar and what is worth logging of its computation.
+        """Returns the scalar penalty, optionally with metrics to log.
 
         ``real`` and ``fake`` are ``[B, ...]``; ``fake`` carries no gradient.
         """
@@ -64,8 +65,8 @@ class Penalty(Protocol):
 
 
 class Constraint(Protocol):
-    """A projection of the critic's parameters after its update."""
+    """Projection of the critic parameters, applied after each critic update."""
 
     def __call__(self, params: Params, /) -> Params:
-        """Parameters of the same structure, inside the constraint."""
+        """Returns parameters of the same structure that satisfy the constraint."""
         ...

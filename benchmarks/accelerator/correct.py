@@ -1,10 +1,10 @@
-"""The stage ``correct``: small steps on the device against references in float64.
+"""Stage ``correct``: compares small steps on the device with float64 references.
 
     python benchmarks/accelerator/correct.py --out DIR [--seconds 100] [--rehearsal]
 
-Each case runs in each precision in a process of its own, as many at once as there are
-processors to compile on. ``correct.json`` has their errors, tolerances and promises;
-``correct_worker.py`` says what these are.
+Each case runs in each precision in its own process, as many at once as there
+are CPU cores for compilation. Errors, tolerances and guarantees are written to
+``correct.json``; they are defined in ``correct_worker.py``.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 PRECISIONS = ("float32", "bfloat16")
-CASES = ("r3gan", "resnet", "sngan", "dcgan", "mlp")  # the longest first
+CASES = ("r3gan", "resnet", "sngan", "dcgan", "mlp")  # slowest first
 REHEARSED = (("mlp", "float32"), ("mlp", "bfloat16"))
 
 
 def one(case: str, precision: str, until: float) -> dict[str, Any]:
-    """The worker's line, or the reason why there is none under ``wrong``."""
+    """Runs a worker; returns its results, or the reason of a failure in ``wrong``."""
     command = [sys.executable, Path(__file__).with_name("correct_worker.py")]
     began = time.time()
     try:
@@ -49,7 +49,7 @@ def one(case: str, precision: str, until: float) -> dict[str, Any]:
 def run(
     out: Path, pairs: Sequence[tuple[str, str]], *, seconds: float
 ) -> dict[str, Any]:
-    """Runs cases in precisions; what each pair found."""
+    """Runs cases in precisions; returns the results of each pair."""
     until = time.time() + seconds
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda pair: one(*pair, until), pairs))
@@ -62,18 +62,18 @@ def run(
 
 
 def main() -> int:
-    """Prints a line a case; returns 1 if one is wrong."""
+    """Prints one line per case; returns 1 if any is wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of correct.json")
-    parser.add_argument("--seconds", type=float, default=100, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=100, help="time limit")
     parser.add_argument("--rehearsal", action="store_true", help="the smallest cases")
     parser.add_argument(
         "--only",
         type=lambda text: [tuple(pair.split("/")) for pair in text.split(",")],
         default=[(case, p) for case in CASES for p in PRECISIONS],
-        help="some of the pairs, such as sngan/bfloat16,resnet/float32",
+        help="selected pairs, such as sngan/bfloat16,resnet/float32",
     )
     options = parser.parse_args()
     pairs = REHEARSED if options.rehearsal else options.only

@@ -1,9 +1,9 @@
-"""One case of the stage ``correct`` in one precision, on the device at hand.
+"""Runs one case of the stage ``correct`` in one precision, on the current device.
 
     python benchmarks/accelerator/correct_worker.py dcgan float32
 
-prints one line of JSON: the largest relative errors against the float64 reference,
-and whether the compiled iteration keeps its promises.
+prints one line of JSON with the largest relative errors compared with the
+float64 reference, and whether the compiled iteration satisfies its guarantees.
 """
 
 import json
@@ -21,32 +21,33 @@ from small_cases import CASES, build, same_draws
 
 from wgan_jax import Gan
 
-# Relative. In float32 with products of full precision; in bfloat16 the products and
-# the maps between layers have 8 bits, and a rectifier's input near 0 can change sign.
-# A hinge or relativistic gradient is a small difference of large sums there.
+# Relative tolerances. Products are computed in full precision in float32. In
+# bfloat16, products and maps between layers have 8 bits, and the input of a ReLU near
+# 0 can change sign. A hinge or relativistic gradient is then a small difference of
+# large sums.
 TOLERANCES = {
     "float32": {"array": 1e-4, "gradient": 1e-4, "metric": 1e-4, "state": 1e-4},
     "bfloat16": {"gradient": 0.25, "metric": 0.1, "state": 0.02},
 }
-# An array whose norm is below this part of its group's largest is rounding alone:
-# a bias before a batch norm, for example, has gradient 0.
+# An array whose norm is below this fraction of the largest in its group is only
+# rounding error. For example, a bias before batch normalization has gradient 0.
 VANISHES = 1e-3
 
 
 def errors(
     found: dict[str, np.ndarray], reference: dict[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
-    """Relative errors of each step and each penalty.
+    """Computes relative errors of each step and each penalty.
 
     Args:
-        found: of ``measured``.
-        reference: the same names.
+        found: result of ``measured``.
+        reference: the reference, with the same names.
 
     Returns:
-        By ``critic``, ``generator``, ``iteration`` and ``penalty/<name>``, and within
-        it ``gradient``, the error of all gradients together, ``array``, the largest
-        one of an array of them, and the largest ``metric`` and ``state``. A penalty's
-        value is a metric.
+        For ``critic``, ``generator``, ``iteration`` and ``penalty/<name>``: the
+        ``gradient`` error of all gradients together, the largest error of a
+        single gradient ``array``, and the largest errors of a ``metric`` and of
+        the ``state``. The value of a penalty is a metric.
 
     Raises:
         ValueError: if the names differ.
@@ -69,9 +70,9 @@ def errors(
             whole = np.linalg.norm(sizes)
             kinds["gradient"] = float(np.linalg.norm(apart) / whole)
             kinds["array"] = float(np.max(apart / np.maximum(sizes, VANISHES * whole)))
-        elif kind == "metric":  # one near 0 is a difference of larger ones
+        elif kind == "metric":  # a metric near 0 is a difference of larger values
             kinds[kind] = max(float(abs(a - b) / max(abs(b), 0.1)) for a, b in pairs)
-        else:  # cosine with a direction, and length
+        else:  # cosine with a random direction, and norm
             largest = max(b[1] for _, b in pairs)
             kinds[kind] = max(
                 float(max(abs(a - b) / (1.0, max(b[1], VANISHES * largest))))
@@ -88,12 +89,12 @@ def _group(name: str) -> tuple[str, str]:
 
 
 def promises(step: Step, gan: Gan, arrays: Any, real: np.ndarray) -> dict[str, bool]:
-    """Whether the iteration stays on the device, compiles once and reuses memory.
+    """Checks that the iteration stays on the device, compiles once and reuses memory.
 
     Args:
         step: the iteration, already compiled for these shapes.
-        gan: of the step.
-        arrays: initial ones.
+        gan: the Gan of the step.
+        arrays: initial arrays.
         real: batches.
 
     Returns:
@@ -137,10 +138,10 @@ def _addresses(state: Any) -> set[int]:
 
 
 def _reused(before: set[int], state: Any) -> float:
-    """Share of a state's bytes that lie where those of an earlier one lay.
+    """Returns the fraction of a state's bytes that reuse memory of an earlier state.
 
-    A number that no step reads, such as the last measured path length, is not given
-    to the program, so that its memory cannot be taken over.
+    A value that the step does not read, such as the latest path length, is not
+    passed to the program, so its memory cannot be reused.
     """
     leaves = jax.tree.leaves(state)
     kept = [leaf.nbytes for leaf in leaves if leaf.unsafe_buffer_pointer() in before]
@@ -148,7 +149,7 @@ def _reused(before: set[int], state: Any) -> float:
 
 
 def run(name: str, precision: str) -> dict[str, Any]:
-    """Errors, tolerances and promises of one case."""
+    """Returns errors, tolerances and guarantees of one case."""
     case = CASES[name]
     reference = dict(np.load(FOLDER / f"{name}.npz"))
     real = reference.pop("real")
@@ -169,7 +170,7 @@ def run(name: str, precision: str) -> dict[str, Any]:
         f"{where} {kind} {error:.1e}"
         for where, kinds in worst.items()
         for kind, error in kinds.items()
-        if kind in limits and not error <= limits[kind]  # what is no number is not
+        if kind in limits and not error <= limits[kind]  # NaN fails, too
     ] + [promise for promise, is_kept in kept.items() if not is_kept]
     return {"errors": worst, "promises": kept, "wrong": wrong, "tolerance": limits}
 

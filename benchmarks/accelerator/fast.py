@@ -1,11 +1,12 @@
-"""The stage ``fast``: our steps beside the same ones in PyTorch, in turn.
+"""Stage ``fast``: compares our steps with the same steps in PyTorch.
 
     python benchmarks/accelerator/fast.py --out DIR [--seconds 230] [--rehearsal]
 
-All steps are first opened (compiled, recorded, taken twice), each side in a process
-of its own, the most important first, until a little more than half of the time is gone.
-Then every round times every step on every side. What could not be opened in time is
-listed as such. ``fast.json`` is written anew after each part.
+First, all steps are opened (compiled, recorded, run twice), each side in its
+own process and the most important steps first, until slightly more than half of
+the time has passed. Then, every round times every step on every side. Steps
+that could not be opened in time are listed. ``fast.json`` is rewritten after
+each part.
 """
 
 import argparse
@@ -23,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "pytorch"))
 from pytorch_cases import GPU_FORMS, GPU_VARIANTS, Case, cases, images_of
 from pytorch_workers import Failure, Worker
 
-OPENING = 0.55  # of the stage's time
-TIMING = 0.88  # likewise, from the stage's begin to the last round's
-# Seconds for what was begun before; without ours there is nothing to time.
+OPENING = 0.55  # fraction of the stage's time
+TIMING = 0.88  # fraction of the stage's time at which the last round ends
+# Extra seconds for steps in progress; without our side, there is nothing to time.
 PATIENCE = {"ours": 60.0}
 PATIENCE_OF_OTHERS = 10.0
 ROUNDS = 5
-SAMPLE = 0.15  # seconds, at least, of one timing
+SAMPLE = 0.15  # minimum seconds of one timing
 PROFILED = ("resnet/64/bfloat16", "resnet/64/float32", "dcgan/64/bfloat16")
 PEAK_SIZE = 8192
 
@@ -38,10 +39,10 @@ Plan: TypeAlias = list[tuple[str, Case, tuple[str, ...]]]
 
 
 def wanted(*, rehearsal: bool) -> Plan:
-    """Name, case and steps, the most important first.
+    """Returns name, case and steps, the most important first.
 
-    Whole iterations come first, since what is compiled for them is there for their
-    parts.
+    Whole iterations come first, because what is compiled for them is reused for
+    their parts.
     """
     if rehearsal:
         pairs = {"dcgan": Case("dcgan", 4, 4, (32, 32, 3), 8, 10.0)}
@@ -64,7 +65,7 @@ def wanted(*, rehearsal: bool) -> Plan:
 
 
 def share_of(side: str, plan: Plan) -> Plan:
-    """What a side takes of the plan: a variant of ours whole iterations alone."""
+    """Returns a side's part of the plan: whole iterations only for our variants."""
     if "@" not in side:
         return plan
     return [entry for entry in plan if entry[2] == ("iteration",)]
@@ -73,13 +74,13 @@ def share_of(side: str, plan: Plan) -> Plan:
 def start(
     forms: Sequence[str], variants: Sequence[str], torch_python: str
 ) -> tuple[dict[str, Worker], dict[str, Any]]:
-    """Workers by side, and why those are missing that did not start."""
+    """Starts the workers; returns them by side, and the reasons for missing ones."""
     ours, theirs = (
         str(Path(__file__).with_name(name))
         for name in ("fast_ours.py", "fast_torch.py")
     )
     workers = {"ours": Worker(sys.executable, ours)}
-    for variant in variants:  # apart, since one may end its process
+    for variant in variants:  # in separate processes, because one may crash
         workers[f"ours@{variant}"] = Worker(sys.executable, ours, variant=variant)
     for form in forms:
         workers[form] = Worker(torch_python, theirs, form=form)
@@ -98,11 +99,11 @@ def start(
 def open_all(
     workers: dict[str, Worker], plan: Plan, until: float
 ) -> dict[str, dict[str, dict[str, float | str]]]:
-    """Opens every case on every side at once; seconds or a sentence by side.
+    """Opens every case on every side at once; returns seconds or reasons by side.
 
-    A side that is still at it too long after ``until`` is ended: it would take the
-    time of all the others. Our variants begin when our iterations are there, whose
-    choices of algorithms they find in the compiler's cache.
+    A side that is not finished some time after ``until`` is killed, because it
+    would delay all others. Our variants start when our iterations are open,
+    because they reuse the autotuning results in the compilation cache.
     """
     found: dict[str, dict[str, dict[str, float | str]]] = {}
     begun = threading.Event()
@@ -128,7 +129,7 @@ def open_all(
             elif "@" in side:
                 begun.wait(max(0.0, until - time.time()))
             of_part(side, share)
-        except Failure as failure:  # the process is gone, with what it had opened
+        except Failure as failure:  # the process died with all it had opened
             found[side] = {name: dict.fromkeys(s, str(failure)) for name, _, s in share}
         finally:
             if side == "ours":
@@ -154,7 +155,7 @@ def take_times(
     rounds: int,
     until: float,
 ) -> dict[str, dict[str, dict[str, list[list[float]]]]]:
-    """Seconds of each step, round by round: by case, step and side."""
+    """Times each step in every round; returns seconds by case, step and side."""
     counts: dict[tuple[str, str, str], int] = {}
     times: dict[str, dict[str, dict[str, list[list[float]]]]] = {}
     for side, names in opened.items():
@@ -163,7 +164,7 @@ def take_times(
                 if isinstance(seconds, float):
                     once, _ = workers[side]("time", name=name, step=step, count=1)
                     counts[name, step, side] = max(1, round(sample / once))
-    # All sides of a step follow each other, in the order of importance.
+    # All sides of a step are adjacent, and steps are in order of importance.
     order = sorted(counts, key=lambda key: (*_rank(key[0], opened), key[1], key[2]))
     for number in range(rounds):
         if time.time() > until:
@@ -183,7 +184,7 @@ def _rank(name: str, opened: dict[str, Any]) -> tuple[int]:
 def summary(
     times: dict[str, dict[str, list[list[float]]]], case: Case
 ) -> dict[str, dict[str, Any]]:
-    """Medians and ratios of one case, by step."""
+    """Computes medians and ratios of one case, by step."""
     found = {}
     for step, sides in times.items():
         medians = {
@@ -219,7 +220,7 @@ def summary(
 def shares(
     costs: dict[str, Any], peaks: dict[str, float], ms: float, precision: str
 ) -> dict[str, float]:
-    """What part of its bounds a step reaches, from its costs and its milliseconds."""
+    """Computes the fraction of each bound that a step reaches."""
     seconds, bound = ms / 1e3, max(costs["bound"].values())
     return {
         "bound_ms": 1e3 * bound,
@@ -230,7 +231,7 @@ def shares(
 
 
 def _or_reason(worker: Worker, call: str, **arguments: Any) -> Any:
-    """A worker's answer, or a sentence on why there is none under ``reason``."""
+    """Returns a worker's answer, or the reason of its failure in ``reason``."""
     try:
         return worker(call, **arguments)
     except Failure as failure:
@@ -238,7 +239,7 @@ def _or_reason(worker: Worker, call: str, **arguments: Any) -> Any:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """The stage; its figures, written to ``fast.json`` as they come."""
+    """Runs the stage; results are written to ``fast.json`` as they become available."""
     began = time.time()
     plan = wanted(rehearsal=options.rehearsal)
     forms = GPU_FORMS[:1] if options.rehearsal else GPU_FORMS
@@ -297,19 +298,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of fast.json")
-    parser.add_argument("--seconds", type=float, default=230, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=230, help="time limit")
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--rehearsal", action="store_true", help="tiny, on any device")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the results."""
     content = run(arguments())
     for name, steps in content["steps"].items():
         for step, f in steps.items():

@@ -1,4 +1,4 @@
-"""Our side of the stage ``fast``: steps, what bounds them, and a profile."""
+"""JAX worker of the stage ``fast``: steps, their bounds, and a profile."""
 
 import contextlib
 import sys
@@ -26,11 +26,11 @@ from wgan_jax.planning.accelerators import ACCELERATORS, Target
 from wgan_jax.planning.costs import read_costs
 
 PROFILED = 3  # iterations
-ROW = 200  # tiny kernels
-LONGEST = 80  # kernels that are listed
+ROW = 200  # number of tiny kernels in a row
+LONGEST = 80  # number of kernels in the profile
 COMPILED_AT_ONCE = 6
-# Kernels that only reorder: XLA's transposes and copies, cuDNN's changes of layout.
-# The names of its convolutions have nhwc in them too.
+# Kernels that only reorder data: XLA's transposes and copies, cuDNN's layout changes.
+# Names of cuDNN's convolutions also contain nhwc.
 REORDERS = (
     "transpose",
     "copy",
@@ -42,7 +42,7 @@ REORDERS = (
 
 
 class Compiled(Ours):
-    """One case whose steps are compiled before they are taken."""
+    """One case whose steps are compiled ahead of time."""
 
     def __init__(self, case: list[Any] | None, options: dict[str, Any]):
         super().__init__(case)
@@ -51,7 +51,7 @@ class Compiled(Ours):
         self.seconds: dict[str, float] = {}
 
     def compile(self, step: str) -> None:
-        """Compiles a step; several may be compiled by threads at once."""
+        """Compiles a step; several threads may do so at once."""
         call, rest = self.jitted(step)
         began = time.perf_counter()
         lowered = call.lower(self._state, *rest)
@@ -59,11 +59,11 @@ class Compiled(Ours):
         self.seconds[step] = time.perf_counter() - began
 
     def ready(self, step: str) -> bool:
-        """As ``Side``."""
+        """See ``Side``."""
         return step in self.programs
 
     def make(self, step: str) -> Callable[[], None]:
-        """As ``Side``."""
+        """See ``Side``."""
         if step not in self.programs:
             self.compile(step)
         program, (_, rest) = self.programs[step], self.jitted(step)
@@ -74,15 +74,15 @@ class Compiled(Ours):
         return take
 
     def costs(self, step: str, peaks: dict[str, float]) -> dict[str, Any]:
-        """What a step costs, and how fast the device's own peaks would let it be.
+        """Returns the costs of a step, and its time bounds at the device's peaks.
 
         Args:
-            step: compiled.
-            peaks: of ``FastOurs.peaks``.
+            step: name of a compiled step.
+            peaks: result of ``FastOurs.peaks``.
 
         Returns:
-            As ``Costs.record``; ``bound`` is at the measured peaks, ``published`` at
-            those that the maker publishes.
+            As ``Costs.record``; ``bound`` uses the measured peaks,
+            ``published`` the peaks published by the vendor.
         """
         target, dtype = Target("h100", "1"), self._case.precision
         costs = read_costs(
@@ -111,7 +111,7 @@ class Compiled(Ours):
 
 
 class FastOurs(Several):
-    """Our cases."""
+    """Several cases in JAX."""
 
     def __init__(self, variant: str = "") -> None:
         options = GPU_VARIANTS[variant] if variant else {}
@@ -120,12 +120,12 @@ class FastOurs(Several):
     def prepare(
         self, plan: Sequence[tuple[str, Sequence[Any], Sequence[str]]], until: float
     ) -> None:
-        """As ``Several``: several at once, since compiling takes about a core each."""
+        """Compiles several steps in parallel; each compilation takes about one core."""
 
         def of_one(side: Compiled, step: str) -> None:
             if time.time() >= until:
-                return  # left to ``open``, which says so
-            with contextlib.suppress(Exception):  # likewise
+                return  # reported by ``open``
+            with contextlib.suppress(Exception):  # reported by ``open``
                 side.compile(step)
 
         with ThreadPoolExecutor(COMPILED_AT_ONCE) as pool:
@@ -135,20 +135,22 @@ class FastOurs(Several):
                     pool.submit(of_one, side, step)
 
     def costs(self, name: str, step: str, peaks: dict[str, float]) -> dict[str, Any]:
-        """As ``Compiled``."""
+        """See ``Compiled``."""
         found: dict[str, Any] = self._sides[name].costs(step, peaks)
         return found
 
     def peaks(self, size: int) -> dict[str, float]:
-        """What the device reaches: operations and bytes a second, and tiny kernels.
+        """Measures peak operations and bytes per second, and the time of tiny kernels.
 
         Args:
-            size: side of a square product; a copy moves ``64 * size**2`` bytes.
+            size: side of a square matrix product; a copy moves ``64 * size**2``
+                bytes.
 
         Returns:
-            ``float32`` as the library multiplies it by default, ``bfloat16``, and
-            ``bandwidth``, bytes read and written; ``launch`` is the seconds of one of
-            many tiny kernels in a row, each of which waits for the one before.
+            ``float32`` with the library's default precision; ``bfloat16``;
+            ``bandwidth``, bytes read and written; and ``launch``, seconds per
+            kernel in a sequence of many tiny kernels that each depend on the
+            previous one.
         """
         key = jax.random.key(0)
         found = {}
@@ -163,10 +165,10 @@ class FastOurs(Several):
         return found
 
     def profile(self, name: str, step: str) -> dict[str, Any]:
-        """Where the device's time goes in a few steps.
+        """Profiles a few steps on the device.
 
         Returns:
-            As ``read_profile``, of one step.
+            As ``read_profile``, per step.
         """
         side = self._sides[name]
         options = jax.profiler.ProfileOptions()
@@ -179,7 +181,7 @@ class FastOurs(Several):
 
 
 def _row_of_products(x: jax.Array) -> jax.Array:
-    """``ROW`` products, one after another; no compiler joins them."""
+    """Computes ``ROW`` dependent products, which no compiler can fuse."""
     y = x
     for _ in range(ROW):
         y = jnp.tanh(y @ x)
@@ -187,7 +189,7 @@ def _row_of_products(x: jax.Array) -> jax.Array:
 
 
 def _least(function: Callable[..., jax.Array], *inputs: jax.Array) -> float:
-    """Seconds of one of ten calls in a row, the fastest of four times ten."""
+    """Returns seconds per call: the fastest of four runs of ten calls in a row."""
     function(*inputs).block_until_ready()
 
     def ten() -> None:
@@ -199,17 +201,18 @@ def _least(function: Callable[..., jax.Array], *inputs: jax.Array) -> float:
 
 
 def read_profile(data: Any, steps: int) -> dict[str, Any]:
-    """What a trace says of the kernels.
+    """Summarizes the kernels of a trace.
 
     Args:
-        data: of the trace.
-        steps: that were traced.
+        data: the trace.
+        steps: number of traced steps.
 
     Returns:
-        Of one step: ``kernels`` launched, ``milliseconds`` from the first kernel's
-        begin to the last one's end, ``idle`` share of it, ``longest`` kernels as
-        ``[name, count, milliseconds]``, and ``reordering``, the kernels that only
-        move data, as count and milliseconds.
+        Per step: number of launched ``kernels``; ``milliseconds`` from the
+        start of the first kernel to the end of the last; the ``idle`` fraction
+        of that time; the ``longest`` kernels as
+        ``[name, count, milliseconds]``; and ``reordering``, count and
+        milliseconds of the kernels that only move data.
     """
     planes = list(data.planes)
     devices = [plane for plane in planes if plane.name.startswith("/device:")]
@@ -219,7 +222,7 @@ def read_profile(data: Any, steps: int) -> dict[str, Any]:
     for plane in devices or planes:
         for row in plane.lines:
             if devices and not row.name.startswith("Stream"):
-                continue  # the same kernels again, by operation or by module
+                continue  # the same kernels, grouped by operation or module
             for event in row.events:
                 if not devices and "hlo_op" not in dict(event.stats):
                     continue
@@ -231,7 +234,7 @@ def read_profile(data: Any, steps: int) -> dict[str, Any]:
     length = max(end for _, end in spans) - min(begin for begin, _ in spans)
     names = sorted(time_of, key=lambda name: -time_of[name])
     reorders = [n for n in names if any(part in n.lower() for part in REORDERS)]
-    per_step = 1e6 * steps  # nanoseconds of all steps to milliseconds of one
+    per_step = 1e6 * steps  # nanoseconds of all steps per millisecond of one
     return {
         "kernels": sum(counts.values()) / steps,
         "milliseconds": length / per_step,
@@ -247,7 +250,7 @@ def read_profile(data: Any, steps: int) -> dict[str, Any]:
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Length of the union of spans."""
+    """Returns the length of the union of spans."""
     total, last = 0.0, float("-inf")
     for begin, end in sorted(spans):
         total += max(0.0, end - max(begin, last))

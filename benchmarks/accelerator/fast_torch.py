@@ -1,4 +1,4 @@
-"""PyTorch's side of the stage ``fast``, in one form."""
+"""PyTorch worker of the stage ``fast``, in one form."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from several import Several, case_of
 
 
 class FastTorch(Several):
-    """PyTorch's cases."""
+    """Several cases in PyTorch."""
 
     def __init__(self, form: str):
         super().__init__(lambda values: Theirs(case_of(values), form=form))

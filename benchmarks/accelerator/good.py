@@ -1,13 +1,14 @@
-"""The stage ``good``: the program trains a recipe for as long as there is time.
+"""Stage ``good``: trains a config for the available time.
 
     python benchmarks/accelerator/good.py --out DIR --seconds 210 --data TFDS_DATA_DIR
 
-A few iterations in a folder of their own say how fast the device is, and so how many
-iterations fit, since the learning rate falls to 0 at the last one. Then ``launch.py``
-trains with previews and checkpoints; if it is slower than it was, SIGTERM ends it with
-a checkpoint. Written are ``good.json``, ``samples_<i>.npz`` (uint8 ``images``, drawn
-from the averaged generator), ``generator.npz`` (its weights by path), ``picture.png``
-(the first 64 of the samples) and ``run.zip`` (metrics, previews and logs of the run).
+A short run in a separate folder measures the speed of the device and thereby
+how many iterations fit, because the learning rate decays to 0 at the last one.
+``launch.py`` then trains with previews and checkpoints. If training is slower
+than measured, SIGTERM ends it with a checkpoint. The outputs are ``good.json``,
+``samples_<i>.npz`` (uint8 ``images`` from the generator's EMA),
+``generator.npz`` (its weights by path), ``picture.png`` (the first 64 samples)
+and ``run.zip`` (metrics, previews and logs of the run).
 """
 
 import argparse
@@ -37,14 +38,14 @@ from wgan_jax.program.workdir import Workdir
 Popen: TypeAlias = subprocess.Popen
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/cifar10_gpu.py"
-ENDING = 30.0  # seconds for the samples, the weights and the files
-SPARE = 0.93  # of the remaining time that training is planned for
-FILE_LIMIT = 15 * 2**20  # bytes of one file that comes back
-PART = 3_400  # images of 32x32x3 that stay below it
+ENDING = 30.0  # seconds reserved for the samples, the weights and the files
+SPARE = 0.93  # fraction of the remaining time that is planned for training
+FILE_LIMIT = 15 * 2**20  # maximum bytes of one output file
+PART = 3_400  # number of 32x32x3 images that fit in one file
 
 
 def launch(config: str, workdir: Path, fields: list[str], log: Path) -> Popen:
-    """Starts a training, its output in a file."""
+    """Starts a training run with its output in a file."""
     command = [
         sys.executable,
         "launch.py",
@@ -58,7 +59,7 @@ def launch(config: str, workdir: Path, fields: list[str], log: Path) -> Popen:
 
 
 def finish(process: Popen, seconds: float) -> int:
-    """Waits, asks to stop after so many seconds, and ends what does not listen."""
+    """Waits, sends SIGTERM after a time limit, and finally kills the process."""
     try:
         return process.wait(max(seconds, 1))
     except subprocess.TimeoutExpired:
@@ -71,12 +72,12 @@ def finish(process: Popen, seconds: float) -> int:
 
 
 def config_of(workdir: Workdir) -> ml_collections.ConfigDict:
-    """The config that a run has written."""
+    """Returns the config that a run has written."""
     return ml_collections.ConfigDict(json.loads(workdir.config.read_text())["config"])
 
 
 def iterations_per_second(workdir: Workdir) -> float:
-    """By the last line that a run has logged."""
+    """Returns the speed from the last logged line of a run."""
     training = config_of(workdir).training
     last = json.loads(workdir.metrics.read_text().splitlines()[-1])
     images = training.n_critic * training.batch_size
@@ -93,22 +94,23 @@ def trained(
     unit: int,
     most: int | None,
 ) -> dict[str, Any]:
-    """Trains as far as the time allows.
+    """Trains for as many iterations as the time allows.
 
     Args:
-        config: file of the recipe.
+        config: file of the config.
         fields: overrides, as on the command line.
-        out: folder for logs; the run is in ``run`` beneath it.
-        until: time of ``time.time`` at which training must have ended.
+        out: folder for logs; the run is in its subfolder ``run``.
+        until: time (as ``time.time``) at which training must have ended.
         probe: iterations of the first, short run.
-        unit: the number of iterations is a multiple of it.
-        most: iterations, however much time there is.
+        unit: the number of iterations is rounded to a multiple of this.
+        most: maximum number of iterations.
 
     Returns:
-        How it went.
+        A record of the training.
 
     Raises:
-        RuntimeError: if the first run fails, with the end of its log.
+        RuntimeError: if the first run fails; the message has the end of its
+            log.
     """
     began = time.time()
     short = [
@@ -140,14 +142,14 @@ def trained(
 
 
 def drawn(out: Path, *, count: int) -> dict[str, Any]:
-    """Draws from the last checkpoint and writes what comes back.
+    """Draws samples from the last checkpoint and writes the output files.
 
     Args:
-        out: folder of the files, with the run in ``run``.
-        count: images to draw.
+        out: folder of the files; the run is in its subfolder ``run``.
+        count: number of images to draw.
 
     Returns:
-        The checkpoint's iteration, the images drawn, and the files.
+        The iteration of the checkpoint, the number of images, and the files.
     """
     workdir = Workdir(out / "run")
     experiment = prepare(config_of(workdir), log=print)
@@ -176,7 +178,7 @@ def drawn(out: Path, *, count: int) -> dict[str, Any]:
 
 
 def packed(out: Path) -> None:
-    """``run.zip``: what a reader wants of the run, the newest previews first."""
+    """Writes ``run.zip`` with logs, metrics and previews, the newest previews first."""
     workdir = Workdir(out / "run")
     names = [workdir.metrics, workdir.config, out / "train.log", out / "probe.log"]
     names += sorted(workdir.samples.glob("*.png"), reverse=True)
@@ -187,7 +189,7 @@ def packed(out: Path) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """The stage."""
+    """Runs the stage."""
     until = time.time() + options.seconds
     out = Path(options.out).absolute()
     fields = list(options.field)
@@ -214,20 +216,20 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of the files")
-    parser.add_argument("--seconds", type=float, default=210, help="for all of it")
-    parser.add_argument("--data", help="folder of tfds' prepared data")
+    parser.add_argument("--seconds", type=float, default=210, help="time limit")
+    parser.add_argument("--data", help="folder of prepared tfds data")
     parser.add_argument("--config", default=CONFIG)
     parser.add_argument("--field", action="append", default=[], help="--config.a.b=c")
     parser.add_argument("--probe", type=int, default=300, help="iterations")
-    parser.add_argument("--unit", type=int, default=1_000, help="of iterations")
-    parser.add_argument("--most", type=int, help="iterations, however much time")
+    parser.add_argument("--unit", type=int, default=1_000, help="granularity")
+    parser.add_argument("--most", type=int, help="maximum number of iterations")
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--ending", type=float, default=ENDING, help="seconds")
+    parser.add_argument("--ending", type=float, default=ENDING, help="reserved seconds")
     return parser.parse_args()
 
 

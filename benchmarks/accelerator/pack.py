@@ -1,11 +1,12 @@
-"""Packs what must travel to a machine without network, and says how large it is.
+"""Packs everything that a machine without network needs, and prints its size.
 
     python benchmarks/accelerator/pack.py --data TFDS_DATA_DIR
 
-fills ``.accelerator/`` at the root of the repository, which git ignores: wheels of the
-packages that a machine with JAX, PyTorch and the usual scientific packages still lacks,
-CIFAR-10's training records as prepared by tfds, and the commit. It prints each part's
-size and the command to run there. ``PYTHON`` is the interpreter of that machine.
+It fills ``.accelerator/`` in the root of the repository, which git ignores:
+wheels of the packages that are missing on a machine with JAX, PyTorch and
+common scientific packages, the training records of CIFAR-10 as prepared by
+tfds, and the commit. It prints the size of each part and the command to run on
+that machine. ``PYTHON`` is the Python version of that machine.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".accelerator"
 PYTHON = "3.12"
-LIMIT = 60 * 2**20  # bytes, with the repository
-# The last one has no wheel in the index and is built here: it is Python alone.
+LIMIT = 60 * 2**20  # bytes, including the repository
+# ``BUILT`` has no wheel in the index. It is pure Python and is built here.
 WHEELS = (
     "array-record",
     "dm-tree",
@@ -44,7 +45,7 @@ COMMAND = (
 
 
 def wheels(folder: Path) -> None:
-    """Downloads the wheels for the other machine's interpreter."""
+    """Downloads the wheels for the Python version of the other machine."""
     pip = [sys.executable, "-m", "pip"]
     platforms = [f"--platform=manylinux_{glibc}_x86_64" for glibc in GLIBC]
     target = [f"--python-version={PYTHON}", "--implementation=cp", *platforms]
@@ -57,7 +58,7 @@ def wheels(folder: Path) -> None:
 
 
 def records(data: Path, folder: Path) -> None:
-    """Copies CIFAR-10's description and training records, without the test split."""
+    """Copies metadata and training records of CIFAR-10, without the test split."""
     (version,) = (data / "cifar10").iterdir()
     target = folder / "cifar10" / version.name
     target.mkdir(parents=True)
@@ -67,12 +68,12 @@ def records(data: Path, folder: Path) -> None:
 
 
 def size(path: Path) -> int:
-    """Bytes of a folder's files."""
+    """Returns the bytes of all files in a folder."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def tracked() -> int:
-    """Bytes of the files that git knows."""
+    """Returns the bytes of all files tracked by git."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -81,11 +82,11 @@ def tracked() -> int:
 
 
 def main() -> int:
-    """Packs and prints; returns 1 if it is too much."""
+    """Packs and prints; returns 1 if the size limit is exceeded."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="tfds' prepared data")
+    parser.add_argument("--data", type=Path, required=True, help="prepared tfds data")
     options = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()

@@ -1,14 +1,15 @@
-"""Turns what came back from a GPU into a page, on any machine.
+"""Creates a page from the results of a GPU, on any machine.
 
     python benchmarks/accelerator/page.py DIR ... [--data TFDS_DATA_DIR] [--docs docs]
-    python benchmarks/accelerator/page.py         # the page of the runs kept so far
+    python benchmarks/accelerator/page.py         # the page of the stored runs
 
-DIR is the folder that ``run.py`` filled, or several of one visit to a device, each with
-some of the stages; of a stage or case that is in two the later one counts. The samples
-are scored by the library's own protocol where prepared data is given: 5,000 of them
-against the first 5,000 test images on EfficientNet-Lite0's features. Kept are
-``docs/accelerator/<date>-<device>.json`` and ``.png``; ``docs/accelerator.md`` shows
-all runs that are kept, the newest first.
+DIR is the folder that ``run.py`` filled, or several folders from the same
+device, each with some of the stages. If a stage or case is in several folders,
+the last one is used. If prepared data is given, the samples are scored with the
+library's own protocol: 5,000 samples against the first 5,000 test images, with
+features of EfficientNet-Lite0. The results are stored as
+``docs/accelerator/<date>-<device>.json`` and ``.png``. ``docs/accelerator.md``
+shows all stored runs, the newest first.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 COUNT = 5_000
-SHOWN = 10  # kernels of a profile
+SHOWN = 10  # kernels listed per profile
 NAMES = {
     "plain": "critic, no penalty",
     "penalty": "critic, penalty",
@@ -82,11 +83,11 @@ REASONS = {
 
 
 def scores(folder: Path, data: Path) -> list[dict[str, Any]]:
-    """The library's own evaluation of the samples, a row for each number.
+    """Evaluates the samples with the library; returns one row per metric.
 
     Args:
-        folder: with ``samples_<i>.npz``.
-        data: tfds' prepared data.
+        folder: folder with ``samples_<i>.npz``.
+        data: prepared tfds data.
     """
     parts = sorted(folder.glob("samples_*.npz"))
     images = np.concatenate([np.load(part)["images"] for part in parts])[:COUNT]
@@ -110,14 +111,14 @@ def scores(folder: Path, data: Path) -> list[dict[str, Any]]:
 
 
 def kept_name(results: dict[str, Any]) -> str:
-    """``2026-11-26-nvidia-h100-80gb-hbm3`` of a run."""
+    """Returns the name of a run, such as ``2026-11-26-nvidia-h100-80gb-hbm3``."""
     device = (results["about"]["gpu"] or "cpu").split(",")[0]
     date = results["about"]["date"].split(" ")[0]
     return f"{date}-{re.sub('[^a-z0-9]+', '-', device.lower()).strip('-')}"
 
 
 def merged(folders: Sequence[Path]) -> dict[str, Any]:
-    """The results of several calls on one device as those of one."""
+    """Merges the results of several calls on one device."""
     first, *others = (json.loads((f / "results.json").read_text()) for f in folders)
     for results in (first, *others):
         for stage in results["stages"].values():
@@ -126,7 +127,7 @@ def merged(folders: Sequence[Path]) -> dict[str, Any]:
         for name, stage in results["stages"].items():
             before = first["stages"].get(name)
             first["stages"][name] = stage
-            if name == "correct" and before:  # its cases are apart from each other
+            if name == "correct" and before:  # its cases are independent
                 stage["found"] = before["found"] | stage["found"]
                 wrong = {n: c["wrong"] for n, c in stage["found"].items() if c["wrong"]}
                 lines = [f"{n}: {', '.join(why)}" for n, why in wrong.items()]
@@ -136,13 +137,13 @@ def merged(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def keep(folders: Sequence[Path], kept: Path, data: Path | None) -> None:
-    """Copies a run's figures and picture, with its scores, to where they stay."""
+    """Stores the results, the picture and the scores of a run."""
     results = merged(folders)
     for stage in results["stages"].values():
         if stage["ended"] == 0:
             stage.pop("log", None)
         found = stage.get("found", {})
-        found.pop("times", None)  # medians and ranges are kept
+        found.pop("times", None)  # medians and ranges are stored
     kept.mkdir(parents=True, exist_ok=True)
     name = free_name(kept, kept_name(results))
     for folder in folders:
@@ -154,7 +155,7 @@ def keep(folders: Sequence[Path], kept: Path, data: Path | None) -> None:
 
 
 def free_name(kept: Path, name: str) -> str:
-    """The name, numbered if a run of that day and device is kept already."""
+    """Returns the name, with a number if it is already in use."""
     number, free = 1, name
     while (kept / f"{free}.json").exists():
         number += 1
@@ -163,13 +164,13 @@ def free_name(kept: Path, name: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
+    """Returns the lines of a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def page(kept: Path) -> str:
-    """The text of ``docs/accelerator.md``."""
+    """Returns the text of ``docs/accelerator.md``."""
     names = sorted((path.stem for path in kept.glob("*.json")), reverse=True)
     if not names:
         return INTRODUCTION + NOTHING
@@ -223,7 +224,7 @@ def _reason(text: str) -> str:
 
 
 def _correct(found: dict[str, Any]) -> list[str]:
-    """Agreement with float64."""
+    """Returns the section on the agreement with float64."""
     rows = []
     for name, case in found.items():
         worst: dict[str, float] = {}
@@ -253,7 +254,7 @@ def _correct(found: dict[str, Any]) -> list[str]:
 
 
 def _fast(found: dict[str, Any]) -> list[str]:
-    """Beside PyTorch."""
+    """Returns the section on the comparison with PyTorch."""
     peaks = found.get("peaks", {})
     lines = []
     if peaks:
@@ -337,7 +338,7 @@ def _variants(milliseconds: dict[str, float]) -> str:
 
 
 def _profile(name: str, profile: dict[str, Any]) -> list[str]:
-    """Where one iteration's time goes."""
+    """Returns the profile of one iteration."""
     if "reason" in profile:
         return [f"Profile of {name}: {profile['reason']}."]
     count, spent = profile["reordering"]
@@ -354,7 +355,7 @@ def _profile(name: str, profile: dict[str, Any]) -> list[str]:
 
 
 def _good(found: dict[str, Any]) -> list[str]:
-    """Training."""
+    """Returns the section on training."""
     if "iteration" not in found:
         return [f"`{found['config']}` ended before its samples were drawn."]
     return [
@@ -366,7 +367,7 @@ def _good(found: dict[str, Any]) -> list[str]:
 
 
 def _scores(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Scores of the samples, with their protocol."""
+    """Returns the scores of the samples, with their protocol."""
     first = rows[0]["protocol"]
     lines = [
         f"Scores of {first['fake_count']:,} samples against {first['real_count']:,} "
@@ -380,12 +381,12 @@ def _scores(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    """Keeps a run if one is given, and writes the page."""
+    """Stores a run if one is given, and writes the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", type=Path, nargs="*", help="filled by run.py")
-    parser.add_argument("--data", type=Path, help="tfds' prepared data, for scores")
+    parser.add_argument("--data", type=Path, help="prepared tfds data, for the scores")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
     kept = options.docs / "accelerator"

@@ -1,12 +1,13 @@
-"""Makes the references of the stage ``correct``: the small steps in float64.
+"""Creates the references of the stage ``correct``: the small steps in float64.
 
     JAX_PLATFORMS=cpu python benchmarks/accelerator/references.py
 
-writes ``references/<case>.npz``. Each file holds the initial state and the real
-batches in float32, and what a CPU computes from them in float64: of each step the
-gradients (as Adam's first moment), the metrics, and one number for each array of the
-new state, its product with a fixed random vector; of each penalty its value and its
-gradient with respect to the critic's parameters.
+writes ``references/<case>.npz``. Each file contains the initial state and the
+real batches in float32, and the results that a CPU computes from them in
+float64. For each step, these are the gradients (as Adam's first moment), the
+metrics, and one number per array of the new state, its product with a fixed
+random vector. For each penalty, they are its value and its gradient with
+respect to the critic parameters.
 """
 
 import sys
@@ -44,10 +45,11 @@ KEY_SEED = 3
 
 
 def initial_arrays(case: Small) -> dict[str, np.ndarray]:
-    """Float32 parameters and model states of a fresh run, by path.
+    """Returns float32 parameters and model states of a new run, by path.
 
-    Noise is added, so that nothing starts at 0 and hides what follows it, and so that
-    the gradient norms of a DCGAN's critic are not a thousandth of the penalty's target.
+    Noise is added, so that no array is initially 0, which would hide errors,
+    and so that the gradient norms of a DCGAN critic are not a thousandth of the
+    penalty's target.
     """
     gan = build(case)
     state = init_state(gan, jax.random.key(0))
@@ -67,7 +69,7 @@ def _is_kept(name: str) -> bool:
 
 
 def state_of(gan: Gan, arrays: dict[str, np.ndarray], dtype: Any) -> GanState:
-    """A state at step 0 with these arrays; the average equals the generator."""
+    """Returns a state at step 0 with these arrays; the EMA equals the generator."""
     fresh = jax.eval_shape(lambda: init_state(gan, jax.random.key(0)))
 
     def value(path: Any, leaf: Any) -> jax.Array:
@@ -85,9 +87,9 @@ def state_of(gan: Gan, arrays: dict[str, np.ndarray], dtype: Any) -> GanState:
 
 
 def compiled_steps(gan: Gan) -> dict[str, Any]:
-    """The compiled steps, each as ``(state, batches [N, B, ...], key)``.
+    """Returns the compiled steps, called as ``(state, batches [N, B, ...], key)``.
 
-    They are jitted functions that take over the memory of the state.
+    They are jitted functions that donate the state.
     """
     critic, iteration = make_critic_step(gan), make_train_step(gan)
     generator = make_generator_step(gan, batch_size=BATCH)
@@ -100,11 +102,11 @@ def compiled_steps(gan: Gan) -> dict[str, Any]:
 
 
 class Step(NamedTuple):
-    """A compiled step and what it takes after the state.
+    """A compiled step and its arguments after the state.
 
     Attributes:
         call: the jitted function.
-        inputs: from the batches and the key.
+        inputs: returns the arguments from the batches and the key.
     """
 
     call: Any
@@ -112,7 +114,7 @@ class Step(NamedTuple):
 
 
 def projections(state: GanState) -> dict[str, np.ndarray]:
-    """One number for each array that is no moment: its product with a random vector."""
+    """Projects each array of a state, except optimizer moments, on a random vector."""
     rng = np.random.default_rng(11)
     found = {}
     for name, value in named(state).items():
@@ -120,7 +122,7 @@ def projections(state: GanState) -> dict[str, np.ndarray]:
             continue
         direction = rng.standard_normal(value.size)
         values = value.astype(np.float64).ravel()
-        # Over the length of the array: an error of 1e-6 in all of it shows as 1e-6.
+        # Divided by the norm, so that a relative error of 1e-6 shows as 1e-6.
         length = np.linalg.norm(values) or 1.0
         found[name] = np.array([values @ direction / length, length])
     return found
@@ -134,19 +136,19 @@ def measured(
     steps: dict[str, Step],
     dtype: Any,
 ) -> dict[str, np.ndarray]:
-    """Everything that is compared, by name.
+    """Computes everything that is compared, by name.
 
     Args:
         case: the networks.
-        arrays: of ``initial_arrays``.
-        real: of ``real_batches``.
-        gan: of ``build``, in the dtype to compute in.
-        steps: of ``compiled_steps``.
-        dtype: of the state and the examples.
+        arrays: result of ``initial_arrays``.
+        real: result of ``real_batches``.
+        gan: result of ``build``, in the dtype to compute in.
+        steps: result of ``compiled_steps``.
+        dtype: dtype of the state and the examples.
 
     Returns:
-        ``<step>/gradient/...``, ``<step>/metric/...``, ``<step>/state/...``, and
-        ``penalty/<term>/value`` and ``penalty/<term>/gradient/...``.
+        ``<step>/gradient/...``, ``<step>/metric/...``, ``<step>/state/...``,
+        and ``penalty/<term>/value`` and ``penalty/<term>/gradient/...``.
     """
     key = jax.random.key(KEY_SEED)
     batches = jnp.asarray(real, dtype)
@@ -171,7 +173,7 @@ def measured(
 def _penalties(
     gan: Gan, state: GanState, real: jax.Array, key: jax.Array
 ) -> dict[str, np.ndarray]:
-    """Each penalty's value and gradient, between two real batches."""
+    """Returns value and gradient of each penalty, between two real batches."""
 
     @jax.jit
     def all_terms(params: Any) -> dict[str, Any]:
@@ -191,7 +193,7 @@ def _penalties(
 
 
 def main() -> None:
-    """Writes a file for each case."""
+    """Writes one file per case."""
     jax.config.update("jax_platforms", "cpu")
     FOLDER.mkdir(exist_ok=True)
     for name, case in CASES.items():

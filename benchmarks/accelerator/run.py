@@ -1,13 +1,14 @@
-"""All that one GPU can say about the library in ten minutes, in one command.
+"""Runs all measurements on one GPU, in ten minutes and one command.
 
     python benchmarks/accelerator/run.py --out DIR --data TFDS_DATA_DIR
     python benchmarks/accelerator/run.py --out DIR --rehearsal
 
-runs three stages, each a script of its own with a time limit: ``correct.py``,
-``fast.py`` and ``good.py``. A stage that fails or takes too long is reported, and the
-next one starts. After each stage ``results.json`` and the stage's files are in DIR, at
-most eight files in all. ``page.py`` turns them into a page afterwards, anywhere.
-The rehearsal takes every stage at a tiny size, on any device and without prepared data.
+It runs three stages, each a separate script with a time limit: ``correct.py``,
+``fast.py`` and ``good.py``. A stage that fails or exceeds its limit is
+reported, and the next one starts. After each stage, ``results.json`` and the
+files of the stage are in DIR, at most eight files in total. ``page.py`` creates
+a page from them later, on any machine. The rehearsal runs every stage at a tiny
+size, on any device and without prepared data.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "torch")
-# Of the samples' parts at most three are made.
+# There are at most three files of samples.
 FILES = (
     "picture.png",
     "generator.npz",
@@ -54,9 +55,9 @@ class Stage(NamedTuple):
     """One script.
 
     Attributes:
-        name: of the script and of its JSON file.
-        seconds: that it may take.
-        options: beside ``--out`` and ``--seconds``.
+        name: name of the script and of its JSON file.
+        seconds: time limit.
+        options: options besides ``--out`` and ``--seconds``.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Stage(NamedTuple):
 
 
 def stages(options: argparse.Namespace) -> list[Stage]:
-    """The stages that are wanted, with their limits."""
+    """Returns the selected stages with their limits."""
     limits = dict(zip(("correct", "fast", "good"), options.limits, strict=True))
     torch = (f"--torch-python={options.torch_python}",)
     data = (f"--data={options.data}",) if options.data else ()
@@ -79,10 +80,10 @@ def stages(options: argparse.Namespace) -> list[Stage]:
 
 
 def take(stage: Stage, work: Path) -> dict[str, Any]:
-    """Runs a stage; how it ended and the end of what it printed.
+    """Runs a stage; returns its exit status, results, and the end of its output.
 
     Args:
-        stage: which.
+        stage: the stage.
         work: folder for its files.
     """
     script = Path(__file__).with_name(f"{stage.name}.py")
@@ -94,7 +95,7 @@ def take(stage: Stage, work: Path) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     with log.open("w") as stream:
-        # A group of its own, so that nothing that it starts outlives it.
+        # A separate process group, so that no child process outlives the stage.
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -126,7 +127,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def about() -> dict[str, Any]:
-    """The machine, the versions and the time."""
+    """Returns the machine, the versions and the time."""
     query = "--query-gpu=name,driver_version,memory.total"
     versions = {}
     for name in PACKAGES:
@@ -145,7 +146,7 @@ def about() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    packed = ROOT / ".accelerator" / "commit.txt"  # of pack.py
+    packed = ROOT / ".accelerator" / "commit.txt"  # written by pack.py
     if packed.is_file():
         return packed.read_text().strip()
     return _output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
@@ -168,7 +169,7 @@ def main() -> int:
     content["rehearsal"] = options.rehearsal
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        # Compiled programs are shared among the stages and their processes.
+        # The stages and their processes share compiled programs.
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(work / "cache"))
         for stage in stages(options):
             found = content["stages"][stage.name] = take(stage, work)
@@ -186,12 +187,12 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of the results")
-    parser.add_argument("--data", help="folder of tfds' prepared CIFAR-10")
+    parser.add_argument("--data", help="folder of prepared tfds data with CIFAR-10")
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--rehearsal", action="store_true")
     parser.add_argument(

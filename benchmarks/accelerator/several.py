@@ -1,4 +1,4 @@
-"""One process's side of the stage ``fast``: several cases, opened ahead, then timed."""
+"""One process of the stage ``fast``: several cases, compiled ahead, then timed."""
 
 import sys
 import time
@@ -12,17 +12,18 @@ from pytorch_cases import Case
 
 
 class Several:
-    """Sides of several cases, by name, in one process.
+    """Several cases in one process, by name.
 
-    Starting a process and a device's context takes seconds, which a short visit to a
-    device does not have for each case.
+    Starting a process and creating a device context take seconds, which is too
+    long to do for each case in a limited time on a device.
     """
 
     def __init__(self, make_side: Callable[[list[Any]], Any]):
-        """Makes no side yet.
+        """Initializes without any case.
 
         Args:
-            make_side: from a case as a list, a ``Side``; from [] one without case.
+            make_side: returns a ``Side`` for a case given as a list, or one
+                without a case for [].
         """
         self._make_side = make_side
         self._sides: dict[str, Any] = {}
@@ -30,16 +31,17 @@ class Several:
     def open(
         self, name: str, case: Sequence[Any], steps: Sequence[str], until: float
     ) -> dict[str, float | str]:
-        """Makes steps of a case and takes each twice.
+        """Compiles steps of a case and runs each twice.
 
         Args:
-            name: of the case from now on.
-            case: as a list.
-            steps: names.
-            until: time of ``time.time`` after which nothing more is compiled.
+            name: name of the case.
+            case: the case as a list.
+            steps: names of steps.
+            until: time (as ``time.time``) after which no further step is
+                compiled.
 
         Returns:
-            By step the seconds that it took, or a sentence on why there is none.
+            For each step, the seconds it took, or the reason why it is missing.
         """
         side = self._side(name, case)
         found: dict[str, float | str] = {}
@@ -57,7 +59,7 @@ class Several:
     def prepare(
         self, plan: Sequence[tuple[str, Sequence[Any], Sequence[str]]], until: float
     ) -> None:
-        """Compiles ahead what can be; ``plan`` has name, case and steps as ``open``."""
+        """Compiles ahead if possible; ``plan`` has the arguments of ``open``."""
 
     def _side(self, name: str, case: Sequence[Any]) -> Any:
         if name not in self._sides:
@@ -65,21 +67,21 @@ class Several:
         return self._sides[name]
 
     def time(self, name: str, step: str, count: int) -> tuple[float, float]:
-        """Wall and CPU seconds of one of ``count`` steps in a row."""
+        """Returns wall-clock and CPU seconds per step, over ``count`` steps."""
         return self._sides[name].time(step, count)
 
     def memory(self) -> int | None:
-        """Most bytes of the device that were in use so far; None on a CPU."""
+        """Returns the peak memory in use on the device so far; None on a CPU."""
         sides = list(self._sides.values())
         found: int | None = sides[0].device_peak() if sides else None
         return found
 
     def about(self) -> dict[str, Any]:
-        """Versions and the device."""
+        """Returns the versions and the device."""
         found: dict[str, Any] = self._make_side([]).about()
         return found
 
 
 def case_of(values: Sequence[Any]) -> list[Any] | None:
-    """A case as ``Side`` takes it: a list, or None if there is none."""
+    """Returns a case in the form that ``Side`` takes: a list, or None."""
     return list(Case(*values)) if values else None

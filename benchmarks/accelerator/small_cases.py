@@ -1,9 +1,10 @@
-"""The small networks whose steps are compared with references in float64.
+"""Small networks whose steps are compared with float64 references.
 
-Each case is one pair of networks with the objective and the penalties it is trained
-with. The widths are small, so that the references take little room, but reach every
-form that ``networks/forms.py`` chooses between on CUDA: strided and pooled
-convolutions, upsampling ones, kernels computed from parameters, grouped kernels.
+Each case is one pair of networks with the objective and the penalties used to
+train it. The widths are small to keep the references small. The cases still
+cover every form that ``networks/forms.py`` chooses between on CUDA: strided,
+pooled and upsampling convolutions, kernels computed from parameters, and
+grouped kernels.
 """
 
 import contextlib
@@ -22,11 +23,11 @@ from wgan_jax.losses import PENALTIES, REGULARIZERS
 from wgan_jax.networks import CRITICS, GENERATORS
 
 BATCH = 8
-UPDATES = 2  # of the critic in an iteration
+UPDATES = 2  # critic updates per iteration
 LATENT_SIZE = 8
 IMAGE = (16, 16, 3)
-# Penalties that every image critic is differentiated through, and their options.
-# The consistency term is left out: it has no second derivative, and needs dropout.
+# Penalties that are tested with every image critic, and their options. The consistency
+# term is excluded: it has no second derivative, and needs dropout.
 TERMS: dict[str, tuple[str, dict[str, Any]]] = {
     "gradient_penalty": ("gradient_penalty", {}),
     "one_sided": ("gradient_penalty", {"one_sided": True, "target": 0.01}),
@@ -43,12 +44,12 @@ class Small(NamedTuple):
 
     Attributes:
         pair: name of the generator and the critic.
-        shape: of one example.
-        objective: name.
-        penalties: names and weights.
-        generator: fields of the generator beside its shape.
+        shape: shape of one example.
+        objective: name of the objective.
+        penalties: names and weights of penalties.
+        generator: fields of the generator besides its shape.
         critic: fields of the critic.
-        regularizers: names and weights.
+        regularizers: names and weights of regularizers.
     """
 
     pair: str
@@ -106,16 +107,16 @@ CASES = {
 
 
 def build(case: Small, dtype: Any = None) -> Gan:
-    """The Gan of a case.
+    """Returns the Gan of a case.
 
     Args:
-        case: which.
-        dtype: that the networks compute in; None for that of their inputs.
+        case: the case.
+        dtype: computation dtype of the networks; None for that of their inputs.
 
     Returns:
-        The Gan. Adam's epsilon is large, so that its first updates stay smooth
-        functions of the gradient: with a small one they are the gradient's signs,
-        and rounding decides those of a parameter whose gradient is 0.
+        The Gan. Adam's epsilon is large, so that its first updates are smooth
+        functions of the gradient. With a small epsilon, they are the signs of
+        the gradient, and rounding determines the sign where the gradient is 0.
     """
     adam = partial(optax.adam, 1e-3, b1=0.5, b2=0.9, eps=1e-2)
     return Gan(
@@ -133,20 +134,20 @@ def build(case: Small, dtype: Any = None) -> Gan:
 
 
 def real_batches(gan: Gan, case: Small) -> np.ndarray:
-    """Float32 ``[N, B, ...]`` in (-1, 1), one more batch for a paired objective."""
+    """Returns float32 ``[N, B, ...]`` in (-1, 1), one more if the loss is paired."""
     count = UPDATES + int(gan.objective.paired)
     rng = np.random.default_rng(7)
     return rng.uniform(-0.9, 0.9, (count, BATCH, *case.shape)).astype(np.float32)
 
 
 def named(tree: Any) -> dict[str, np.ndarray]:
-    """A pytree's arrays by path, such as ``critic/params/conv_0/kernel``."""
+    """Returns arrays of a pytree by path, such as ``critic/params/conv_0/kernel``."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def path_name(path: Any) -> str:
-    """A leaf's path, its fields, keys and indices joined by ``/``."""
+    """Returns the path of a leaf: its fields, keys and indices joined by ``/``."""
     parts = []
     for key in path:
         (part,) = (getattr(key, f) for f in ("name", "key", "idx") if hasattr(key, f))
@@ -156,10 +157,10 @@ def path_name(path: Any) -> str:
 
 @contextlib.contextmanager
 def same_draws() -> Iterator[None]:
-    """Lets every precision draw the same random numbers: in float32, then cast.
+    """Makes all precisions draw the same random numbers: in float32, then cast.
 
-    In float64 ``jax.random`` takes twice the bits, so that a step would see other
-    latents and other points of the penalty.
+    In float64, ``jax.random`` uses twice the bits, so latents and interpolates
+    would differ.
     """
 
     def in_single(function: Any) -> Any:

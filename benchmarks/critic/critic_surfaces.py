@@ -1,14 +1,16 @@
-"""What a clipped and a penalized critic learn, on the papers' own examples.
+"""What clipped and penalized critics learn on the examples of the papers.
 
-    python benchmarks/critic/critic_surfaces.py  # the file and the figure
+    python benchmarks/critic/critic_surfaces.py  # file and figure
     python benchmarks/critic/critic_surfaces.py --steps 500 --name quick
     python benchmarks/critic/critic_surfaces_figure.py docs/critic_surfaces.json
 
-Level sets of critics between a toy distribution and the same with unit Gaussian noise,
-gradient norms layer by layer and weights of deep ones (figure 1 of Gulrajani et al.
-2017, arXiv:1704.00028), and two parallel lines (example 1 of Arjovsky, Chintala, Bottou
-2017, arXiv:1701.07875). Only critics are trained. Writes ``docs/critic_surfaces.json``
-and ``.png``; the figure needs ``pip install matplotlib``. docs/truth.md explains.
+It computes level sets of critics between a toy distribution and the same
+distribution with unit Gaussian noise; gradient norms per layer and weights of
+deep critics (figure 1 of Gulrajani et al. 2017, arXiv:1704.00028); and critics
+of two parallel lines (example 1 of Arjovsky, Chintala, Bottou 2017,
+arXiv:1701.07875). Only critics are trained. The results are written to
+``docs/critic_surfaces.json`` and ``.png``; the figure needs
+``pip install matplotlib``. They are discussed in docs/truth.md.
 """
 
 import argparse
@@ -39,14 +41,14 @@ from wgan_jax.training.init import check_gan, initial_state
 
 TOYS = ("gaussians8", "gaussians25", "swiss_roll")
 POOL, BLOCKS, BLOCK = 100_000, 4, 2000
-WEIGHT, BOUND = 10.0, 0.1  # of the penalty; of the clipped weights
-BOUNDS = (0.1, 0.01, 0.001)  # the paper's, for the deep critics
-GRID = 49  # points a side of the plane that is drawn
+WEIGHT, BOUND = 10.0, 0.1  # of the penalty; of weight clipping
+BOUNDS = (0.1, 0.01, 0.001)  # from the paper, for the deep critics
+GRID = 49  # points per side of the plotted plane
 THETAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class Network(NamedTuple):
-    """What ``gan_of`` reads of the flags: a critic's size, and its learning rate."""
+    """Settings that ``gan_of`` needs: size and learning rate of a critic."""
 
     width: int
     layers: int
@@ -60,8 +62,9 @@ class Data(NamedTuple):
     """Points of two distributions.
 
     Attributes:
-        pools: real and fake ``[POOL, 2]``, what batches are drawn from.
-        fresh: likewise ``[BLOCKS * BLOCK, 2]``, what the critic is read on.
+        pools: real and fake ``[POOL, 2]``, from which batches are drawn.
+        fresh: real and fake ``[BLOCKS * BLOCK, 2]``, on which the critic is
+            evaluated.
     """
 
     pools: tuple
@@ -69,7 +72,7 @@ class Data(NamedTuple):
 
 
 def noisy(toy):
-    """A toy, and other points of the same with unit Gaussian noise on them."""
+    """Returns points of a toy, and other points of it with unit Gaussian noise."""
     random = np.random.default_rng(list(TOYS).index(toy))
 
     def pair(split, size):
@@ -82,7 +85,7 @@ def noisy(toy):
 
 
 def lines(theta):
-    """The points (theta, z) and (0, z), z uniform."""
+    """Returns the points (theta, z) and (0, z), with z uniform."""
     random = np.random.default_rng(0)
 
     def pair(size):
@@ -93,14 +96,14 @@ def lines(theta):
 
 
 def exact(data):
-    """Mean of exact W1 over blocks of the fresh points, and its standard error."""
+    """Returns mean and standard error of exact W1 over blocks of the fresh points."""
     blocks = [np.asarray(x).reshape(BLOCKS, BLOCK, 2) for x in data.fresh]
     found = [exact_wasserstein(*xy) for xy in zip(*blocks, strict=True)]
     return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(BLOCKS))
 
 
 def bounded_gan(kind, value, network, steps):
-    """``gan_of`` with any bound, or with the original GAN's objective."""
+    """Returns ``gan_of`` with any bound, or with the original GAN objective."""
     gan = gan_of(kind, value, network, steps)
     if kind == "clipping":
         return dataclasses.replace(gan, constraint=partial(clip_weights, bound=value))
@@ -110,7 +113,7 @@ def bounded_gan(kind, value, network, steps):
 
 
 def trained(gan, state, key, pools, *, steps, batch):
-    """The state after the critic's updates, and the loss in each."""
+    """Returns the state after the critic updates, and the loss of each."""
     rows_key, run_key = jax.random.split(key)
 
     def update(state, _):
@@ -125,22 +128,22 @@ def trained(gan, state, key, pools, *, steps, batch):
 
 @partial(jax.jit, static_argnames=("kind", "network", "steps", "batch", "inside"))
 def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
-    """Parameters at first and at last, and the losses.
+    """Trains a critic.
 
     Args:
-        value: the penalty's weight, or the bound of the clipped weights.
+        value: weight of the penalty, or bound of weight clipping.
         pools: real and fake points.
-        seed: of weights and batches.
-        kind: as ``gan_of`` has it, or "minimax".
-        network: of the critic.
-        steps: updates.
-        batch: of each side.
-        inside: start with all weights scaled into the clipping's box, uniform there,
-            instead of clipping what the initializer drew.
+        seed: seed of weights and batches.
+        kind: as for ``gan_of``, or "minimax".
+        network: size and learning rate of the critic.
+        steps: number of updates.
+        batch: batch size of real and of fake points.
+        inside: scale all initial weights into the clipping box, where they stay
+            uniform, instead of clipping them.
 
     Returns:
-        The parameters as the first update finds them, clipped if it clips; those after
-        the last one; and the losses.
+        The parameters at the first update (clipped, if there is clipping),
+        those after the last update, and the losses.
     """
     gan = bounded_gan(kind, value, network, steps)
     start_key, key = jax.random.split(jax.random.key(seed))
@@ -159,7 +162,7 @@ def critic(value, pools, seed, *, kind, network, steps, batch, inside=False):
 
 @partial(jax.jit, static_argnames=("kind", "network"))
 def read(params, fresh, value, *, kind, network):
-    """The readings of ``critic_truth.py`` of a critic on fresh points."""
+    """Returns the estimates of ``critic_truth.py`` for a critic on fresh points."""
     gan, key = bounded_gan(kind, value, network, 2), jax.random.key(1)
     state = initial_state(gan, key)
     state = state.replace(critic=state.critic.replace(params=params))
@@ -167,12 +170,12 @@ def read(params, fresh, value, *, kind, network):
 
 
 def plain(found):
-    """Scalars as JSON has them."""
+    """Converts scalars to rounded floats for JSON."""
     return {name: float(f"{float(value):.6g}") for name, value in found.items()}
 
 
 def surface(gan, params):
-    """Scores on a grid, row by row from below, as whole thousandths of their range."""
+    """Returns scores on a grid, from the bottom row, in thousandths of their range."""
     axis = jnp.linspace(-EXTENT, EXTENT, GRID)
     points = jnp.stack(jnp.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     scores = np.asarray(gan.critic_fn(params, {})(points)).reshape(GRID, GRID)
@@ -182,7 +185,7 @@ def surface(gan, params):
 
 
 def toy_row(toy, kind, data, arguments):
-    """One critic between a toy and its noisy points: readings and level sets."""
+    """Returns estimates and level sets of a critic between a toy and noisy points."""
     value = BOUND if kind == "clipping" else arguments.weight
     options = {"kind": kind, "network": SHALLOW, "steps": arguments.steps}
     _, params, _ = critic(value, data.pools, 0, **options, batch=arguments.batch)
@@ -194,13 +197,13 @@ def toy_row(toy, kind, data, arguments):
 
 
 def line_row(theta, kind, data, arguments):
-    """One critic between two lines, or the original GAN's and what it reads."""
+    """Returns the estimates of one critic between two lines."""
     value = {"clipping": BOUND, "GP": WEIGHT, "minimax": 0.0}[kind]
     options = {"kind": kind, "network": SHALLOW, "steps": arguments.line_steps}
     _, params, losses = critic(value, data.pools, 0, **options, batch=arguments.batch)
     row = {"part": "lines", "theta": theta, "kind": kind, "value": value}
     if kind == "minimax":
-        # The loss of the best discriminator is 2 log 2 - 2 JSD.
+        # The loss of the optimal discriminator is 2 log 2 - 2 JSD.
         loss = float(jnp.mean(losses[-100:]))
         return row | {"readings": {"divergence": round(np.log(2) - loss / 2, 6)}}
     found = plain(read(params, data.fresh, value, kind=kind, network=SHALLOW))
@@ -209,7 +212,7 @@ def line_row(theta, kind, data, arguments):
 
 
 def deep_row(kind, value, inside, data, arguments):
-    """Twelve layers on the Swiss roll: gradient norms by layer, and weights."""
+    """Returns gradient norms per layer and weights of 12 layers on the Swiss roll."""
     options = {"kind": kind, "network": DEEP, "steps": arguments.deep_steps}
     first, last, _ = critic(
         value, data.pools, 0, **options, batch=arguments.batch, inside=inside
@@ -219,8 +222,8 @@ def deep_row(kind, value, inside, data, arguments):
     slopes = [layer_slopes(gan.critic, x, points) for x in (first, last)]
     row = {"part": "deep", "kind": kind, "value": value, "inside": inside}
     row |= {"slopes_first": slopes[0], "slopes_last": slopes[1]}
-    # The library takes gradient norms below 3e-16 for zero, and no distance is read off
-    # them.
+    # The library counts gradient norms below 3e-16 as zero, and no distance can be
+    # derived from them.
     if slopes[1][0] > 1e-12:
         found = read(last, data.fresh, value, kind=kind, network=DEEP)
         row["readings"] = plain(found)
@@ -232,25 +235,25 @@ def deep_row(kind, value, inside, data, arguments):
 
 
 def parse():
-    """The flags."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weight", type=float, default=WEIGHT, help="between toys")
-    parser.add_argument("--steps", type=int, default=10_000, help="between toys")
-    parser.add_argument("--line-steps", type=int, default=1000, help="between lines")
-    parser.add_argument("--deep-steps", type=int, default=3000, help="of 12 layers")
+    parser.add_argument("--weight", type=float, default=WEIGHT, help="for toys")
+    parser.add_argument("--steps", type=int, default=10_000, help="for toys")
+    parser.add_argument("--line-steps", type=int, default=1000, help="for lines")
+    parser.add_argument("--deep-steps", type=int, default=3000, help="for 12 layers")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--name", default="critic_surfaces", help="of the files")
+    parser.add_argument("--name", default="critic_surfaces", help="file name in docs/")
     return parser.parse_args()
 
 
 def rows_of(arguments):
-    """Exact distances by toy, and all rows in the order of the figure."""
+    """Returns exact distances by toy, and all rows in the order of the figure."""
     data = {toy: noisy(toy) for toy in TOYS}
     thetas = {theta: lines(theta) for theta in THETAS}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # The deep ones take longest, so they come first.
+        # The deep critics take longest, so they start first.
         cases = [("GP", WEIGHT, False), ("clipping", BOUND, True)]
         cases += [("clipping", bound, False) for bound in BOUNDS]
         deep = [
@@ -276,7 +279,7 @@ def rows_of(arguments):
 
 
 def main():
-    """Trains, writes, draws."""
+    """Trains, writes and draws the results."""
     arguments = parse()
     for kind in ("clipping", "GP", "minimax"):
         check_gan(bounded_gan(kind, 1.0, SHALLOW, arguments.steps))

@@ -1,4 +1,4 @@
-"""The tables and the figure of ``critic_surfaces.py``, from the numbers that it wrote.
+"""Tables and figure of ``critic_surfaces.py``, from its JSON file.
 
 python benchmarks/critic/critic_surfaces_figure.py docs/critic_surfaces.json
 """
@@ -20,7 +20,7 @@ TITLES = {
     "gaussians25": "25 Gaussians",
     "swiss_roll": "Swiss roll",
 }
-# Okabe and Ito's colors, told apart by color-blind readers.
+# Colors of Okabe and Ito, distinguishable for the color-blind.
 COLOURS = {
     ("GP", 10.0): "#000000",
     ("clipping", 0.1): "#D55E00",
@@ -28,29 +28,29 @@ COLOURS = {
     ("clipping", 0.001): "#009E73",
 }
 POINTS = "#D55E00"
-EXTENT, SHOWN = 2.0, 600  # of the plane that is drawn, and data points on it
+EXTENT, SHOWN = 2.0, 600  # half side of the plotted plane, and number of data points
 
 
 def rows(content, part, **wanted):
-    """The rows of one part that have these values."""
+    """Returns the rows of one part with these values."""
     found = [row for row in content["rows"] if row["part"] == part]
     return [r for r in found if all(r[k] == v for k, v in wanted.items())]
 
 
 def name(row):
-    """Of the method, as the tables have it."""
+    """Returns the name of the method in the tables."""
     return f"{row['kind']} {row['value']:g}"
 
 
 def tables(content):
-    """All of them, one below the other."""
+    """Yields all tables."""
     for part in (toys, lines, deep):
         yield from part(content)
         yield ""
 
 
 def toys(content):
-    """Readings between toys and their noisy points as parts of exact W1."""
+    """Yields estimates between toys and noisy points, relative to exact W1."""
     kinds = ("raw", "closed form", "slope", "maximum")
     yield "| pair (W1) | method | mean slope | " + " | ".join(kinds) + " |"
     yield "|---" * (3 + len(kinds)) + "|"
@@ -63,7 +63,7 @@ def toys(content):
 
 
 def lines(content):
-    """Readings between two lines against their distance."""
+    """Yields estimates between two lines, by their distance."""
     thetas = sorted({row["theta"] for row in rows(content, "lines")})
     yield "| reading | " + " | ".join(f"{theta:g}" for theta in thetas) + " |"
     yield "|---" * (1 + len(thetas)) + "|"
@@ -88,7 +88,7 @@ def _line(content, kind, reading):
 
 
 def deep(content):
-    """Gradient norms of the deep critics, their weights, and their readings."""
+    """Yields gradient norms, weights and estimates of the deep critics."""
     yield (
         "| method | weights at first | slope at the points, first | last | "
         "within 5 % of the bound, first | last | maximum |"
@@ -106,7 +106,7 @@ def deep(content):
 
 
 def figure(content, path):
-    """Level sets above, what is inside the deep critics and the lines below."""
+    """Draws level sets above, and deep critics and lines below."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -120,7 +120,8 @@ def figure(content, path):
     _weights(content, axes[2, 1])
     _lines(content, axes[2, 2])
     drawing.savefig(path, dpi=90)
-    # Smoothed level sets have thousands of colors; 256 look the same and weigh less.
+    # Smoothed level sets have thousands of colors; 256 are enough and make smaller
+    # files.
     picture = Image.open(path).convert("RGB")
     picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
@@ -129,7 +130,7 @@ def _surface(content, toy, kind, axis):
     row = rows(content, "toys", pair=toy, kind=kind)[0]
     levels = np.array(row["surface"]["levels"])
     grid = np.linspace(-EXTENT, EXTENT, len(levels))
-    # Equal steps of the score, within what the drawn square has of it.
+    # Equal steps of the score, over its range in the plotted square.
     axis.contourf(
         grid, grid, levels, np.linspace(0, 999, 19), cmap="Blues_r", alpha=0.6
     )
@@ -202,7 +203,7 @@ def _lines(content, axis):
 
 
 def main(path):
-    """Prints the tables, draws the figure beside the file."""
+    """Prints the tables and draws the figure next to the file."""
     content = json.loads(Path(path).read_text())
     print("\n".join(tables(content)))
     figure(content, Path(path).with_suffix(".png"))

@@ -1,6 +1,6 @@
-"""What is inside a critic: its gradient norm layer by layer, and where its weights are.
+"""Gradient norms per layer and distribution of the weights of a critic.
 
-The measurements of ``critic_surfaces.py`` on the deep critics.
+These are the measurements of ``critic_surfaces.py`` on the deep critics.
 """
 
 import sys
@@ -15,25 +15,26 @@ from flax import linen as nn
 
 from wgan_jax.networks.layers import Dense
 
-# Of histograms: 0.1 is the middle of a bin, not between two.
+# Edges of histograms, chosen so that 0.1 is the center of a bin.
 EDGES = np.linspace(-0.255, 0.255, 52)
-NEAR = 0.05  # of the bound: weights nearer to it than this are at its ends
+NEAR = 0.05  # weights within this fraction of the bound count as at the bound
 
 
 def layer_slopes(critic, params, points):
-    """Gradient norm of the score in what enters each dense layer, the points first.
+    """Computes gradient norms of the score at the input of each dense layer.
 
     Args:
-        critic: a Flax module of dense layers alone, one after the other.
+        critic: a sequential Flax module of dense layers only.
         params: its parameters.
         points: ``[B, D]``.
 
     Returns:
-        For each layer the root of the mean square over the points of the norm of
-        the score's gradient with respect to the layer's input.
+        For each layer, the root mean square over the points of the norm of the
+        score's gradient with respect to the input of the layer. The first
+        layer's input are the points.
     """
     kernels = [w for w in jax.tree.leaves(params) if w.ndim == 2]
-    # Layers are called in order, but their names sort otherwise: ask the module.
+    # Layers are called in order, but their names sort differently.
     widths = _inputs(critic, params, points)
     assert len(widths) == len(kernels)
     zeros = [jnp.zeros((len(points), width)) for width in widths]
@@ -42,13 +43,14 @@ def layer_slopes(critic, params, points):
         order = iter(bumps)
         return jnp.sum(_intercepted(critic, params, points, lambda x: x + next(order)))
 
-    # In float64 on the host: gradient norms of 1e-20 have squares that float32 has not.
+    # In float64 on the host, because squares of gradient norms of 1e-20 underflow in
+    # float32.
     found = [np.asarray(g, np.float64) for g in jax.jit(jax.grad(summed))(zeros)]
     return [float(np.sqrt(np.mean(np.sum(np.square(g), 1)))) for g in found]
 
 
 def _inputs(critic, params, points):
-    """Widths of what enters each dense layer, in the order of their calls."""
+    """Returns the input widths of the dense layers, in call order."""
     widths = []
 
     def note(x):
@@ -60,7 +62,7 @@ def _inputs(critic, params, points):
 
 
 def _intercepted(critic, params, points, change):
-    """Scores with every dense layer's input passed through a function."""
+    """Returns scores with every dense layer's input passed through a function."""
 
     def at_dense(call, args, kwargs, context):
         if isinstance(context.module, Dense) and context.method_name == "__call__":
@@ -72,13 +74,13 @@ def _intercepted(critic, params, points, change):
 
 
 def weights(params):
-    """All numbers of the kernels, without the biases, as one vector."""
+    """Returns all kernel values, without biases, as one vector."""
     kernels = [w for w in jax.tree.leaves(params) if w.ndim == 2]
     return np.concatenate([np.asarray(w).ravel() for w in kernels])
 
 
 def histogram(values, bound):
-    """Parts of the weights in each of ``EDGES``, and near the bound if there is one."""
+    """Returns the fraction of weights in each bin, and near the bound if given."""
     counts, _ = np.histogram(values, EDGES)
     found = {"parts": np.round(counts / len(values), 6).tolist()}
     if bound is not None:

@@ -1,16 +1,17 @@
-"""What a critic's Wasserstein estimate is worth, against exact transport.
+"""Accuracy of a critic's Wasserstein estimate, compared with exact transport.
 
-    python benchmarks/critic/critic_truth.py  # the table, the file, the figure
+    python benchmarks/critic/critic_truth.py  # tables, file and figure
     python benchmarks/critic/critic_truth.py --pairs ring/blob --seeds 2 --name quick
 
-Trains only the critic, between two fixed distributions of the plane, for several
-seeds and ways to bound its gradient norm, and sets its estimate and the readings of
-``wgan_jax/losses/estimators.py`` beside the exact distance. Writes
-``docs/critic_truth.json`` and ``.png``; the figure needs ``pip install matplotlib``.
-docs/truth.md explains.
+It trains only the critic, between two fixed distributions in the plane, for
+several seeds and ways to bound the gradient norm. It compares the estimate and
+the corrections of ``wgan_jax/losses/estimators.py`` with the exact distance.
+The results are written to ``docs/critic_truth.json`` and ``.png``; the figure
+needs ``pip install matplotlib``. They are discussed in docs/truth.md.
 
-The exact distance is the mean over blocks of fresh samples, by linear assignment,
-and the critic is read on the same samples: what is accidental in them is in both.
+The exact distance is the mean over blocks of fresh samples, computed by linear
+assignment. The critic is evaluated on the same samples, so both contain the
+same sampling noise.
 """
 
 import argparse
@@ -44,8 +45,8 @@ from wgan_jax.losses.estimators import (
 from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.training.init import check_gan, initial_state
 
-POOL = 100_000  # points that a critic's batches are drawn from
-GRID = 256  # points along each side, for the largest gradient norm
+POOL = 100_000  # points from which a critic's batches are drawn
+GRID = 256  # points along each side, for the maximum gradient norm
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 LONGER_PAIR, LONGER_METHODS, LONGER = "ring/Swiss roll", ("GP 10", "GP 100"), (4, 10)
 DOCS = Path(__file__).parents[2] / "docs"
@@ -55,8 +56,8 @@ class Method(NamedTuple):
     """A way to bound the gradient norm.
 
     Attributes:
-        kind: a compiled program.
-        weight: of its penalty; 0 where there is none.
+        kind: name of a compiled program.
+        weight: weight of its penalty; 0 if there is none.
     """
 
     kind: str
@@ -64,7 +65,7 @@ class Method(NamedTuple):
 
     @property
     def name(self):
-        """As the table has it."""
+        """Name of the method in the table."""
         return f"{self.kind} {self.weight:g}" if self.weight else self.kind
 
 
@@ -77,7 +78,7 @@ METHODS = [
 
 
 def gan_of(kind, weight, arguments, steps):
-    """A Gan of which only the critic is used."""
+    """Returns a Gan of which only the critic is trained."""
     rate = optax.join_schedules(
         [
             optax.constant_schedule(arguments.rate),
@@ -104,7 +105,7 @@ def gan_of(kind, weight, arguments, steps):
 
 
 def trained(gan, key, real, fake, *, steps, batch):
-    """The critic's state after its updates on random rows of two pools."""
+    """Returns the state after critic updates on random rows of two pools."""
     start_key, rows_key, run_key = jax.random.split(key, 3)
 
     def update(state, _):
@@ -117,11 +118,11 @@ def trained(gan, key, real, fake, *, steps, batch):
 
 
 def measured(gan, state, key, real, fake, *, weight, one_sided):
-    """All readings of a critic on fresh points ``[n, 2]``."""
+    """Returns all estimates of a critic on fresh points ``[n, 2]``."""
     critic_fn = gan.critic_fn(state.critic.params, state.critic.model_state)
     order_key, key = jax.random.split(key)
     raw = jnp.mean(critic_fn(real)) - jnp.mean(critic_fn(fake))
-    # Each real point meets several others: interpolates are cheap.
+    # Each real point is paired with several fakes, because interpolates are cheap.
     partners = jax.random.split(order_key, 4)
     crowd = jnp.concatenate([jax.random.permutation(k, fake) for k in partners])
     norms = gradient_norms(critic_fn, interpolate(jnp.tile(real, (4, 1)), crowd, key))
@@ -142,7 +143,7 @@ def measured(gan, state, key, real, fake, *, weight, one_sided):
 
 
 def program(kind, steps, arguments):
-    """Compiled ``(seeds, weight, pools, fresh) -> readings [seeds]``."""
+    """Compiles ``(seeds, weight, pools, fresh) -> estimates [seeds]``."""
     check_gan(gan_of(kind, 1.0, arguments, steps))
 
     def one(weight, pools, fresh, seed):
@@ -165,12 +166,12 @@ START = time.perf_counter()
 
 
 def log(text):
-    """A line with the seconds since the start."""
+    """Prints a line with the seconds since the start."""
     print(f"[{time.perf_counter() - START:5.0f} s] {text}", flush=True)
 
 
 def run(jobs, arguments):
-    """Exact distances by pair, and a row for each ``(pair, method, steps)``."""
+    """Returns exact distances by pair, and a row per ``(pair, method, steps)``."""
     programs = {}
     for kind, steps in dict.fromkeys((m.kind, steps) for _, m, steps in jobs):
         programs[kind, steps] = program(kind, steps, arguments)
@@ -205,8 +206,8 @@ def run(jobs, arguments):
             "readings": found,
         }
 
-    # Two small programs fill two cores better than one after the other, the longest
-    # ones first so that none is left to run alone.
+    # Two small programs in parallel use two cores better than one after the other. The
+    # longest ones start first, so that none runs alone at the end.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         longest = sorted(jobs, key=lambda job: -job[2])
         found = {job: pool.submit(result, job) for job in longest}
@@ -214,7 +215,7 @@ def run(jobs, arguments):
 
 
 def contents(rows, truths, arguments):
-    """All numbers, with what they are of, as JSON has them."""
+    """Returns all results and settings as a JSON object."""
     device = jax.devices()[0].device_kind
     settings = {k: v for k, v in vars(arguments).items() if k not in ("pairs", "name")}
     return {
@@ -233,14 +234,14 @@ def contents(rows, truths, arguments):
 
 
 def save(content, path):
-    """One line a row, so that a difference of two runs can be read."""
+    """Writes one row per line, so that two files can be compared."""
     head = json.dumps({k: v for k, v in content.items() if k != "rows"}, indent=1)
     lines = ",\n  ".join(json.dumps(row) for row in content["rows"])
     path.write_text(head[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n')
 
 
 def parse():
-    """The flags."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -252,17 +253,18 @@ def parse():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--rate", type=float, default=2e-3, help="of Adam, at first")
-    parser.add_argument("--name", default="critic_truth", help="of the files in docs/")
+    parser.add_argument("--rate", type=float, default=2e-3, help="initial, of Adam")
+    parser.add_argument("--name", default="critic_truth", help="file name in docs/")
     return parser.parse_args()
 
 
 def main():
-    """Trains, prints, writes."""
+    """Trains, prints and writes the results."""
     arguments = parse()
     chosen = [m for m in METHODS if m.name in arguments.methods]
     jobs = [(p, m, arguments.steps) for p in arguments.pairs for m in chosen]
-    # Where a heavy penalty is slow, the same critics with more time.
+    # Large penalty weights converge slowly, so these critics are also trained for
+    # longer.
     longer = [
         (LONGER_PAIR, m, factor * arguments.steps)
         for m in chosen

@@ -1,4 +1,4 @@
-"""The tables and the figure of ``critic_truth.py``, from the numbers that it wrote.
+"""Tables and figure of ``critic_truth.py``, from its JSON file.
 
 python benchmarks/critic/critic_truth_figure.py docs/critic_truth.json
 """
@@ -15,28 +15,28 @@ import numpy as np
 from wgan_jax.losses.estimators import extrapolated_reading
 
 READINGS = ("raw", "closed form", "flow", "slope", "maximum")
-BAND = (0.97, 1.03)  # what a good reading keeps to, as a part of W1
+BAND = (0.97, 1.03)  # range of a good estimate, relative to W1
 
 
 def name(row):
-    """Of the method, as the tables have it."""
+    """Returns the name of the method in the tables."""
     return f"{row['kind']} {row['weight']:g}" if row["weight"] else row["kind"]
 
 
 def parts(content, row, reading):
-    """A reading of each seed over the exact distance."""
+    """Returns an estimate of each seed, relative to the exact distance."""
     exact = content["exact"][row["pair"]]["w1"]
     return np.array(row["readings"][reading]) / exact
 
 
 def text(values):
-    """Mean and deviation over seeds."""
+    """Formats mean and standard deviation over seeds."""
     spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
     return f"{np.mean(values):.3f} ± {spread:.3f}"
 
 
 def table(content):
-    """The rows as Markdown: parts of exact W1."""
+    """Yields the results as Markdown, relative to exact W1."""
     yield "| pair (W1) | method | updates | " + " | ".join(READINGS) + " |"
     yield "|---" * (3 + len(READINGS)) + "|"
     for row in content["rows"]:
@@ -49,7 +49,7 @@ def table(content):
 
 
 def distances(content):
-    """The exact distances as Markdown."""
+    """Yields the exact distances as Markdown."""
     yield "| pair | W1 of samples | of half the size | known |"
     yield "|---|---|---|---|"
     for pair, exact in content["exact"].items():
@@ -59,14 +59,14 @@ def distances(content):
 
 
 def tables(content):
-    """All three, one below the other."""
+    """Yields all three tables."""
     for part in (distances, table, extrapolations):
         yield from part(content)
         yield ""
 
 
 def extrapolations(content):
-    """Readings from two weights of one kind as Markdown: parts of exact W1."""
+    """Yields estimates extrapolated from two weights as Markdown, relative to W1."""
     yield "| pair | kind | weights | extrapolated |"
     yield "|---|---|---|---|"
     for one, other in pairwise(content["rows"]):
@@ -81,7 +81,7 @@ def extrapolations(content):
 
 
 def figure(content, path):
-    """Raw estimates under their curve, the readings, and longer training."""
+    """Draws raw estimates, corrected estimates and longer training."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -129,7 +129,7 @@ def _reading(content, reading, rows, axis, colour):
 
 
 def _longer(content, axis):
-    """The closed form against the length of training, where that was varied."""
+    """Draws the closed form over training length, where several were run."""
     usual = content["settings"]["steps"]
     varied = [row for row in content["rows"] if row["steps"] != usual]
     for pair, method in dict.fromkeys((row["pair"], name(row)) for row in varied):
@@ -149,7 +149,7 @@ def _longer(content, axis):
 
 
 def main(path):
-    """Prints the tables, draws the figure beside the file."""
+    """Prints the tables and draws the figure next to the file."""
     content = json.loads(Path(path).read_text())
     print("\n".join(tables(content)))
     figure(content, Path(path).with_suffix(".png"))

@@ -1,6 +1,7 @@
-"""Pairs of distributions of the plane, and how far they are apart exactly.
+"""Pairs of distributions in the plane, and their exact distances.
 
-What ``critic_truth.py`` trains between; each is a function of (name, stream, size).
+``critic_truth.py`` trains critics between them. The points are a function of
+(name, stream, size).
 """
 
 import sys
@@ -14,30 +15,30 @@ import numpy as np
 from wgan_jax.data.toys import draw_points
 from wgan_jax.metrics.optimal_transport import exact_wasserstein
 
-BLOCKS, BLOCK = 4, 2000  # fresh samples, of the exact distance and of the readings
+BLOCKS, BLOCK = 4, 2000  # fresh samples for the exact distance and the estimates
 
 
 def blob(random, size):
-    """A Gaussian of deviation 0.3 at the origin."""
+    """Draws from a Gaussian at the origin with standard deviation 0.3."""
     return 0.3 * random.standard_normal((size, 2))
 
 
 def far_cluster(random, size):
-    """The blob with every tenth point moved six to the right."""
+    """Draws from the blob, with every tenth point moved six to the right."""
     points = blob(random, size)
     points[: size // 10, 0] += 6
     return random.permutation(points)
 
 
 def line(position):
-    """The points (position, z) with z uniform in [0, 1)."""
+    """Returns a sampler of points (position, z), with z uniform in [0, 1)."""
     return lambda random, size: np.stack(
         [np.full(size, position), random.uniform(size=size)], axis=1
     )
 
 
 def toy(name):
-    """A distribution of ``wgan_jax/data/toys.py``, as the others are called."""
+    """Returns a sampler of a distribution in ``wgan_jax/data/toys.py``."""
 
     def draw(random, size):
         seed = int(random.integers(2**31))
@@ -55,26 +56,27 @@ PAIRS = {
     # The example of Arjovsky, Chintala, Bottou 2017, with theta = 1.
     "parallel lines": (line(1.0), line(0.0)),
 }
-# Of a shift, all of it or a tenth, the distance is known without samples.
+# For a shift of all points or a tenth of them, the distance is known analytically.
 KNOWN = {"shifted blob/blob": 1.5, "far cluster/blob": 0.6, "parallel lines": 1.0}
 
 
 def draw(pair, size, stream):
-    """Real and fake points of a pair, float32 ``[size, 2]`` each."""
+    """Draws real and fake points of a pair, float32 ``[size, 2]`` each."""
     random = np.random.default_rng([stream, list(PAIRS).index(pair)])
     return [side(random, size).astype(np.float32) for side in PAIRS[pair]]
 
 
 class Truth(NamedTuple):
-    """The exact distance of a pair.
+    """Exact distance of a pair.
 
     Attributes:
-        real: the fresh samples, ``[BLOCKS, BLOCK, 2]``.
-        fake: likewise.
+        real: fresh real samples, ``[BLOCKS, BLOCK, 2]``.
+        fake: fresh fake samples, ``[BLOCKS, BLOCK, 2]``.
         distance: mean of exact W1 over the blocks.
         error: standard error of that mean.
-        half: the same mean with blocks cut in two. Samples are further apart than
-            what they are from, by something like its difference to ``distance``.
+        half: the same mean for blocks of half the size. Its difference to
+            ``distance`` estimates the bias of the distance between samples,
+            which is larger than that between the distributions.
     """
 
     real: np.ndarray
@@ -85,7 +87,7 @@ class Truth(NamedTuple):
 
 
 def truth(pair):
-    """The exact distance of a pair, from fresh samples."""
+    """Computes the exact distance of a pair from fresh samples."""
     real, fake = (x.reshape(BLOCKS, BLOCK, 2) for x in draw(pair, BLOCKS * BLOCK, 1))
     whole = [exact_wasserstein(*xy) for xy in zip(real, fake, strict=True)]
     halves = [x.reshape(2 * BLOCKS, BLOCK // 2, 2) for x in (real, fake)]

@@ -1,17 +1,20 @@
-"""What each metric does to images that get worse by a known amount.
+"""Response of each metric to images that are corrupted by a known amount.
 
-    python benchmarks/metric_noise/metric_noise.py --data_dir DIR  # all of it
+    python benchmarks/metric_noise/metric_noise.py --data_dir DIR  # everything
     python benchmarks/metric_noise/metric_noise.py --redraw  # from the .json
     python benchmarks/metric_noise/metric_noise.py --count 250 --name quick
 
-Two disjoint samples of CIFAR-10's training split: one is the reference, the other is
-spoilt. Noise, blur, missing classes and copies grow from nothing, and every metric of
-``wgan_jax.metrics`` is taken at each strength, on EfficientNet-Lite0's features (the
-extra ``eval``). Two untouched samples of several sizes show the bias. Writes
-``docs/metric_noise.json`` and ``.png``; the figure needs ``pip install matplotlib``.
+It takes two disjoint samples of CIFAR-10's training split. One is the
+reference, the other is corrupted by increasing noise, blur, missing classes and
+duplicates. Every metric of ``wgan_jax.metrics`` is computed at each strength,
+on the features of EfficientNet-Lite0 (the extra ``eval``). Pairs of untouched
+samples of several sizes show the bias. The results are written to
+``docs/metric_noise.json`` and ``.png``; the figure needs
+``pip install matplotlib``.
 
-Ends with an error if a distance of features does not grow with each step of the noise.
-Where anything else does not grow is printed and ringed in the figure.
+The script ends with an error if a distance between features does not increase
+with each step of the noise. Other steps without an increase are printed and
+circled in the figure.
 """
 
 import argparse
@@ -49,14 +52,14 @@ from wgan_jax.metrics import (
 SPLIT = "train"
 SUBSETS, PROJECTIONS, PAIRS = 50, 1000, 1000
 PRECISION_K, COVERAGE_K, SPLITS = 3, 5, 10
-STRENGTHS = {  # the first leaves the images as they are
+STRENGTHS = {  # the first strength leaves the images unchanged
     "noise": (0, 2, 4, 8, 16, 32, 64),  # gray levels, standard deviation
     "blur": (0, 0.5, 1, 2),  # pixels, standard deviation
-    "classes": (10, 5, 2, 1),  # that are left
+    "classes": (10, 5, 2, 1),  # number that remain
     "copies": (1, 2, 5, 10, 25),  # of each image
 }
-SIZES = (0.2, 0.4, 1, 2)  # of untouched samples, in parts of --count
-REPEATS = 3  # disjoint pairs of untouched samples, at most
+SIZES = (0.2, 0.4, 1, 2)  # of untouched samples, relative to --count
+REPEATS = 3  # maximum number of disjoint pairs of untouched samples
 DOCS = Path(__file__).parents[2] / "docs"
 PIXELS = FunctionFeatures(
     lambda images: jnp.asarray(images, jnp.float32).reshape(len(images), -1) / 255,
@@ -68,12 +71,12 @@ START = time.perf_counter()
 
 
 def log(text):
-    """A line with the seconds since the start."""
+    """Prints a line with the seconds since the start."""
     print(f"[{time.perf_counter() - START:5.0f} s] {text}", flush=True)
 
 
 def spoilt(images, corruption, strength):
-    """Blurred, or with noise: the same draw at all strengths, scaled; as uint8."""
+    """Returns uint8 images with blur or noise; all strengths scale the same noise."""
     levels = images.astype(np.float32)
     if corruption == "noise":
         draw = np.random.default_rng(1).standard_normal(images.shape, np.float32)
@@ -84,7 +87,7 @@ def spoilt(images, corruption, strength):
 
 
 class Sample:
-    """Images with what the metrics look at."""
+    """Images with everything that the metrics need."""
 
     def __init__(self, extractor, images):
         """Extracts features, logits and pixels."""
@@ -99,7 +102,7 @@ class Sample:
         return x.mean(axis=0), np.cov(x, rowvar=False)
 
     def at(self, rows):
-        """A part of it."""
+        """Returns a part of the sample."""
         part = object.__new__(Sample)
         for name in ("images", "features", "logits", "pixels"):
             setattr(part, name, getattr(self, name)[rows])
@@ -107,13 +110,13 @@ class Sample:
 
 
 def sliced(x, y, seed):
-    """Sliced Wasserstein distance of order 2."""
+    """Computes the sliced Wasserstein distance of order 2."""
     key = jax.random.key(seed)
     return sliced_wasserstein_features(x, y, key, projections=PROJECTIONS)
 
 
 def measure(extractor, real, fake, *, subset_size, seed):
-    """Every metric by name, with its protocol."""
+    """Computes every metric; returns results with protocols by name."""
     results = {}
 
     def add(name, value, deviation=None, *, of=extractor, alone=False, **options):
@@ -149,10 +152,11 @@ def measure(extractor, real, fake, *, subset_size, seed):
 
 
 def looks(x, y):
-    """Where the spoilt sample y lies: what explains its precision.
+    """Returns statistics on the location of the corrupted sample y.
 
-    Its own balls' median radius, its median distance from the mean of the reals, and
-    the share of it that is in none of the smaller half of the reals' balls.
+    They help to explain its precision: the median radius of its own balls, its
+    median distance from the mean of the real sample, and the fraction of y that
+    is in none of the smaller half of the real sample's balls.
     """
     radii, own = (
         nearest_neighbours(z, z, k=PRECISION_K + 1).distances[:, -1] for z in (x, y)
@@ -192,7 +196,7 @@ def corrupted(extractor, source, arguments):
 
 
 def untouched_pairs(extractor, source, arguments):
-    """Yields ``("none", size, results)`` of disjoint pairs of equal samples."""
+    """Yields ``("none", size, results)`` of disjoint pairs of samples of equal size."""
     order = np.random.default_rng(arguments.seed + 1).permutation(len(source))
     sizes = [round(part * arguments.count) for part in SIZES]
     pool = Sample(extractor, source.images[order[: 2 * sizes[-1]]])
@@ -205,7 +209,7 @@ def untouched_pairs(extractor, source, arguments):
 
 
 def save(rows, settings, path):
-    """A line a number, so that a difference of two runs can be read."""
+    """Writes one line per result, so that two files can be compared."""
     lines = [
         f'{{"corruption": "{corruption}", "strength": {strength}, {to_json(result)[1:]}'
         for corruption, strength, result in rows
@@ -216,22 +220,22 @@ def save(rows, settings, path):
 
 
 def parse():
-    """The flags."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = list(STRENGTHS)
-    parser.add_argument("--data_dir", help="of prepared datasets; else TFDS_DATA_DIR")
-    parser.add_argument("--count", type=int, default=2500, help="images of a sample")
+    parser.add_argument("--data_dir", help="prepared datasets [TFDS_DATA_DIR]")
+    parser.add_argument("--count", type=int, default=2500, help="images per sample")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corruptions", nargs="*", default=names, choices=names)
-    parser.add_argument("--name", default="metric_noise", help="of the files in docs/")
-    parser.add_argument("--redraw", action="store_true", help="measure nothing")
+    parser.add_argument("--name", default="metric_noise", help="file name in docs/")
+    parser.add_argument("--redraw", action="store_true", help="use the existing file")
     return parser.parse_args()
 
 
 def run(arguments, path):
-    """Measures, and writes what there is after each step: it takes minutes."""
+    """Computes all results; the file is updated after each step."""
     source = load_source("cifar10", split=SPLIT, data_dir=arguments.data_dir)
     extractor = Lite0Features()
     settings = {
@@ -251,7 +255,7 @@ def run(arguments, path):
 
 
 def main():
-    """Measures, prints, draws; 1 if a distance of features does not see noise."""
+    """Computes, prints and draws; returns 1 if a feature distance ignores noise."""
     arguments = parse()
     path = DOCS / f"{arguments.name}.json"
     if not arguments.redraw:

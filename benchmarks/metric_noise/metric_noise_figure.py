@@ -1,4 +1,4 @@
-"""The tables and the figure of ``metric_noise.py``, from the numbers that it wrote.
+"""Tables and figure of ``metric_noise.py``, from its JSON file.
 
 python benchmarks/metric_noise/metric_noise_figure.py docs/metric_noise.json
 """
@@ -15,7 +15,7 @@ import numpy as np
 from wgan_jax.metrics import compare, from_json
 
 DISTANCES = ("frechet", "kernel", "sliced features", "sliced pixels")
-HELD = DISTANCES[:3]  # those of features
+HELD = DISTANCES[:3]  # those based on features
 SHARES = ("1 - precision", "1 - recall", "1 - density", "1 - coverage")
 OTHERS = ("inception score", "pair similarity")
 UNITS = {
@@ -28,7 +28,7 @@ LOOKS = ("own radius", "from centre", "outside small balls")
 
 
 def values_of(rows, corruption, metric):
-    """Strengths, and results of one metric; equal strengths follow each other."""
+    """Returns strengths and results of one metric; equal strengths are adjacent."""
     found = [
         row for row in rows if (row[0], row[2].protocol.metric) == (corruption, metric)
     ]
@@ -36,7 +36,7 @@ def values_of(rows, corruption, metric):
 
 
 def setbacks(rows, corruption, metric):
-    """The steps ``(weaker, stronger)`` at which a metric does not grow."""
+    """Returns the steps ``(weaker, stronger)`` at which a metric does not increase."""
     pairs = pairwise(zip(*values_of(rows, corruption, metric), strict=True))
     return [
         (weaker, stronger)
@@ -46,7 +46,7 @@ def setbacks(rows, corruption, metric):
 
 
 def trend(rows, corruption, metric):
-    """``grows``, ``falls``, or between which strengths it does not grow."""
+    """Returns ``grows``, ``falls``, or the steps at which a metric does not grow."""
     back = setbacks(rows, corruption, metric)
     _, results = values_of(rows, corruption, metric)
     if all(compare(other, one) < 0 for one, other in pairwise(results)):
@@ -56,7 +56,7 @@ def trend(rows, corruption, metric):
 
 
 def table(rows, corruption):
-    """Markdown: a line a metric, a column a strength."""
+    """Yields a Markdown table with one row per metric and one column per strength."""
     strengths = list(dict.fromkeys(values_of(rows, corruption, "frechet")[0]))
     heads = [corruption, *(f"{s:,}" for s in strengths)]
     spoilt = corruption != "none"
@@ -76,13 +76,13 @@ def table(rows, corruption):
 
 
 def tables(rows):
-    """One for each corruption, and one of untouched samples."""
+    """Yields one table per corruption, and one for untouched samples."""
     for corruption in dict.fromkeys(row[0] for row in rows):
         yield from table(rows, corruption)
 
 
 def load(path):
-    """What ``save`` wrote."""
+    """Reads the file written by ``save``."""
     rows = json.loads(path.read_text())["rows"]
     return [
         (row.pop("corruption"), row.pop("strength"), from_json(json.dumps(row)))
@@ -91,7 +91,7 @@ def load(path):
 
 
 def figure(rows, path):
-    """A panel a metric, a line a corruption, and two panels of untouched samples."""
+    """Draws one panel per metric with one line per corruption, and two for bias."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -133,13 +133,13 @@ def _line(rows, corruption, metric, axis, colour):
     )
     axis.plot(values, ".-", color=colour, label=label)
     if metric in OTHERS:
-        return  # that they fall with noise is what they are
+        return  # these are expected to fall with noise
     at = [strengths.index(s) for _, s in setbacks(rows, corruption, metric)]
     axis.plot(at, [values[i] for i in at], "o", mfc="none", color="r", markersize=9)
 
 
 def main(path):
-    """Prints the tables, draws the figure beside the file."""
+    """Prints the tables and draws the figure next to the file."""
     rows = load(Path(path))
     print("\n".join(tables(rows)))
     figure(rows, Path(path).with_suffix(".png"))

@@ -1,4 +1,4 @@
-"""Our training steps against the same networks and steps in PyTorch, in turn.
+"""Compares our training steps with the same networks and steps in PyTorch.
 
     python benchmarks/pytorch/pytorch.py  # all networks and steps
     python benchmarks/pytorch/pytorch.py --check  # only whether both are the same
@@ -6,29 +6,33 @@
     python benchmarks/pytorch/pytorch.py --precision float32,bfloat16
     python benchmarks/pytorch/pytorch.py --torch-python ENVIRONMENT/bin/python
 
-PyTorch is no dependency of the package: ``pip install torch==2.13.0`` here, or into an
-environment of its own, whose interpreter ``--torch-python`` names (on a machine without
-a GPU from https://download.pytorch.org/whl/cpu). Its compiled form needs a C++ compiler
-and is left out, with a line that says why, where it does not work.
+PyTorch is not a dependency of the package. Run ``pip install torch==2.13.0``
+here or in a separate environment, and pass its interpreter as
+``--torch-python`` (for a machine without a GPU, use
+https://download.pytorch.org/whl/cpu). The compiled form of PyTorch needs a C++
+compiler. If it does not work, it is skipped with a message.
 
-First it shows that both sides are one function: as many parameters, and with ours
-copied into the modules of PyTorch, the same scores, penalties at the same points, and
-gradients, in float64 and float32. In bfloat16 the networks are computed in it,
-parameters and losses in float32, in PyTorch by autocast; there the images and scores of
-each side have to be within 5% of our float32's, penalties and each network's gradient
-within 30%.
+First, the script verifies that both sides compute the same function. They have
+the same number of parameters. With our parameters copied into the PyTorch
+modules, the scores, the penalties at the same points, and the gradients agree
+in float64 and float32. In bfloat16, networks are computed in bfloat16,
+parameters and losses in float32; PyTorch uses autocast. There, images and
+scores of each side must be within 5% of our float32 results, penalties and the
+gradient of each network within 30%.
 
-Then each round takes every step on every side, one after the other, each side in a
-process of its own on all cores, on batches that are in memory. Ratios are PyTorch's
-time over ours, medians over the rounds, in PyTorch's best form: above 1 ours is faster.
-The share of peak is our operations in matrix products, counted in the traced program
-without those that meet padding, over time and over the peak. The peak is the best
-product of two square matrices in the networks' precision in the same round: of JAX,
-PyTorch and numpy in float32, of JAX and PyTorch in bfloat16, of 2048 rows on a CPU and
-8192 on an accelerator. Memory is what one step needs above the libraries, in processes
-that do nothing else. Both sides take accelerators that they find; there both may round
-float32 products to TF32. Stop other work first: it does not slow both alike. With
-``--keep`` both keep freed memory, as ``launch.py`` does; by default neither does.
+Then, each round runs every step on every side, one after the other. Each side
+has its own process and uses all cores, with batches in memory. Ratios are
+PyTorch's time divided by ours, as medians over the rounds, with PyTorch in its
+best form: above 1, ours is faster. The share of peak is the operations of our
+matrix products, counted in the traced program without those on padding, divided
+by the time and by the peak rate. The peak rate is that of the best product of
+two square matrices in the precision of the networks in the same round: JAX,
+PyTorch and numpy in float32, JAX and PyTorch in bfloat16, with 2048 rows on a
+CPU and 8192 on an accelerator. Memory is what one step needs in addition to the
+libraries, in processes that do nothing else. Both sides use an accelerator if
+there is one; there, both may round float32 products to TF32. Stop other work
+first, because it does not slow down both sides equally. With ``--keep``, both
+sides keep freed memory, as ``launch.py`` does; by default, neither does.
 """
 
 import argparse
@@ -74,16 +78,16 @@ from pytorch_summary import (
 )
 from pytorch_workers import Failure
 
-QUIET = 0.05  # of all processors, the most that others may have in a round
+QUIET = 0.05  # maximum fraction of all cores that other processes may use in a round
 
 
 def forms_of(case: Case, wanted: list[str]) -> list[str]:
-    """The forms that there are: points in a plane have no channels."""
+    """Returns the available forms; points in the plane have no channels."""
     return [f for f in wanted if case.pair != "mlp" or f != "channels_last"]
 
 
 def check(sides: Sides, name: str, case: Case) -> dict[str, Any]:
-    """The largest differences of a pair; ends the program where they are too large."""
+    """Returns the largest differences of a pair; exits if they are too large."""
     case = case._replace(batch=min(case.batch, 16))
     found: dict[str, Any] = {}
     for dtype in ("float64", "float32"):
@@ -112,7 +116,7 @@ def check(sides: Sides, name: str, case: Case) -> dict[str, Any]:
 
 
 def check_bfloat16(sides: Sides, name: str, case: Case) -> dict[str, Any]:
-    """Differences of both sides in bfloat16 from our float32; ends as ``check``."""
+    """Compares both sides in bfloat16 with our float32; exits if too different."""
     case = case._replace(batch=min(case.batch, 16))
     single, ours, theirs = (
         sides.ours(case._replace(precision="float32")),
@@ -138,7 +142,7 @@ def check_bfloat16(sides: Sides, name: str, case: Case) -> dict[str, Any]:
 
 
 def print_differences(name: str, what: str, found: dict[str, float]) -> None:
-    """One line of a check."""
+    """Prints one line of a check."""
     listed = ", ".join(f"{k} {v:.0e}" for k, v in found.items())
     print(f"{name:{NAME}} {what}: {listed}", flush=True)
 
@@ -192,7 +196,7 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The CPU's name."""
+    """Returns the name of the CPU."""
     try:
         for row in Path("/proc/cpuinfo").read_text().splitlines():
             if row.startswith("model name"):
@@ -203,7 +207,7 @@ def processor() -> str:
 
 
 def names(known: Any) -> Any:
-    """A parser of ``a,b`` that refuses what is not known, in the order known."""
+    """Returns a parser of ``a,b`` that rejects unknown names and sorts as ``known``."""
 
     def parse(text: str) -> list[str]:
         asked = text.split(",")
@@ -218,7 +222,7 @@ def names(known: Any) -> Any:
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -236,20 +240,20 @@ def arguments() -> argparse.Namespace:
         default=["float32"],
         help=f"{','.join(PRECISIONS)}; float32 if not given",
     )
-    parser.add_argument("--repeats", type=int, default=15, help="rounds")
-    parser.add_argument("--seconds", type=float, default=0.2, help="least, a sample")
+    parser.add_argument("--repeats", type=int, default=15, help="number of rounds")
+    parser.add_argument("--seconds", type=float, default=0.2, help="minimum per sample")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--keep", action="store_true", help="keep freed memory")
-    parser.add_argument("--check", action="store_true", help="measure nothing")
-    parser.add_argument("--json", help="file to write the figures to; a plot beside it")
+    parser.add_argument("--check", action="store_true", help="do not measure")
+    parser.add_argument("--json", help="file for the figures; adds a plot")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Check, measure, print, write."""
+    """Checks, measures, prints and writes the results."""
     options = arguments()
-    os.environ["BENCHMARK_KEEP"] = "1" if options.keep else ""  # the workers' too
+    os.environ["BENCHMARK_KEEP"] = "1" if options.keep else ""  # inherited by workers
     sides = Sides(options.torch_python)
     workers = {"ours": sides.ours(), "pytorch": sides.theirs()}
     try:
@@ -291,7 +295,7 @@ def main() -> None:
                 continue
             content["networks"][name] = report(sides, name, case, options)
     if options.json:
-        # Interpreters' places are of no use to a reader.
+        # Paths of interpreters are not useful to a reader.
         content["arguments"] = {
             k: v for k, v in vars(options).items() if k not in ("json", "torch_python")
         }

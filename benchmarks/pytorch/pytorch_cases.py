@@ -1,4 +1,4 @@
-"""What ``pytorch.py`` measures: pairs of networks, and the steps of each."""
+"""Networks and steps that ``pytorch.py`` measures."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ STEPS = {
     "generator": "generator",
     "iteration": "5 critic + 1 generator",
 }
-# Of PyTorch; the best one counts.
+# Forms of PyTorch; the fastest one is compared.
 FORMS = ("contiguous", "channels_last", "compiled")
-# On a GPU a whole step is recorded once and replayed as a CUDA graph, as a user would
-# do where starting kernels is what costs: ``graph`` of the eager form with
-# channels last, ``compiled_graph`` of the compiled one.
+# On a GPU, a whole step is recorded once and replayed as a CUDA graph, as users do
+# where kernel launches dominate: ``graph`` is the eager form with channels last,
+# ``compiled_graph`` the compiled one.
 GPU_FORMS = ("channels_last", "graph", "compiled_graph")
-# Ours with other options of XLA's compiler than the library's own. By default XLA
-# records no convolutions in CUDA graphs, and no loops.
+# Our side with other XLA compiler options than the library's. By default, XLA records
+# neither convolutions nor loops in CUDA graphs.
 _RECORDED = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION"
 GPU_VARIANTS: dict[str, dict[str, Any]] = {
     "pieces": {"xla_gpu_enable_command_buffer": _RECORDED},
@@ -25,26 +25,26 @@ GPU_VARIANTS: dict[str, dict[str, Any]] = {
         "xla_gpu_command_buffer_unroll_loops": True,
     },
 }
-UPDATES = 5  # of the critic in an iteration, unless the case has others
+UPDATES = 5  # critic updates per iteration, unless the case has another number
 PRECISIONS = ("float32", "bfloat16")
-OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam, both networks
+OPTIMIZER = {"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9}  # Adam for both networks
 
 
 class Case(NamedTuple):
-    """One pair of networks on one kind of example.
+    """One pair of networks with one kind of example.
 
     Attributes:
         pair: name of our generator and critic.
-        width: of both.
-        batch: examples of every update.
-        shape: of one example, channels last.
-        latent_size: numbers of a latent.
-        weight: of the gradient penalty; 0 if the case has none.
-        precision: ``float32``, as each library multiplies it by default (TF32 on a
-            GPU that has it), or ``bfloat16``: networks computed in it, parameters
-            and losses in float32; in PyTorch by autocast.
+        width: width of both networks.
+        batch: examples per update.
+        shape: shape of one example, channels last.
+        latent_size: size of a latent.
+        weight: weight of the gradient penalty; 0 for no penalty.
+        precision: ``float32``, with each library's default for products (TF32
+            on a GPU that has it), or ``bfloat16``: networks are computed in
+            bfloat16, parameters and losses in float32; PyTorch uses autocast.
         objective: name of our losses, ``wasserstein`` or ``non_saturating``.
-        updates: of the critic in an iteration.
+        updates: critic updates per iteration.
     """
 
     pair: str
@@ -59,45 +59,45 @@ class Case(NamedTuple):
 
     @property
     def penalised(self) -> bool:
-        """Whether the critic's steps of an iteration have the gradient penalty."""
+        """Whether the critic steps of an iteration have the gradient penalty."""
         return self.weight > 0
 
 
 def images_of(step: str, case: Case) -> int:
-    """Real examples that a step sees; of the generator's, those that it draws."""
+    """Returns the real examples of a step, or the generated ones of the generator."""
     return case.updates * case.batch if step == "iteration" else case.batch
 
 
 def steps_of(case: Case, wanted: Iterable[str] = STEPS) -> list[str]:
-    """The steps that the case has: without a penalty none is timed with one."""
+    """Returns the steps of a case; cases without a penalty have no penalty step."""
     return [s for s in wanted if case.penalised or s != "penalty"]
 
 
 def label_of(step: str, case: Case) -> str:
-    """A step in words."""
+    """Returns a description of a step."""
     if step == "iteration":
         return f"{case.updates} critic + 1 generator"
     return STEPS[step]
 
 
 def entry_name(network: str, precision: str) -> str:
-    """Name of a network's results: its own in float32, else ``dcgan, bfloat16``."""
+    """Returns the name of results: the network in float32, or ``dcgan, bfloat16``."""
     return network if precision == "float32" else f"{network}, {precision}"
 
 
 def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
-    """All pairs by the name that the command knows them by.
+    """Returns all pairs by name.
 
     Args:
-        batch: examples of every update.
-        gpu: whether the residual pair has the paper's width, which takes minutes
-            a figure on a small CPU.
+        batch: examples per update.
+        gpu: whether the residual networks have the width of the paper, which
+            takes minutes per figure on a small CPU.
 
     Returns:
-        ``dcgan`` is the pair of the first Wasserstein GAN with the critic's batch
-        norm left out, as a penalty of each example's gradient asks for;
-        ``dcgan_ns`` has the same networks, the non-saturating losses, no penalty
-        and one critic update in an iteration.
+        The cases. ``dcgan`` is the pair of the first Wasserstein GAN without
+        batch normalization in the critic, as a penalty on per-example gradients
+        requires. ``dcgan_ns`` has the same networks with the non-saturating
+        losses, no penalty and one critic update per iteration.
     """
     images: dict[str, Any] = {
         "batch": batch,
@@ -121,7 +121,7 @@ def cases(batch: int, *, gpu: bool) -> dict[str, Case]:
     }
 
 
-# Of generator and critic, as the cases are on a CPU.
+# Parameters of generator and critic, with the widths used on a CPU.
 PARAMETERS = {
     "dcgan": (1_183_616, 662_528),
     "dcgan_ns": (1_183_616, 662_528),

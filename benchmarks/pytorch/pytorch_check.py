@@ -1,23 +1,23 @@
-"""Whether both sides of ``pytorch.py`` compute the same: numbers against numbers."""
+"""Comparison of the numerical results of both sides of ``pytorch.py``."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
-# Relative. In float64 the functions are the same or not. In float32 an argument of a
-# rectifier can round to the other side of zero, of one of the 10^5 behind a batch
-# norm now and then, and the gradient of the generator moves by that one. In bfloat16,
-# of 8 significant bits, more do.
+# Relative tolerances. In float64, the functions either agree or not. In float32, the
+# input of a ReLU can round to the other side of zero. This occasionally happens for one
+# of the 10^5 inputs after batch normalization, and changes the gradient of the
+# generator. In bfloat16, with 8 significant bits, it happens more often.
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 5e-2}
 GRADIENT_TOLERANCE = {"float64": 1e-9, "float32": 1e-2, "bfloat16": 0.3}
-# A gradient below this part of its network's is the rounding of a zero: of a bias
-# that the batch norm after it takes away again.
+# A gradient below this fraction of its network's is rounding error of a zero, for
+# example of a bias that the following batch normalization cancels.
 VANISHES = 1e-5
 
 
 def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Norm of the difference over the norm of ours, in float64."""
+    """Returns the norm of the difference over the norm of ours, in float64."""
     a, b = (np.asarray(x, np.float64).ravel() for x in (ours, theirs))
     if a.shape != b.shape:
         raise ValueError(f"{a.size} numbers here and {b.size} there")
@@ -26,14 +26,15 @@ def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
-    """The relative difference of each value, and the largest of each gradient.
+    """Returns the relative difference of each value, and the largest of each gradient.
 
     Args:
-        ours: arrays named ``values/<name>`` and ``gradients/<of what>/<parameter>``.
-        theirs: the same names and layout.
+        ours: arrays named ``values/<name>`` and
+            ``gradients/<of what>/<parameter>``.
+        theirs: arrays with the same names and layout.
 
     Returns:
-        By ``<name>`` and ``gradients of <what>``.
+        Differences by ``<name>`` and ``gradients of <what>``.
 
     Raises:
         ValueError: if a name is missing on a side or a size differs.
@@ -61,14 +62,14 @@ def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
 
 
 def rounding(reference: Arrays, rounded: Arrays) -> dict[str, float]:
-    """The relative difference of each value, and of each network's whole gradient.
+    """Returns the relative difference of each value and of each whole gradient.
 
-    In bfloat16 the gradient of a single parameter says little: of a bias it is often
-    the small difference of two large means.
+    In bfloat16, the gradient of a single parameter is not meaningful. For a
+    bias, it is often a small difference of two large means.
 
     Args:
-        reference: in float32, names as of ``differences``.
-        rounded: the same names and layout, computed in bfloat16.
+        reference: arrays in float32, named as for ``differences``.
+        rounded: arrays with the same names and layout, computed in bfloat16.
 
     Returns:
         As ``differences``.
@@ -88,35 +89,36 @@ def rounding(reference: Arrays, rounded: Arrays) -> dict[str, float]:
 
 
 def beyond(found: Mapping[str, float], dtype: str) -> dict[str, float]:
-    """Those of the ``differences`` that are larger than rounding explains."""
+    """Returns the ``differences`` that are too large to be rounding errors."""
 
     def limit(name: str) -> float:
-        # The penalty in bfloat16 is as exact as the gradients that it is made of.
+        # In bfloat16, the penalty is as accurate as the gradients it is computed from.
         gradients = name.startswith("gradients") or (
             name == "penalty" and dtype == "bfloat16"
         )
         return (GRADIENT_TOLERANCE if gradients else TOLERANCE)[dtype]
 
-    # Not a number is beyond any limit.
+    # NaN exceeds any limit.
     return {name: value for name, value in found.items() if not value <= limit(name)}
 
 
 def outcomes(arrays: Arrays) -> dict[str, np.ndarray]:
-    """The values and gradients, without parameters and inputs."""
+    """Returns the values and gradients, without parameters and inputs."""
     return {n: v for n, v in arrays.items() if n.startswith(("values/", "gradients/"))}
 
 
 def not_rounded(found: Mapping[str, float]) -> dict[str, float]:
-    """Those of the ``differences`` from float32 that are too small for bfloat16.
+    """Returns the ``differences`` from float32 that are too small for bfloat16.
 
-    Images and scores that agree as two float32 sides do were not computed in bfloat16.
+    Images and scores that agree to float32 accuracy were not computed in
+    bfloat16.
     """
     outputs = ("fake", "real_scores", "fake_scores")
     return {n: found[n] for n in outputs if found[n] <= TOLERANCE["float32"]}
 
 
 def in_their_layout(ours: Arrays) -> dict[str, np.ndarray]:
-    """Values as they are; gradients with the names and layout of PyTorch."""
+    """Converts gradients to the names and layout of PyTorch; values are unchanged."""
     moved = {}
     for name, value in ours.items():
         if name.startswith("gradients/"):
@@ -128,15 +130,16 @@ def in_their_layout(ours: Arrays) -> dict[str, np.ndarray]:
 
 
 def their_name(name: str) -> str:
-    """``block_0/norm_1/scale`` as ``block_0.norm_1.weight``."""
+    """Converts ``block_0/norm_1/scale`` to ``block_0.norm_1.weight``."""
     *path, leaf = name.split("/")
     return ".".join([*path, "bias" if leaf == "bias" else "weight"])
 
 
 def theirs(value: np.ndarray) -> np.ndarray:
-    """A parameter in PyTorch's layout.
+    """Converts a parameter to PyTorch's layout.
 
-    ``[I, O]`` becomes ``[O, I]``; ``[K, K, I, O]`` becomes ``[O, I, K, K]`` and the
-    ``[K, K, O, I]`` of a transposed convolution ``[I, O, K, K]``, by the same move.
+    ``[I, O]`` becomes ``[O, I]``, ``[K, K, I, O]`` becomes ``[O, I, K, K]``.
+    The same permutation converts ``[K, K, O, I]`` of a transposed convolution
+    to ``[I, O, K, K]``.
     """
     return value.transpose({1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[value.ndim])

@@ -1,4 +1,4 @@
-"""The figure of ``pytorch.py``, from the numbers that it wrote.
+"""Figure of ``pytorch.py``, from its JSON file.
 
 python benchmarks/pytorch/pytorch_figure.py FILE.json
 """
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-COLOURS = ("#999999", "#56B4E9", "#009E73", "#D55E00")  # Okabe and Ito's
+COLOURS = ("#999999", "#56B4E9", "#009E73", "#D55E00")  # of Okabe and Ito
 
 
 def texts(content: dict[str, Any]) -> tuple[list[str], str]:
-    """Names under the groups of bars, a precision in a second line, and the title."""
+    """Returns the labels of the bar groups, precision below the name, and the title."""
     about, arguments = content["about"], content["arguments"]
-    precisions = arguments.get("precision", ["float32"])  # older files name none
+    precisions = arguments.get("precision", ["float32"])  # missing in older files
     title = (
         f"{about['device']}, {about['threads']} threads, {' and '.join(precisions)}, "
         f"batch {arguments['batch']}"
@@ -23,11 +23,11 @@ def texts(content: dict[str, Any]) -> tuple[list[str], str]:
 
 
 def figure(content: dict[str, Any], path: Path) -> None:
-    """Bars of PyTorch's time over ours, a group of steps for each network.
+    """Draws bars of PyTorch's time over ours, grouped by network.
 
     Args:
-        content: of the file.
-        path: of the picture.
+        content: content of the file.
+        path: path of the picture.
     """
     import matplotlib
 
@@ -71,7 +71,7 @@ def figure(content: dict[str, Any], path: Path) -> None:
 
 
 def main(path: str) -> None:
-    """Draws the figure beside the file."""
+    """Draws the figure next to the file."""
     figure(json.loads(Path(path).read_text()), Path(path).with_suffix(".png"))
 
 

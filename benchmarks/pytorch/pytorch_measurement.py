@@ -1,4 +1,4 @@
-"""The measurements of ``pytorch.py``: times in turn, peaks, memory."""
+"""Measurements of ``pytorch.py``: alternating times, peak rates, memory."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 from pytorch_cases import Case, label_of
 from pytorch_workers import Failure, Worker
 
-PAUSE = 0.02  # seconds, for a side's threads to stop waiting for work actively
+PAUSE = 0.02  # seconds, after which a side's threads no longer wait actively
 
 
 class Sides:
@@ -19,16 +19,16 @@ class Sides:
         self._torch_python = torch_python
 
     def ours(self, case: Case | None = None, **settings: Any) -> Worker:
-        """A process with our networks."""
+        """Starts a process with our networks."""
         return Worker(sys.executable, "pytorch_ours.py", case=case, **settings)
 
     def theirs(self, case: Case | None = None, **settings: Any) -> Worker:
-        """A process with PyTorch's."""
+        """Starts a process with PyTorch's networks."""
         return Worker(self._torch_python, "pytorch_steps.py", case=case, **settings)
 
 
 def peak_of(workers: list[Worker], size: int) -> dict[str, float]:
-    """Operations a second of a product in the case's precision, by library."""
+    """Returns the operations per second of a matrix product, by library."""
     found: dict[str, float] = {}
     for worker in workers:
         found |= worker("peak", size=size)
@@ -37,14 +37,14 @@ def peak_of(workers: list[Worker], size: int) -> dict[str, float]:
 
 
 class OtherWork:
-    """What others take of the machine's processors, round by round."""
+    """CPU usage of other processes on the machine, round by round."""
 
     def __init__(self, workers: list[Worker]):
         self._workers = workers
         self._last = self._now()
 
     def _now(self) -> tuple[float, float, float]:
-        """Seconds of all cores: passed, not idle, and the workers'."""
+        """Returns seconds over all cores: elapsed, busy, and used by the workers."""
         own = sum(worker.processor_seconds() for worker in self._workers)
         try:
             row = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
@@ -54,7 +54,7 @@ class OtherWork:
         return sum(passed), sum(passed) - passed[3] - passed[4], own
 
     def share(self) -> float | None:
-        """Since the last call, of all cores; None where it is unknown."""
+        """Returns the fraction of all cores since the last call; None if unknown."""
         now = self._now()
         passed, busy, own = (b - a for a, b in zip(self._last, now, strict=True))
         self._last = now
@@ -64,19 +64,19 @@ class OtherWork:
 def measure(
     sides: Sides, case: Case, *, steps: list[str], forms: list[str], options: Any
 ) -> dict[str, Any]:
-    """Times of every step on every side, round by round.
+    """Times every step on every side, round by round.
 
     Args:
-        sides: to start workers of.
+        sides: starts the workers.
         case: the networks.
-        steps: names.
-        forms: of PyTorch.
-        options: of the command line: ``repeats`` and ``seconds``.
+        steps: names of the steps.
+        forms: names of the forms of PyTorch.
+        options: options of the command line: ``repeats`` and ``seconds``.
 
     Returns:
-        ``times`` by step and side, ``peaks`` by round and library,
-        ``other_work`` by round, seconds of ``opening``, ``operations`` by step, and
-        ``failures`` by form and step.
+        ``times`` by step and side; ``peaks`` by round and library;
+        ``other_work`` by round; ``opening``, seconds by step and side;
+        ``operations`` by step; and ``failures`` by form and step.
     """
     workers = {"ours": sides.ours(case)}
     workers |= {form: sides.theirs(case, form=form) for form in forms}
@@ -104,9 +104,9 @@ def measure(
     peaks, others = [], []
     other_work = OtherWork(list(workers.values()))
     for number in range(options.repeats):
-        # In each round, because a shared machine's speed changes by the minute.
+        # In each round, because the speed of a shared machine varies within minutes.
         peaks.append(peak_of(products, size))
-        # Every other round backwards, so that none always follows the same one.
+        # Every other round is reversed, so that no side always follows the same one.
         for step, side in list(counts)[:: -1 if number % 2 else 1]:
             found = workers[side]("time", step=step, count=counts[step, side])
             times[step].setdefault(side, []).append(tuple(found))
@@ -125,7 +125,7 @@ def measure(
 
 
 def memory_of(sides: Sides, case: Case, step: str, form: str) -> dict[str, Any]:
-    """Peak memory of one step on both sides, in processes of their own."""
+    """Measures the peak memory of one step on both sides, in separate processes."""
     found = {}
     for side, worker in (
         ("ours", sides.ours(case)),

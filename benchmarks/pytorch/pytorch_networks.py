@@ -1,10 +1,10 @@
-"""The networks of ``pytorch.py`` as modules of PyTorch, named like our parameters.
+"""Networks of ``pytorch.py`` as PyTorch modules, named like our parameters.
 
-Each module has the name of the flax module it stands for, so that our parameters
-are found by name, and the layers are those a user of PyTorch would write: a 3x3
-convolution and ``avg_pool2d`` where ours is one convolution, ``interpolate`` and a
-3x3 convolution where ours is one transposed convolution. The residual shortcuts
-are in the cheaper of their two equal orders, as ours.
+Each module has the name of the corresponding flax module, so that parameters
+can be matched by name. The layers are those that a PyTorch user would write: a
+3x3 convolution and ``avg_pool2d`` where we use one convolution, ``interpolate``
+and a 3x3 convolution where we use one transposed convolution. As in our
+networks, the residual shortcuts use the cheaper of their two equivalent orders.
 """
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 class DcganGenerator(nn.Module):
-    """``dcgan``'s: transposed convolutions with batch norm."""
+    """Generator of ``dcgan``: transposed convolutions with batch normalization."""
 
     def __init__(self, *, width: int, latent_size: int):
         super().__init__()
@@ -29,7 +29,7 @@ class DcganGenerator(nn.Module):
         self.output = nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """``[B, Z] -> [B, 3, 32, 32]``."""
+        """Maps ``[B, Z] -> [B, 3, 32, 32]``."""
         x = latent[:, :, None, None]
         for index in range(3):
             x = getattr(self, f"conv_{index}")(x)
@@ -38,7 +38,7 @@ class DcganGenerator(nn.Module):
 
 
 class DcganCritic(nn.Module):
-    """``dcgan``'s without batch norm."""
+    """Critic of ``dcgan`` without batch normalization."""
 
     def __init__(self, *, width: int):
         super().__init__()
@@ -49,14 +49,14 @@ class DcganCritic(nn.Module):
         self.output = nn.Conv2d(4 * width, 1, 4, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, 3, 32, 32] -> [B]``."""
+        """Maps ``[B, 3, 32, 32] -> [B]``."""
         for index in range(3):
             x = F.leaky_relu(getattr(self, f"conv_{index}")(x), 0.2)
         return self.output(x).flatten()
 
 
 class UpBlock(nn.Module):
-    """``residual.UpBlock``: pixels repeated before the first convolution."""
+    """``residual.UpBlock``, with upsampling before the first convolution."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -67,7 +67,7 @@ class UpBlock(nn.Module):
         self.conv_1 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, C, h, w] -> [B, C, 2h, 2w]``."""
+        """Maps ``[B, C, h, w] -> [B, C, 2h, 2w]``."""
         shortcut = F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
         x = F.interpolate(F.relu(self.norm_0(x)), scale_factor=2, mode="nearest")
         x = F.relu(self.norm_1(self.conv_0(x)))
@@ -75,7 +75,7 @@ class UpBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """``resnet``'s: a linear layer, three blocks, a convolution."""
+    """Generator of ``resnet``: a linear layer, three blocks, a convolution."""
 
     def __init__(self, *, width: int, latent_size: int):
         super().__init__()
@@ -86,8 +86,9 @@ class ResnetGenerator(nn.Module):
         self.output = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """``[B, Z] -> [B, 3, 32, 32]``."""
-        # Our order of the linear layer's units, so that its kernel is the same.
+        """Maps ``[B, Z] -> [B, 3, 32, 32]``."""
+        # The units of the linear layer are ordered as in our network, to share its
+        # kernel.
         x = self.project(latent).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
         for index in range(3):
             x = getattr(self, f"block_{index}")(x)
@@ -95,7 +96,7 @@ class ResnetGenerator(nn.Module):
 
 
 class Block(nn.Module):
-    """``residual.Block``, or ``DownBlock`` if the size halves."""
+    """``residual.Block``, or ``DownBlock`` if it halves the size."""
 
     def __init__(self, channels: int, width: int, *, down: bool):
         super().__init__()
@@ -106,7 +107,7 @@ class Block(nn.Module):
             self.shortcut = nn.Conv2d(channels, width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W] -> [B, width, H, W]``, or half the sides."""
+        """Maps ``[B, C, H, W] -> [B, width, H, W]``, or halves H and W."""
         y = self.conv_0(x if self.first else F.relu(x))
         y = self.conv_1(F.relu(y))
         if not self.down:
@@ -115,7 +116,7 @@ class Block(nn.Module):
 
 
 class ResnetCritic(nn.Module):
-    """``resnet``'s: four blocks, a mean over pixels, a linear layer."""
+    """Critic of ``resnet``: four blocks, a mean over pixels, a linear layer."""
 
     def __init__(self, *, width: int):
         super().__init__()
@@ -126,16 +127,16 @@ class ResnetCritic(nn.Module):
         self.output = nn.Linear(width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, 3, H, W] -> [B]``."""
+        """Maps ``[B, 3, H, W] -> [B]``."""
         for index in range(4):
             x = getattr(self, f"block_{index}")(x)
         return self.output(F.relu(x).mean((2, 3))).flatten()
 
 
 class Mlp(nn.Module):
-    """``mlp``'s: three rectified layers and a linear one.
+    """Networks of ``mlp``: three ReLU layers and a linear layer.
 
-    A critic's single output is dropped as an axis.
+    For a critic with a single output, the output axis is removed.
     """
 
     def __init__(self, *, inputs: int, width: int, outputs: int):
@@ -147,7 +148,7 @@ class Mlp(nn.Module):
         self.output = nn.Linear(width, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, inputs] -> [B, outputs]``, or ``[B]`` of one output."""
+        """Maps ``[B, inputs] -> [B, outputs]``, or ``[B]`` for one output."""
         for layer in self.hidden.children():
             x = F.relu(layer(x))
         x = self.output(x)
@@ -157,16 +158,17 @@ class Mlp(nn.Module):
 def build(
     pair: str, *, width: int, latent_size: int, size: int
 ) -> tuple[nn.Module, nn.Module]:
-    """Generator and critic of one pair.
+    """Builds generator and critic of one pair.
 
     Args:
         pair: ``"dcgan"``, ``"resnet"`` or ``"mlp"``.
-        width: as of our networks.
-        latent_size: numbers of a latent.
-        size: of the last axis of an example: 3 channels, or an MLP's coordinates.
+        width: width as in our networks.
+        latent_size: size of a latent.
+        size: last axis of an example: 3 channels, or the coordinates for an
+            MLP.
 
     Returns:
-        Both in training mode, with PyTorch's own initial values.
+        Both networks in training mode, with PyTorch's own initialization.
     """
     if pair == "mlp":
         generator = Mlp(inputs=latent_size, width=width, outputs=size)
@@ -183,14 +185,14 @@ def build(
 
 
 def load(module: nn.Module, arrays: Arrays) -> None:
-    """Our parameters, by names such as ``block_0/conv_1/kernel``, into a module.
+    """Loads our parameters, named like ``block_0/conv_1/kernel``, into a module.
 
     Args:
-        module: changed in place.
+        module: modified in place.
         arrays: all parameters of the network.
 
     Raises:
-        ValueError: if one is missing, left over or of another size.
+        ValueError: if a parameter is missing, unexpected, or has another size.
     """
     values = {their_name(name): theirs(value) for name, value in arrays.items()}
     own = dict(module.named_parameters())

@@ -1,4 +1,4 @@
-"""Our side of ``pytorch.py``: the compiled steps as a user gets them."""
+"""JAX side of ``pytorch.py``: the compiled steps as users get them."""
 
 import os
 import platform
@@ -38,7 +38,7 @@ from wgan_jax.training.steps import critic_step, generator_step
 
 
 def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:
-    """The Gan of one case; without a penalty if that is None or the case has none."""
+    """Returns the Gan of a case; without a penalty if it is None or not in the case."""
     dtype: dict[str, Any] = {"param_dtype": jax.numpy.result_type(float)}  # or float64
     if case.precision == "bfloat16":
         dtype["dtype"] = jax.numpy.bfloat16
@@ -54,16 +54,16 @@ def build(case: Case, penalty: Any = gradient_penalty_and_norms) -> Gan:
         generator_optimizer=adam(),
         critic_optimizer=adam(),
         latent_size=case.latent_size,
-        ema_decay=None,  # PyTorch's side has none
+        ema_decay=None,  # as on PyTorch's side
     )
 
 
 class Ours(Side):
-    """One case; its state goes from step to step, each of which takes its memory."""
+    """One case, whose state is donated from step to step."""
 
     def __init__(self, case: list[Any] | None = None, double: bool = False):
-        assert jax.config.jax_enable_x64 == double  # before there are arrays
-        # Threads, the context and a compiler that has run belong to the baseline.
+        assert jax.config.jax_enable_x64 == double  # before any array is created
+        # Threads, the context and an initialized compiler are part of the baseline.
         jax.jit(jax.grad(lambda x: (x @ x).sum()))(np.ones((8, 8), np.float32))
         super().__init__()
         self._key = jax.random.key(0)
@@ -76,7 +76,7 @@ class Ours(Side):
         self._state = init_state(build(case_), self._key)
 
     def make(self, step: str) -> Callable[[], None]:
-        """As ``Side``."""
+        """See ``Side``."""
         call, rest = self.jitted(step)
 
         def take() -> None:
@@ -85,7 +85,7 @@ class Ours(Side):
         return take
 
     def jitted(self, step: str) -> tuple[Any, tuple[Any, ...]]:
-        """A step as a jitted function, and what it takes after the state."""
+        """Returns a step as a jitted function, and its arguments after the state."""
         gan = build(self._case)
         rest: dict[str, tuple[Any, ...]] = {
             "plain": (self._batch, self._key),
@@ -101,17 +101,17 @@ class Ours(Side):
         return make(gan), rest[step]
 
     def wait(self) -> None:
-        """As ``Side``."""
+        """See ``Side``."""
         jax.block_until_ready(self._state)
 
     def device_peak(self) -> int | None:
-        """As ``Side``."""
+        """See ``Side``."""
         device = jax.devices()[0]
         stats = None if device.platform == "cpu" else device.memory_stats()
         return stats and stats.get("peak_bytes_in_use")
 
     def operations(self, step: str) -> float:
-        """Multiplications and additions of matrix products in one step."""
+        """Counts multiplications and additions of matrix products in one step."""
         gan, plain = build(self._case), build(self._case, None)
         state, key = self._state, self._key
         critic = partial(critic_step, gan), (state, self._batch, key)
@@ -130,7 +130,7 @@ class Ours(Side):
         return operations(call, *arguments)
 
     def parameters(self) -> list[int]:
-        """Of the generator and the critic."""
+        """Returns the numbers of parameters of the generator and the critic."""
         players = self._state.generator, self._state.critic
         return [sum(x.size for x in jax.tree.leaves(p.params)) for p in players]
 
@@ -138,9 +138,9 @@ class Ours(Side):
         """Writes parameters, inputs, values and gradients for PyTorch's side.
 
         Args:
-            path: of the ``.npz`` file. Names are ``generator/...`` and
-                ``critic/...`` of parameters, ``inputs/...``, ``values/...`` and
-                ``gradients/<of what>/...``.
+            path: path of the ``.npz`` file. Names are ``generator/...`` and
+                ``critic/...`` for parameters, ``inputs/...``, ``values/...``
+                and ``gradients/<of what>/...``.
         """
         case, key, at = self._case, self._key, jax.random.key(1)
         gan, plain = build(case, partial(_penalty_at, at)), build(case, None)
@@ -183,7 +183,7 @@ class Ours(Side):
             }
 
         latent = jax.random.normal(jax.random.key(2), (case.batch, case.latent_size))
-        # A float32 product on an accelerator is one of fewer bits, unless told.
+        # By default, a float32 product on an accelerator has reduced precision.
         with jax.default_matmul_precision("highest"):
             found = everything(init_state(gan, key), self._batch, latent)
         named = {
@@ -193,13 +193,13 @@ class Ours(Side):
         np.savez(path, **named)
 
     def peak(self, size: int) -> dict[str, float]:
-        """Operations a second of a square product in the case's precision.
+        """Returns operations per second of a square product in the case's precision.
 
         Args:
-            size: of a side.
+            size: side of the matrices.
 
         Returns:
-            By library; numpy has no bfloat16.
+            Operations per second by library; numpy does not support bfloat16.
         """
         x = jax.random.normal(self._key, (size, size), self._case.precision)
         product = jax.jit(jax.numpy.matmul)
@@ -210,7 +210,7 @@ class Ours(Side):
         return {name: 2 * size**3 / least(call) for name, call in calls.items()}
 
     def about(self) -> dict[str, Any]:
-        """Versions and the device."""
+        """Returns the versions and the device."""
         device = jax.devices()[0]
         return {
             "python": platform.python_version(),
@@ -226,14 +226,14 @@ class Ours(Side):
 
 
 def at_least_single(x: jax.Array) -> jax.Array:
-    """Out of bfloat16, which numpy's files lack; float32 and float64 as they are."""
+    """Converts bfloat16, which numpy files do not support, to float32."""
     return x.astype(jax.numpy.promote_types(x.dtype, np.float32))
 
 
 def _penalty_at(
     at: Any, critic_fn: Any, real: Any, fake: Any, key: Any
 ) -> tuple[Any, Any]:
-    """The gradient penalty at points that the other side can be told."""
+    """Computes the gradient penalty at points that can be passed to the other side."""
     return gradient_penalty_and_norms(critic_fn, real, fake, at)
 
 

@@ -1,12 +1,13 @@
-"""PyTorch's side of ``pytorch.py``: the same steps in PyTorch's own idiom.
+"""PyTorch side of ``pytorch.py``: the same steps in idiomatic PyTorch.
 
-Forms: ``contiguous`` and ``channels_last`` are eager; ``compiled`` is
-``torch.compile`` in its default mode; ``graph`` and ``compiled_graph`` are the two
-replayed as CUDA graphs, with channels last. What is compiled cannot differentiate what
-it has differentiated, so there the penalized critic's gradient is one compiled function
-made of ``torch.func.grad``. Real and fake images go through the critic in one call,
-which is faster than two; Adam is the fused one; the generator's step asks for no
-gradients of the critic's parameters. In bfloat16 forward passes are under autocast.
+Forms: ``contiguous`` and ``channels_last`` are eager. ``compiled`` is
+``torch.compile`` in its default mode. ``graph`` and ``compiled_graph`` are the
+eager and compiled forms replayed as CUDA graphs, with channels last.
+``torch.compile`` does not support double differentiation, so in compiled forms
+the gradient of the penalized critic is one compiled function based on
+``torch.func.grad``. Real and fake images pass through the critic in one call,
+which is faster than two. Adam is fused. The generator step does not compute
+gradients of the critic parameters. In bfloat16, forward passes use autocast.
 """
 
 import os
@@ -35,7 +36,7 @@ def critic_loss(
     slopes: Callable[[Network, torch.Tensor], torch.Tensor],
     case: Case,
 ) -> torch.Tensor:
-    """What the critic minimizes; without a penalty if there are no points."""
+    """Computes the critic loss; without a penalty if there are no points."""
     scores = at_least_single(critic(torch.cat([real, fake])))
     real_scores, fake_scores = scores.chunk(2)
     if case.objective == "non_saturating":
@@ -50,7 +51,7 @@ def critic_loss(
 def generator_loss(
     latent: torch.Tensor, *, generator: Network, critic: Network, case: Case
 ) -> torch.Tensor:
-    """What the generator minimizes."""
+    """Computes the generator loss."""
     scores = at_least_single(critic(generator(latent)))
     if case.objective == "non_saturating":
         return cross_entropy(scores, 1.0)
@@ -58,28 +59,28 @@ def generator_loss(
 
 
 def cross_entropy(logits: torch.Tensor, label: float) -> torch.Tensor:
-    """Mean binary cross-entropy with one label for all: 1 for real, 0 for fake."""
+    """Computes the mean binary cross-entropy for one label: 1 for real, 0 for fake."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
 def penalty(gradients: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance of the gradients' norms from 1."""
+    """Computes the mean squared deviation of the gradient norms from 1."""
     return (at_least_single(gradients).flatten(1).norm(dim=1) - 1).square().mean()
 
 
 def at_least_single(x: torch.Tensor) -> torch.Tensor:
-    """Out of bfloat16, for sums; float32 and float64 as they are."""
+    """Converts bfloat16 to float32 for sums; other dtypes are unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def eager_slopes(critic: Network, points: torch.Tensor) -> torch.Tensor:
-    """The gradient at each point, itself to be differentiated by ``backward``."""
+    """Computes the gradient at each point, differentiable by ``backward``."""
     points.requires_grad_()
     return torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0]
 
 
 def functional_slopes(critic: Network, points: torch.Tensor) -> torch.Tensor:
-    """The same inside a function that ``torch.func.grad`` differentiates."""
+    """Computes the same inside a function differentiated by ``torch.func.grad``."""
     return grad(lambda x: critic(x).sum())(points)
 
 
@@ -94,11 +95,11 @@ class Theirs(Side):
     ):
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if self._device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # as XLA's default there
+            torch.set_float32_matmul_precision("high")  # as XLA's default
             torch.backends.cudnn.allow_tf32 = True
-            torch.backends.cudnn.benchmark = True  # tries algorithms, as XLA does
+            torch.backends.cudnn.benchmark = True  # autotuning, as in XLA
         torch.set_num_threads(len(os.sched_getaffinity(0)))
-        # Threads and the context belong to the baseline, as on our side.
+        # Threads and the context are part of the baseline, as on our side.
         x = torch.ones(8, 8, device=self._device, requires_grad=True)
         (x @ x).sum().backward()
         super().__init__()
@@ -137,18 +138,18 @@ class Theirs(Side):
         return (shape[-1], *shape[:-1])
 
     def _place(self, x: Any) -> Any:
-        """A module or a batch, on the device and in this side's memory format."""
+        """Moves a module or a batch to the device, in this side's memory format."""
         if self._case.pair == "mlp":
             return x.to(self._device)
         return x.to(self._device, memory_format=self._format)
 
     def make(self, step: str) -> Callable[[], None]:
-        """As ``Side``."""
+        """See ``Side``."""
         take = self._eager(step)
         return replayed(take) if self._replays else take
 
     def _autocast(self) -> Any:
-        """Around a forward pass; the backward pass follows its dtypes."""
+        """Returns the context of a forward pass; backward uses the same dtypes."""
         enabled = self._case.precision == "bfloat16"
         return torch.autocast(self._device.type, torch.bfloat16, enabled=enabled)
 
@@ -169,7 +170,7 @@ class Theirs(Side):
 
         return iteration
 
-    # Made once, so that what an iteration has compiled is there for its parts.
+    # Cached, so that functions compiled for an iteration are reused for its parts.
     @cached_property
     def _plain_step(self) -> Callable[[torch.Tensor], None]:
         return self._critic_step(penalised=False)
@@ -208,7 +209,7 @@ class Theirs(Side):
         return take
 
     def _critic_gradients(self, *, penalised: bool) -> Callable[..., None]:
-        """A function of real, fake and points that leaves gradients behind."""
+        """Returns a function of real, fake and points that computes gradients."""
         critic, case = self._critic, self._case
         if not (penalised and self._compiled):
             loss = self._compile(
@@ -254,7 +255,7 @@ class Theirs(Side):
         return take
 
     def _generator_gradients(self) -> Callable[[torch.Tensor], None]:
-        """A function of the latent that leaves gradients behind."""
+        """Returns a function of the latent that computes gradients."""
         generator, critic = self._generator, self._critic
         loss = self._compile(
             partial(generator_loss, generator=generator, critic=critic, case=self._case)
@@ -271,27 +272,28 @@ class Theirs(Side):
         return backward
 
     def wait(self) -> None:
-        """As ``Side``."""
+        """See ``Side``."""
         if self._device.type == "cuda":
             torch.cuda.synchronize()
 
     def device_peak(self) -> int | None:
-        """As ``Side``."""
+        """See ``Side``."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         return None
 
     def parameters(self) -> list[int]:
-        """Of the generator and the critic."""
+        """Returns the numbers of parameters of the generator and the critic."""
         players = self._generator, self._critic
         return [sum(p.numel() for p in player.parameters()) for player in players]
 
     def check(self, path: str, answer: str) -> None:
-        """Values and gradients of what ``Ours.check`` wrote, in PyTorch's names.
+        """Computes values and gradients for the file of ``Ours.check``.
 
         Args:
-            path: of its file.
-            answer: of the file to write, with its ``values`` and ``gradients``.
+            path: path of that file.
+            answer: path of the file to write, with ``values`` and ``gradients``
+                under the names of PyTorch.
         """
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
@@ -329,7 +331,7 @@ class Theirs(Side):
         return self._place(x if x.ndim == 2 else x.permute(0, 3, 1, 2))
 
     def peak(self, size: int) -> dict[str, float]:
-        """Operations a second of a square product in the case's precision."""
+        """Returns operations per second of a square product in the case's precision."""
         dtype = getattr(torch, self._case.precision)
         x = torch.randn(size, size, device=self._device).to(dtype)
 
@@ -340,7 +342,7 @@ class Theirs(Side):
         return {"torch": 2 * size**3 / least(product)}
 
     def about(self) -> dict[str, Any]:
-        """Versions and the device."""
+        """Returns the versions and the device."""
         cuda = self._device.type == "cuda"
         return {
             "python": platform.python_version(),
@@ -352,10 +354,10 @@ class Theirs(Side):
 
 
 def replayed(take: Callable[[], None]) -> Callable[[], None]:
-    """A step recorded as a CUDA graph; what it calls replays all of its kernels.
+    """Records a step as a CUDA graph; returns a function that replays its kernels.
 
-    The first calls are on a stream of their own, as recording needs, and leave the
-    optimizer's state and the compiled functions behind.
+    Recording requires warm-up calls on a side stream. They also initialize the
+    optimizer's state and the compiled functions.
     """
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
@@ -370,14 +372,14 @@ def replayed(take: Callable[[], None]) -> Callable[[], None]:
 
 
 def laid_out_as(parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """The gradient with its parameter's strides, as the fused Adam needs on a GPU."""
+    """Returns the gradient with its parameter's strides, for fused Adam on a GPU."""
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)
 
 
 def gradients_of(module: torch.nn.Module, label: str) -> dict[str, torch.Tensor]:
-    """Gradients as ``gradients/<label>/<name>``, names and layout PyTorch's own."""
+    """Returns gradients as ``gradients/<label>/<name>``, with PyTorch's names."""
     return {
         f"gradients/{label}/{name}": p.grad.detach().cpu().clone()
         for name, p in module.named_parameters()

@@ -1,21 +1,21 @@
-"""What pairs of times say: medians, ratios, and lines of a table."""
+"""Medians and ratios of measured times, and lines of the table."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Times = Sequence[tuple[float, float]]  # wall and CPU seconds of one step
+Times = Sequence[tuple[float, float]]  # wall-clock and CPU seconds per step
 
 
 def ratio(over: Times, under: Times, kind: int = 0) -> float:
-    """Median over the pairs of one time over the other; of CPU seconds if 1."""
+    """Returns the median ratio over pairs; of CPU seconds if ``kind`` is 1."""
     return statistics.median(
         a[kind] / b[kind] for a, b in zip(over, under, strict=True) if b[kind] > 0
     )
 
 
 def median(times: Times, kind: int = 0) -> float:
-    """Of wall seconds, or of CPU seconds if 1."""
+    """Returns the median of the wall-clock seconds, or of CPU seconds if 1."""
     return statistics.median(t[kind] for t in times)
 
 
@@ -27,20 +27,20 @@ def summarize(
     operations: float,
     peaks: Sequence[Mapping[str, float]],
 ) -> dict[str, Any]:
-    """The figures of one step.
+    """Computes the figures of one step.
 
     Args:
-        ours: one entry a round.
-        theirs: as many of each form of PyTorch.
-        images: that the step sees.
-        operations: of matrix products in our step.
-        peaks: operations a second of a matrix product in the networks' precision by
-            library, one entry a round; the best of each round is this machine's peak
-            in it.
+        ours: one entry per round.
+        theirs: one entry per round for each form of PyTorch.
+        images: images per step.
+        operations: operations of matrix products in our step.
+        peaks: operations per second of a matrix product in the precision of the
+            networks, by library, one entry per round. The best library of each
+            round defines the machine's peak in that round.
 
     Returns:
-        ``ratio`` is PyTorch's time over ours, in the form with the least median:
-        above 1 we are faster.
+        The figures. ``ratio`` is PyTorch's time over ours, in the form with the
+        smallest median: above 1, ours is faster.
     """
     form = min(theirs, key=lambda name: median(theirs[name]))
     best = theirs[form]
@@ -69,13 +69,13 @@ def summarize(
 
 
 def penalty_cost(times: Mapping[str, Mapping[str, Times]]) -> dict[str, float]:
-    """The critic's step with penalty over that without, of each side.
+    """Returns the time of the critic step with penalty over that without, by side.
 
     Args:
-        times: by step, ``plain`` and ``penalty`` among them, and side.
+        times: times by step (including ``plain`` and ``penalty``) and side.
 
     Returns:
-        By side, medians over the rounds.
+        Medians over the rounds, by side.
     """
     return {
         side: ratio(times["penalty"][side], times["plain"][side])
@@ -84,7 +84,7 @@ def penalty_cost(times: Mapping[str, Mapping[str, Times]]) -> dict[str, float]:
     }
 
 
-NAME = 18  # characters of a network's name and precision
+NAME = 18  # width of the column with network and precision
 HEADER = (
     f"{'network':{NAME}} {'step':22} {'ours ms':>9} {'torch ms':>9}  {'form':13}"
     f"{'ratio':>6} {'(range)':>13} {'images/s':>9} {'torch':>9}"
@@ -93,7 +93,7 @@ HEADER = (
 
 
 def line(network: str, step: str, figures: Mapping[str, Any]) -> str:
-    """A step's figures under ``HEADER``."""
+    """Formats the figures of a step under ``HEADER``."""
     f = figures
     low, high = f["ratio_range"]
     return (
@@ -105,7 +105,7 @@ def line(network: str, step: str, figures: Mapping[str, Any]) -> str:
 
 
 def memory_line(network: str, side: str, found: Mapping[str, int | None]) -> str:
-    """Peak memory of a side's step in MB."""
+    """Formats the peak memory of a side's step in MB."""
     steps, process = found["steps"], found["process"]
     stepping = "unknown" if steps is None else f"{steps / 1e6:.0f} MB"
     return (

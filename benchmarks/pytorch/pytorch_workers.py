@@ -1,11 +1,12 @@
-"""Processes that hold one side of ``pytorch.py`` each and step when they are told.
+"""Worker processes that each hold one side of ``pytorch.py`` and step on request.
 
-Apart, neither side's idle threads, allocator or memory meets the other's, and each
-may have its own interpreter. A worker reads ``{"call": name, "arguments": {...}}``
-from its standard input, one a line, and answers ``{"result": ...}`` or
-``{"error": sentence}`` on its standard output; with ``BENCHMARK_TRACEBACKS=1`` in the
-environment it prints where the error came from, with ``BENCHMARK_KEEP=1`` it keeps
-freed memory as ``launch.py`` does. While it waits it uses no processor.
+In separate processes, the sides do not share threads, allocators or memory, and
+each can have its own interpreter. A worker reads
+``{"call": name, "arguments": {...}}`` from standard input, one per line. It
+answers ``{"result": ...}`` or ``{"error": message}`` on standard output. If the
+environment has ``BENCHMARK_TRACEBACKS=1``, it prints the traceback of errors.
+With ``BENCHMARK_KEEP=1``, it keeps freed memory as ``launch.py`` does. While
+waiting, a worker uses no CPU time.
 """
 
 import abc
@@ -26,21 +27,22 @@ HERE = Path(__file__).parent
 
 
 class Failure(RuntimeError):
-    """What a worker could not do, in a sentence."""
+    """A worker could not perform a call; the message says why."""
 
 
 class Worker:
-    """The near end of a worker: ``worker("time", step="plain", count=3)``."""
+    """Client of a worker process: ``worker("time", step="plain", count=3)``."""
 
     def __init__(self, python: str, file: str, **settings: Any):
         """Starts the process.
 
         Args:
-            python: its interpreter.
-            file: beside this one or with its path, ending in a call of ``serve``.
-            **settings: of the side that it holds; ``double`` for float64.
+            python: interpreter of the process.
+            file: script in this folder, or its path; it must end in a call of
+                ``serve``.
+            **settings: settings of the side; ``double`` for float64.
         """
-        # JAX would take three quarters of a GPU, where PyTorch is to live too.
+        # By default, JAX would reserve three quarters of a GPU that PyTorch also uses.
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         if settings.get("double"):
             environment["JAX_ENABLE_X64"] = "1"
@@ -53,10 +55,10 @@ class Worker:
         )
 
     def __call__(self, call: str, **arguments: Any) -> Any:
-        """The far end's result; ``Failure`` with its sentence if it has none."""
+        """Returns the result of a call, or raises ``Failure`` with its message."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # told by the missing answer
+        with contextlib.suppress(BrokenPipeError):  # detected by the missing answer
             print(
                 json.dumps({"call": call, "arguments": arguments}),
                 file=self._process.stdin,
@@ -72,7 +74,7 @@ class Worker:
         return found["result"]
 
     def processor_seconds(self) -> float:
-        """Of all cores so far, its children not counted; 0 where that is unknown."""
+        """Returns the CPU seconds over all cores, without children; 0 if unknown."""
         try:
             text = Path(f"/proc/{self._process.pid}/stat").read_text()
         except OSError:
@@ -81,7 +83,7 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
-        """Ends the process at once; a call that waits for it fails."""
+        """Kills the process; a pending call fails."""
         self._process.kill()
 
     def close(self) -> None:
@@ -97,9 +99,10 @@ class Worker:
 
 
 class Side(abc.ABC):
-    """The far end: what both sides do alike.
+    """Server side of a worker: the common part of both sides.
 
-    A side says how to make a step, how to wait for it and what its memory is.
+    A subclass defines how to make a step, how to wait for it, and how to read
+    its memory.
     """
 
     def __init__(self) -> None:
@@ -110,22 +113,22 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def make(self, step: str) -> Callable[[], None]:
-        """A function without arguments that takes the step once."""
+        """Returns a function without arguments that performs the step once."""
 
     @abc.abstractmethod
     def wait(self) -> None:
-        """Until everything begun has ended."""
+        """Waits until all started work is finished."""
 
     @abc.abstractmethod
     def device_peak(self) -> int | None:
-        """Most bytes that were in use on an accelerator; None if there is none."""
+        """Returns the peak bytes in use on an accelerator; None if there is none."""
 
     def ready(self, step: str) -> bool:
-        """Whether the step needs no more compiling."""
+        """Returns whether the step is already compiled."""
         return step in self._steps
 
     def open(self, step: str) -> float:
-        """Compiles a step and takes it twice; the seconds of all that."""
+        """Compiles a step and runs it twice; returns the total seconds."""
         began = time.perf_counter()
         self._steps[step] = self.make(step)
         for _ in range(2):
@@ -134,7 +137,7 @@ class Side(abc.ABC):
         return time.perf_counter() - began
 
     def time(self, step: str, count: int) -> tuple[float, float]:
-        """Wall and CPU seconds of one of ``count`` steps in a row."""
+        """Returns wall-clock and CPU seconds per step, over ``count`` steps."""
         take = self._steps[step]
         self.wait()
         cpu, wall = time.process_time(), time.perf_counter()
@@ -145,13 +148,13 @@ class Side(abc.ABC):
         return wall / count, (time.process_time() - cpu) / count
 
     def memory(self, step: str) -> dict[str, int | None]:
-        """Most bytes that one step held, of a process that did nothing else.
+        """Measures the peak memory of one step, in a process that did nothing else.
 
         Returns:
-            ``steps``: on an accelerator what the step allocated there, on a CPU the
-            process's memory above that before there were networks, from when the
-            step was compiled. ``process``: the same from its start, so with what
-            compiling took.
+            ``steps``: on an accelerator, the bytes allocated there; on a CPU,
+            the process's memory above that before the networks were created,
+            after the step was compiled. ``process``: the same since the start
+            of the process, and thus including compilation.
         """
         self.open(step)
         whole = peak_resident() - self._baseline
@@ -164,25 +167,25 @@ class Side(abc.ABC):
 
 
 def keep_freed_memory() -> bool:
-    """Our ``memory.keep_freed_memory``, also where there is no JAX to import."""
+    """Calls our ``memory.keep_freed_memory``, also without JAX installed."""
     path = Path(__file__).parents[2] / "wgan_jax" / "memory.py"
     return bool(runpy.run_path(str(path))["keep_freed_memory"]())
 
 
 def serve(make: Callable[..., Any]) -> None:
-    """Answers until the input ends.
+    """Answers calls until the input ends.
 
     Args:
-        make: of the side, called with the settings that ``Worker`` was given.
+        make: creates the side from the settings that were given to ``Worker``.
     """
-    # What libraries print must not come between the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     answer_all(make(**json.loads(sys.argv[1])), answers)
 
 
 def answer_all(side: Any, answers: TextIO) -> None:
-    """Calls a side's methods as the lines of the standard input ask for them."""
+    """Calls methods of a side as requested on standard input."""
     for row in sys.stdin:
         asked = json.loads(row)
         try:
@@ -196,7 +199,7 @@ def answer_all(side: Any, answers: TextIO) -> None:
 
 
 def least(call: Callable[[], Any]) -> float:
-    """Seconds of the fastest of four calls, each of which waits for its end."""
+    """Returns the seconds of the fastest of four synchronous calls."""
     found = []
     for _ in range(4):
         began = time.perf_counter()
@@ -206,7 +209,7 @@ def least(call: Callable[[], Any]) -> float:
 
 
 def resident() -> int:
-    """Bytes of this process in memory now; the most so far where that is unknown."""
+    """Returns the resident bytes of this process, or the peak if unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -215,7 +218,7 @@ def resident() -> int:
 
 
 def peak_resident() -> int:
-    """Most bytes of this process in memory, since ``forget_peak`` where it works."""
+    """Returns the peak resident bytes, since ``forget_peak`` where it works."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
@@ -227,7 +230,7 @@ def peak_resident() -> int:
 
 
 def forget_peak() -> bool:
-    """Lets the peak begin anew, freed memory given back first; whether it could."""
+    """Returns freed memory and resets the peak; returns whether it was possible."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     try:

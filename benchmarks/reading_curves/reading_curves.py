@@ -1,11 +1,12 @@
-"""The curves of ``docs/reading-the-curves.md``, from runs on scikit-learn's digits.
+"""Tables and figures of ``docs/reading-the-curves.md``, from runs on digits.
 
     python benchmarks/reading_curves/reading_curves.py  # runs, tables, figures
     python benchmarks/reading_curves/reading_curves.py --workdir runs/reading  # kept
 
-Starts eight runs through ``launch.py``, two at a time, reads what they wrote, prints
-the tables of the document and draws its figures into ``docs/`` (they need
-``pip install matplotlib``). Runs that a workdir holds already are not repeated.
+It starts eight runs of ``launch.py``, two at a time, on scikit-learn's digits.
+It reads their records, prints the tables of the document and draws its figures
+into ``docs/`` (this needs ``pip install matplotlib``). Runs that already exist
+in the workdir are not repeated.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from wgan_jax.metrics.optimal_transport import exact_wasserstein
 ROOT = Path(__file__).parents[2]
 TABLED = (100, 500, 1000, 2000)  # iterations
 EXAMINED_AT = (200, 600, 1000, 1400, 2000)
-FLOOR = {16: 40, 64: 40, 256: 10, 750: 4}  # draws by size of each half
+FLOOR = {16: 40, 64: 40, 256: 10, 750: 4}  # number of draws by size of each half
 PENALISED = ("--config=configs/digits_wgan_gp.py", "--config.samples.every=2000")
 CLIPPED = ("--config=configs/digits_wgan.py", "--config.samples.every=2000")
 UNEXAMINED = ("--config.evaluation.every=0",)
@@ -51,7 +52,7 @@ SHORT = (
     "--config.evaluation.measures=('frechet',)",
 )
 SLOW, FAST = "critic.learning_rate=1e-6", "generator.learning_rate=0.01"
-# What launch.py is called with, by name of the run.
+# Arguments of launch.py, by name of the run.
 RUNS = {
     "weights": (
         *PENALISED,
@@ -83,12 +84,12 @@ START = time.perf_counter()
 
 
 def log(text):
-    """A line with the seconds since the start."""
+    """Prints a line with the seconds since the start."""
     print(f"[{time.perf_counter() - START:5.0f} s] {text}", flush=True)
 
 
 def launch(folder, *arguments):
-    """One call of ``launch.py``; returns what it wrote to stderr if it failed."""
+    """Calls ``launch.py``; returns the last line of its stderr if it failed."""
     command = [sys.executable, "launch.py", *arguments, f"--workdir={folder}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     log(f"{folder.name}: {' '.join(arguments)}: exit code {done.returncode}")
@@ -96,14 +97,14 @@ def launch(folder, *arguments):
 
 
 def around(records, name, step):
-    """Mean of a metric over the eleven records about an iteration, or the last ones."""
+    """Returns the mean of a metric over eleven records around an iteration."""
     steps = column(records, "step")
     middle = min(max(int(np.searchsorted(steps, step)), 5), len(steps) - 6)
     return float(column(records[middle - 5 : middle + 6], name).mean())
 
 
 def weight_table(records):
-    """Raw estimates and corrected ones by penalty weight, at some iterations."""
+    """Yields raw and corrected estimates by penalty weight, at some iterations."""
     names = ("estimate", "by_penalty", "by_flow", "by_slope")
     yield "| iteration | weight | raw | by_penalty | by_flow | by_slope | slope |"
     yield "|---" * 7 + "|"
@@ -117,7 +118,7 @@ def weight_table(records):
 
 
 def bound_table(records):
-    """The clipped critics' estimates, raw and in units of their gradient norm."""
+    """Yields the clipped critics' estimates, raw and relative to the gradient norm."""
     names = (
         "critic/wasserstein_estimate",
         "critic/gradient_norm_at_fakes",
@@ -133,12 +134,12 @@ def bound_table(records):
 
 
 def scaled(images):
-    """uint8 images in the critic's range."""
+    """Converts uint8 images to the critic's range."""
     return images.astype(np.float64) / 127.5 - 1
 
 
 def floor_table(drawn):
-    """Exact distances of real halves, and of generated from real images."""
+    """Yields exact distances between real halves, and of generated to real images."""
     scans = scaled(load_source("digits", split="train").images)
     drawn, random = scaled(drawn), np.random.default_rng(0)
     yield "| examples a side | real from real | generated from real |"
@@ -156,19 +157,19 @@ def floor_table(drawn):
 
 
 def noise_table(records):
-    """How far the estimate jumps from one batch to the next, late in a run."""
+    """Yields the variation of the estimate between batches, late in a run."""
     values = column(records, "critic/wasserstein_estimate")[-500:]
     yield "| mean over | deviation | mean |"
     yield "|---|---|---|"
     for width in (1, 5, 25):
         means = values[: len(values) // width * width].reshape(-1, width).mean(1)
-        # Of neighbors' differences, so that the curve's own fall does not count.
+        # From differences of neighbors, so that the trend of the curve is excluded.
         deviation = np.std(np.diff(means)) / np.sqrt(2)
         yield f"| {width * 64} examples | {deviation:.3f} | {means.mean():.3f} |"
 
 
 def held_out_table(runs):
-    """What the critic says of examples that it learnt from, and of others."""
+    """Yields the critic's estimates on training examples and on held-out ones."""
     yield "| run | iteration | on its examples | held out | gap | Frechet distance |"
     yield "|---" * 6 + "|"
     metrics = ("critic_estimate_on_training_split", "critic_estimate_on_held_out_split")
@@ -183,7 +184,7 @@ def held_out_table(runs):
 
 
 def wrong_table(runs):
-    """The runs that go wrong beside the usual one."""
+    """Yields the failing runs next to the usual one."""
     names = ("wasserstein_estimate", "loss", "penalty", "gradient_norm_mean")
     yield "| run | iteration | " + " | ".join(names) + " | Frechet distance |"
     yield "|---" * 7 + "|"
@@ -193,13 +194,13 @@ def wrong_table(runs):
         for step in (5, 50, 140, 300):
             record = next(r for r in records if r["step"] == step)
             cells = [f"{record[f'critic/{name}']:.3g}" for name in names]
-            # The usual run is examined at 200 and 400 instead.
+            # The usual run is evaluated at 200 and 400 instead.
             cells.append(f"{examined[step]:.2f}" if step in examined else "")
             yield f"| {run} | {step} | " + " | ".join(cells) + " |"
 
 
 def facts(runs):
-    """What the document's sentences say of single runs."""
+    """Yields the figures of single runs that the text of the document mentions."""
     steps, medians = smooth(lines(runs / "usual"), "critic/wasserstein_estimate")
     for step in (120, 500, 1000, steps[-1]):
         median = medians[steps == step][0]
@@ -221,7 +222,7 @@ def facts(runs):
 
 
 def make(runs):
-    """All runs, and a thousand images of the usual one; what failed, by name."""
+    """Performs all runs, and draws a thousand images of the usual one."""
     runs.mkdir(parents=True, exist_ok=True)
     missing = [name for name in RUNS if not (runs / name).exists()]
     with ThreadPoolExecutor(2) as pool:
@@ -235,7 +236,7 @@ def make(runs):
 
 
 def tables(runs):
-    """All of them, one below the other."""
+    """Yields all tables."""
     drawn = np.load(next((runs / "usual" / "samples").glob("sample_*.npz")))["images"]
     yield from weight_table(lines(runs / "weights"))
     yield ""
@@ -253,11 +254,11 @@ def tables(runs):
 
 
 def main():
-    """Runs, prints, draws."""
+    """Runs, prints and draws the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workdir", type=Path, help="of the runs; a temporary folder")
+    parser.add_argument("--workdir", type=Path, help="folder of the runs [temporary]")
     given = parser.parse_args().workdir
     with tempfile.TemporaryDirectory() as folder:
         runs = (given or Path(folder)).resolve()

@@ -1,30 +1,30 @@
-"""The figures of ``reading_curves.py``, from the records of its runs."""
+"""Figures of ``reading_curves.py``, from the records of its runs."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
-WEIGHTS = (0.1, 1.0, 10.0, 100.0)  # of the penalty, side by side
-BOUNDS = (0.02, 0.05, 0.1)  # of the clipped weights
-# Okabe and Ito's colors, told apart by color-blind readers, and in gray by style.
+WEIGHTS = (0.1, 1.0, 10.0, 100.0)  # of the penalty, in one sweep
+BOUNDS = (0.02, 0.05, 0.1)  # of weight clipping
+# Colors of Okabe and Ito, distinguishable for the color-blind; line styles for gray.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#000000")
 STYLES = ("-", "--", "-.", ":")
-WINDOW = 25  # records under one median
+WINDOW = 25  # records per running median
 
 
 def lines(folder, file="metrics.jsonl"):
-    """The records of a run."""
+    """Reads the records of a run."""
     return [json.loads(line) for line in (folder / file).read_text().splitlines()]
 
 
 def column(records, name):
-    """One metric of all records, as an array."""
+    """Returns one metric of all records as an array."""
     return np.array([record[name] for record in records], np.float64)
 
 
 def evaluated(folder, metric):
-    """Iterations, and one number of the average's evaluations at them."""
+    """Returns iterations and values of one metric in the EMA's evaluations."""
     found = [r for r in lines(folder, "evaluations.jsonl") if r["weights"] == "ema"]
     values = [
         next(x["value"] for x in r["results"] if x["protocol"]["metric"] == metric)
@@ -34,14 +34,14 @@ def evaluated(folder, metric):
 
 
 def smooth(records, name, window=WINDOW):
-    """Iterations and running medians of a metric."""
+    """Returns iterations and running medians of a metric."""
     steps, values = column(records, "step"), column(records, name)
     windows = np.lib.stride_tricks.sliding_window_view(values, window)
     return steps[window // 2 :][: len(windows)], np.median(windows, axis=1)
 
 
 def figures(runs, docs):
-    """Draws all of them into a folder."""
+    """Draws all figures into a folder."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -79,7 +79,7 @@ SEVERAL = [
         5,
     ),
     (
-        "--config.objective=hing --config.dataset.name=digit --config.generator.width=0 "
+        "--config.objective=hing --config.dataset.name=digit --config.log.every=0 "
         "--config.training.n_critic=x --config.evaluation.seed=-1",
         5,
     ),

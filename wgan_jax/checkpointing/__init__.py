@@ -1,1 +1,1 @@
-"""Checkpoints on Orbax, with a manifest of every array."""
+"""Checkpoints with Orbax, and a manifest of every array."""

@@ -1,4 +1,4 @@
-"""Thin wrapper around Orbax: numbered checkpoints of arrays and one JSON file."""
+"""Thin wrapper around Orbax's ``CheckpointManager``: arrays and one JSON file."""
 
 import contextlib
 import gc
@@ -18,26 +18,26 @@ from wgan_jax.parallel import multiprocess
 from wgan_jax.types import Array
 
 _ARRAYS, _INVENTORY = "state", "inventory"
-_DROPPED_SECONDS = 0.1  # one file's read is long over by then
+_DROPPED_SECONDS = 0.1  # longer than a read of one file takes
 
 
 class CheckpointBackend:
-    """Folders ``<step>/`` in a directory.
+    """Checkpoints in numbered folders ``<step>/`` of a directory.
 
-    All processes make every call together. A folder appears under its name
-    only when complete, so a killed process leaves no half of one. Orbax has no
-    base class for what it raises, and broken files raise whatever the parser
-    at hand does: callers of ``write``, ``wait`` and ``read_*`` meet any
-    ``Exception``.
+    All processes must make every call. A folder gets its name only when it is
+    complete, so a killed process leaves no partial checkpoint. Orbax has no
+    common base class for its exceptions, and damaged files raise whatever
+    exception the parser raises. Callers of ``write``, ``wait`` and ``read_*``
+    must therefore handle any ``Exception``.
     """
 
     def __init__(self, directory: Path, *, keep: int, read_only: bool) -> None:
-        """Opens a directory and removes what an interrupted write left there.
+        """Opens a directory and removes the remains of an interrupted write.
 
         Args:
-            directory: absolute; made if it is not there.
-            keep: folders that stay, those of the greatest steps.
-            read_only: make and remove nothing.
+            directory: absolute path; created if missing.
+            keep: number of folders to keep, those with the largest steps.
+            read_only: do not create or remove anything.
         """
         self._directory = directory
         if not read_only:
@@ -45,29 +45,30 @@ class CheckpointBackend:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=ocp.checkpoint_managers.LatestN(keep),
             create=not read_only,
-            # Otherwise opening reads each step's metadata, and raises if broken.
+            # Otherwise, opening reads the metadata of each step and raises if it is
+            # damaged.
             lightweight_initialize=True,
         )
         self._manager = ocp.CheckpointManager(directory, options=options)
 
     def steps(self) -> list[int]:
-        """Ascending; the one being written is among them."""
+        """Returns the steps in ascending order, including one being written."""
         return sorted(self._manager.all_steps())
 
     def write(
         self, step: int, arrays: Mapping[str, Array], inventory: Mapping[str, Any]
     ) -> bool:
-        """Starts to write a folder; arrays must stay as they are until ``wait``.
+        """Starts to write a folder; arrays must not change until ``wait`` returns.
 
         Args:
-            step: above all others here.
-            arrays: by name.
+            step: larger than all existing steps.
+            arrays: arrays by name.
             inventory: a JSON object.
 
         Returns:
             Whether Orbax accepted the step.
         """
-        # Orbax refuses arrays without elements; their shape says all of them.
+        # Orbax rejects empty arrays, which are determined by their shape.
         stored = {name: array for name, array in arrays.items() if array.size}
         arguments = {
             _ARRAYS: ocp.args.StandardSave(stored),
@@ -76,7 +77,7 @@ class CheckpointBackend:
         return self._manager.save(step, args=ocp.args.Composite(**arguments))
 
     def read_inventory(self, step: int) -> dict[str, Any]:
-        """The JSON object of a folder."""
+        """Reads the JSON object of a folder."""
         arguments = {_INVENTORY: ocp.args.JsonRestore()}
         composite = ocp.args.Composite(**arguments)
         return self._manager.restore(step, args=composite)[_INVENTORY]
@@ -84,14 +85,15 @@ class CheckpointBackend:
     def read_arrays(
         self, step: int, wanted: Mapping[str, jax.ShapeDtypeStruct]
     ) -> dict[str, Array]:
-        """The arrays of a folder.
+        """Reads the arrays of a folder.
 
         Args:
-            step: of the folder.
-            wanted: all of its arrays: their shapes, dtypes and placings.
+            step: step of the folder.
+            wanted: shapes, dtypes and shardings of all of its arrays.
 
         Returns:
-            Arrays in the order of ``wanted``. One of another dtype was cast.
+            Arrays in the order of ``wanted``. An array with another stored
+            dtype is cast.
         """
         stored = {name: array for name, array in wanted.items() if array.size}
         arguments = {_ARRAYS: ocp.args.StandardRestore(stored)}
@@ -105,7 +107,7 @@ class CheckpointBackend:
         }
 
     def set_aside(self, steps: Iterable[int]) -> None:
-        """Renames folders to ``<step>.broken``, in place of any such one."""
+        """Renames folders to ``<step>.broken``, replacing existing ones."""
         if jax.process_index() == 0:
             for step in steps:
                 folder = self._directory / str(step)
@@ -122,21 +124,21 @@ class CheckpointBackend:
         self._manager.delete(step)
 
     def wait(self) -> None:
-        """Returns when all is on disk."""
+        """Waits until everything is on disk."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Lets go of the directory; a second call does nothing."""
+        """Closes the directory; further calls have no effect."""
         self._manager.close()
 
 
 @contextlib.contextmanager
 def muted_failures() -> Iterator[None]:
-    """Keeps what a failed read leaves behind off the user's screen.
+    """Suppresses messages that result from a failed read.
 
-    Beside a read that failed Orbax drops all others unfinished, and Python
-    would report each on a page of its own once it is collected: call
-    ``collect_dropped_reads`` inside, after the failure is handled.
+    When a read fails, Orbax abandons all others, and Python would print a
+    warning for each when it is garbage-collected. Call
+    ``collect_dropped_reads`` inside this context, after handling the failure.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     asyncio_log = logging.getLogger("asyncio")
@@ -148,13 +150,13 @@ def muted_failures() -> Iterator[None]:
 
 
 def collect_dropped_reads() -> None:
-    """Waits a moment for reads that nobody awaits, and frees them."""
+    """Waits briefly for abandoned reads and garbage-collects them."""
     time.sleep(_DROPPED_SECONDS)
     gc.collect()
 
 
 def _remove_unfinished(directory: Path) -> None:
-    # Orbax would do so in a thread, which fails if the program ends before it.
+    # Orbax would do this in a thread, which fails if the program ends earlier.
     if jax.process_index() == 0:
         for folder in directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
             shutil.rmtree(folder)

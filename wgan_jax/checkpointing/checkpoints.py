@@ -1,7 +1,7 @@
 """Checkpoints, written during training and verified when they are read.
 
-Leaves are stored under their paths, with a manifest beside them. ``backend.py``
-writes and reads; this module verifies that what is read is what was written.
+Leaves are stored by path, with a manifest. ``backend.py`` reads and writes.
+This module verifies that the data read equals the data written.
 """
 
 import logging
@@ -37,18 +37,19 @@ StateT = TypeVar("StateT")
 T = TypeVar("T")
 
 _LOGGER = logging.getLogger(__name__)
-_REASON_LENGTH = 200  # characters of another library's message in ours
+_REASON_LENGTH = 200  # characters of other libraries' messages to quote
 
 
 class _Broken(Exception):
-    """A checkpoint whose files are not as they were written."""
+    """A checkpoint is damaged or incomplete."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, each in a folder named by its step.
+    """Checkpoints of one run, each in a folder named by its step.
 
-    All processes of a run open it, save and restore together. A folder appears
-    under its name only when complete, so a killed run leaves no half of one.
+    All processes of a run must open, save and restore together. A folder gets
+    its name only when it is complete, so a killed run leaves no partial
+    checkpoint.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class Checkpoints:
         read_only: bool = False,
         warn: Callable[[str], object] = _LOGGER.warning,
     ) -> None:
-        """Opens a directory and removes what an interrupted save left there.
+        """Opens a directory and removes the remains of an interrupted save.
 
         Args:
-            directory: made if it is not there.
-            keep: checkpoints that stay, the newest ones, at least 1.
-            read_only: make, remove and save nothing, as beside a run that is
-                being trained.
-            warn: takes a sentence for the user when a checkpoint is broken.
+            directory: path; created if missing.
+            keep: number of checkpoints to keep, the newest ones, at least 1.
+            read_only: do not create, remove or save anything, for use next to a
+                run that is in training.
+            warn: called with a message if a checkpoint is broken.
 
         Raises:
             ValueError: if ``keep`` is less than 1.
@@ -87,32 +88,32 @@ class Checkpoints:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A write that waits for a failed process never ends.
+        # Waiting for a write that involves a failed process would never end.
         if not multiprocess.is_peer_failure(value):
             self.close()
 
     def steps(self) -> list[int]:
-        """Steps that can be asked for, ascending; broken ones are among them."""
+        """Returns all steps in ascending order, including broken checkpoints."""
         return self._store.steps()
 
     def save(self, step: int, state: PyTree, meta: Mapping[str, Any]) -> bool:
-        """Takes a copy of the state and writes it while the caller goes on.
+        """Copies the state and writes it in the background.
 
-        The caller may donate the state to a compiled step at once. Checkpoints
-        that the last ``restore`` found broken are first renamed to
-        ``<step>.broken``, or they would count among those that stay.
+        The caller can donate the state to a compiled step immediately.
+        Checkpoints that the last ``restore`` found broken are first renamed to
+        ``<step>.broken``. Otherwise, they would count towards ``keep``.
 
         Args:
-            step: >= 0, and not below the newest one here.
-            state: pytree of ``jax.Array``, of any structure and placing.
-            meta: what else ``restore`` shall return; anything JSON can hold.
+            step: >= 0, and not below the newest existing step.
+            state: pytree of ``jax.Array`` with any structure and sharding.
+            meta: further data for ``restore`` to return, serializable as JSON.
 
         Returns:
-            False if there is a checkpoint of this step, which stays as it is.
+            False if a checkpoint of this step exists; it is not changed.
 
         Raises:
-            CheckpointError: the step is below the newest, the state or meta
-                cannot be stored, or this or the last write failed.
+            CheckpointError: if the step is below the newest one, the state or
+                meta cannot be stored, or this or the previous write failed.
         """
         if self._read_only:
             raise CheckpointError(
@@ -140,21 +141,21 @@ class Checkpoints:
     def restore(
         self, target: StateT, *, step: int | None = None
     ) -> tuple[StateT, dict[str, Any], int] | None:
-        """The newest checkpoint that is as it was written.
+        """Restores the newest checkpoint that is intact.
 
         Args:
-            target: a state, or one of ``jax.ShapeDtypeStruct``: the structure,
-                shapes, dtypes and placing to restore to. The placing need not
-                be that of the save; a leaf without one goes to this process's
-                first device.
-            step: this one and no other, rather than the newest.
+            target: a state, or a state of ``jax.ShapeDtypeStruct``, with the
+                structure, shapes, dtypes and shardings to restore to. Shardings
+                may differ from those at the time of saving. A leaf without one
+                is placed on this process's first device.
+            step: restore this step only, instead of the newest one.
 
         Returns:
             The state, the meta and the step; None if there is no checkpoint.
 
         Raises:
-            CheckpointError: no checkpoint can be read, the one asked for is
-                missing or broken, or the newest does not fit the target.
+            CheckpointError: if no checkpoint can be read, the given step is
+                missing or broken, or the checkpoint does not match the target.
         """
         self.wait()
         self._broken = []
@@ -180,10 +181,10 @@ class Checkpoints:
         )
 
     def meta(self, step: int) -> dict[str, Any] | None:
-        """What was saved beside a step's arrays; None if that cannot be read.
+        """Returns the meta saved with a step; None if it cannot be read.
 
         Args:
-            step: one of ``steps``. All processes call this together.
+            step: one of ``steps``. All processes must make this call.
         """
         self.wait()
         try:
@@ -192,30 +193,30 @@ class Checkpoints:
             return None
 
     def discard(self, step: int) -> None:
-        """Removes a checkpoint for good, such as one that is to be written anew.
+        """Permanently removes a checkpoint, for example to write it again.
 
         Args:
-            step: one of ``steps``. All processes call this together.
+            step: one of ``steps``. All processes must make this call.
 
         Raises:
-            CheckpointError: it cannot be removed.
+            CheckpointError: if it cannot be removed.
         """
         self.wait()
         self._write(lambda: self._store.remove(step))
 
     def wait(self) -> None:
-        """Returns when what was saved is on disk.
+        """Waits until everything saved is on disk.
 
         Raises:
-            CheckpointError: the write failed.
+            CheckpointError: if the write failed.
         """
         self._write(self._store.wait)
 
     def close(self) -> None:
-        """Waits, then lets go of the directory.
+        """Waits for pending writes, then closes the directory.
 
         Raises:
-            CheckpointError: the write failed.
+            CheckpointError: if the write failed.
         """
         try:
             self.wait()
@@ -227,7 +228,7 @@ class Checkpoints:
             return call()
         except Exception as error:
             if multiprocess.is_peer_failure(error):
-                raise  # of another process, not of the folder
+                raise  # another process failed, not the write
             raise CheckpointError(
                 f"a checkpoint could not be written to {self._directory} "
                 f"({_reason(error)}); see that there is room and permission."
@@ -260,7 +261,7 @@ class Checkpoints:
                 "use the config that it was written with, or another folder."
             )
         leaves = _on_all_processes(lambda: self._store.read_arrays(step, wanted))
-        # The sums are of global arrays, so all processes decide the same here.
+        # Checksums are of global arrays, so all processes take the same branch.
         for path, leaf in leaves.items():
             if crc32(leaf) != inventory["leaves"][path]["crc32"]:
                 raise _Broken(f"{path} has changed since it was written")
@@ -276,15 +277,15 @@ class Checkpoints:
 
 
 def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
-    """What ``Checkpoints.restore`` needs to know of a state.
+    """Returns the target for ``Checkpoints.restore`` from a state.
 
     Args:
         state: pytree of arrays or of ``jax.ShapeDtypeStruct``.
-        sharding: where every leaf shall go; each stays on its own by default,
-            and one that has none goes to this process's first device.
+        sharding: sharding of every leaf. By default, each leaf keeps its own,
+            and a leaf without one is placed on this process's first device.
 
     Returns:
-        The same tree of ``jax.ShapeDtypeStruct``, each with a placing.
+        The same tree of ``jax.ShapeDtypeStruct``, each with a sharding.
     """
 
     def abstract(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -306,7 +307,7 @@ def _copy(path: str, leaf: Any) -> Array:
 
 
 def _on_all_processes(read: Callable[[], T]) -> T:
-    """What ``read`` returns; broken for all processes if it is for one."""
+    """Returns the result of ``read``; raises on all processes if one of them fails."""
     value, reason = None, ""
     with muted_failures():
         try:

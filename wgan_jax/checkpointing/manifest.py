@@ -1,7 +1,7 @@
-"""The manifest of a checkpoint: path, shape, dtype and CRC32 of each leaf.
+"""Manifest of a checkpoint: path, shape, dtype and CRC32 of each leaf.
 
-Orbax casts a leaf of another dtype without a word and restores a flipped bit
-as a value. With an inventory beside the arrays both are found.
+Orbax silently casts leaves of another dtype, and restores flipped bits without
+an error. The manifest detects both.
 """
 
 import json
@@ -17,7 +17,7 @@ from wgan_jax.types import Array, PyTree
 
 
 def flatten(state: PyTree) -> dict[str, Any]:
-    """Leaves by path, such as ``.critic.params['conv']['kernel']``, in order."""
+    """Returns leaves by path (``.critic.params['conv']['kernel']``), in order."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
@@ -25,18 +25,18 @@ def flatten(state: PyTree) -> dict[str, Any]:
 def make_manifest(
     meta: Mapping[str, Any], leaves: Mapping[str, Array]
 ) -> dict[str, Any]:
-    """The inventory of a state, with a checksum of itself.
+    """Creates the manifest of a state, including its own checksum.
 
     Args:
-        meta: what the caller wants kept; anything JSON can hold.
-        leaves: arrays by path. All processes call this together.
+        meta: further data to store, serializable as JSON.
+        leaves: arrays by path. All processes must make this call.
 
     Returns:
-        A JSON object: ``meta``; ``leaves``, each with ``shape``, ``dtype`` and
-        ``crc32``; and ``crc32`` of the whole.
+        A JSON object with ``meta``; ``leaves``, each with ``shape``, ``dtype``
+        and ``crc32``; and ``crc32`` of the whole object.
 
     Raises:
-        ValueError: JSON cannot hold the meta.
+        ValueError: if ``meta`` is not serializable as JSON.
     """
     described = {
         path: {
@@ -47,7 +47,7 @@ def make_manifest(
         for path, leaf in leaves.items()
     }
     try:
-        # There and back, so that the sum is of what a reader will see.
+        # Converted to JSON and back, so that the checksum is of what a reader gets.
         inventory = json.loads(json.dumps({"meta": dict(meta), "leaves": described}))
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -58,38 +58,38 @@ def make_manifest(
 
 
 def is_intact(inventory: Mapping[str, Any]) -> bool:
-    """Whether nothing has changed since ``make_manifest``."""
+    """Returns whether the manifest is unchanged since ``make_manifest``."""
     rest = {key: value for key, value in inventory.items() if key != "crc32"}
     return inventory.get("crc32") == _crc32_of_json(rest)
 
 
 def crc32(leaf: Array) -> int:
-    """Of the whole array's bytes in row order, wherever its parts are.
+    """Computes the checksum of the global array's bytes in row-major order.
 
     Args:
-        leaf: any shape and dtype. All processes call this together.
+        leaf: array of any shape and dtype. All processes must make this call.
 
     Returns:
-        The same number on every process and for every placing.
+        The same number on every process and for every sharding.
     """
     if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
         leaf = multihost_utils.process_allgather(leaf, tiled=True)
     values = np.ascontiguousarray(leaf).reshape(-1)
-    # As bytes, because the buffer protocol knows no bfloat16.
+    # Converted to bytes, because the buffer protocol does not support bfloat16.
     return zlib.crc32(values.view(np.uint8).data)
 
 
 def first_difference(
     inventory: Mapping[str, Any], wanted: Mapping[str, jax.ShapeDtypeStruct]
 ) -> str:
-    """Where a stored state and the one asked for first differ.
+    """Returns the first difference between a stored state and a target.
 
     Args:
-        inventory: of the stored one.
+        inventory: manifest of the stored state.
         wanted: leaves by path, in order.
 
     Returns:
-        The path, and both dtypes and shapes; empty if they are alike.
+        The path with both dtypes and shapes; empty if there is no difference.
     """
     stored = {
         path: f"{leaf['dtype']}{leaf['shape']}"

@@ -1,4 +1,4 @@
-"""Datasets in memory, and batches as a pure function of (seed, iteration)."""
+"""In-memory datasets, and batches as a pure function of (seed, iteration)."""
 
 from wgan_jax.data.pipeline import (
     AnyPipeline,

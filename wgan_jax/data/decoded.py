@@ -1,4 +1,4 @@
-"""Cache of decoded splits on disk, so that a second start does not decode them."""
+"""On-disk cache of decoded splits, which avoids decoding them at every start."""
 
 import contextlib
 import hashlib
@@ -15,10 +15,10 @@ from wgan_jax.errors import ArchiveError
 from wgan_jax.io.caches import cache_folder, read_arrays
 from wgan_jax.io.files import PARTIAL, atomic_write
 
-# CIFAR-10 takes 154 MB, and a dataset that fills a disk is decoded each time.
+# CIFAR-10 takes 154 MB. Larger datasets are decoded each time, to not fill the disk.
 LARGEST_BYTES = 2**30
 KEPT = 4
-_DAY = 24 * 3600  # seconds after which nobody is still writing
+_DAY = 24 * 3600  # seconds; an older partial file has been abandoned
 
 
 def remember(
@@ -27,23 +27,24 @@ def remember(
     files: Iterable[str | os.PathLike[str]],
     about: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
-    """What ``decode`` returns, from disk if it was called on the same files before.
+    """Returns the result of ``decode``, from the cache if the files are unchanged.
 
-    A file is the same if its path, size and time of last change are. The arrays lie
-    in the user's cache folder, of the ``KEPT`` splits used last, at most
-    ``LARGEST_BYTES`` each; a damaged or unwritable cache is as good as none.
+    A file is unchanged if its path, size and modification time are. The cache
+    is in the user's cache folder. It keeps the ``KEPT`` most recently used
+    splits, of at most ``LARGEST_BYTES`` each. A damaged or unwritable cache is
+    ignored.
 
     Args:
-        decode: returns arrays by name; may raise what it likes.
-        files: that it reads.
-        about: what else its result depends on; anything JSON can hold.
+        decode: returns arrays by name; its exceptions are propagated.
+        files: the files that it reads.
+        about: other values that its result depends on, serializable as JSON.
 
     Returns:
         Arrays by name.
     """
     try:
         path = cache_folder() / "decoded" / f"{_key(files, about)}.npz"
-    except OSError:  # a file is missing, and the decoder knows what that means
+    except OSError:  # a file is missing; the decoder reports it
         return decode()
     try:
         arrays = read_arrays(path)
@@ -51,7 +52,7 @@ def remember(
         arrays = decode()
     else:
         with contextlib.suppress(OSError):
-            os.utime(path)  # used last
+            os.utime(path)  # marks it as recently used
         return arrays
     if sum(array.nbytes for array in arrays.values()) <= LARGEST_BYTES:
         _keep(path, arrays)

@@ -12,17 +12,17 @@ from wgan_jax.data.sources import Source
 
 
 class Pipeline:
-    """The batches of a run, each computable by itself.
+    """Batches of a run, each computed independently.
 
-    The stream of examples is one seeded permutation of the source after another,
-    one per epoch, without end; global batches are consecutive pieces of it and may
-    straddle epochs. Nothing is remembered between calls but a cache, so a resumed
-    run needs the iteration alone, on any number of hosts.
+    The stream of examples is an endless sequence of seeded permutations of the
+    source, one per epoch. Global batches are consecutive slices of the stream
+    and may span two epochs. Nothing but a cache is kept between calls. A
+    resumed run therefore needs only the iteration, on any number of hosts.
 
     Attributes:
-      source: the examples.
-      batch_size: B, examples of one critic update over all hosts.
-      local_batch_size: the part of B that this host reads.
+        source: the examples.
+        batch_size: B, examples per critic update over all hosts.
+        local_batch_size: the part of B that this host reads.
     """
 
     def __init__(
@@ -37,22 +37,23 @@ class Pipeline:
         process_index: int = 0,
         process_count: int = 1,
     ):
-        """Binds a source to a batch size, a seed and a schedule.
+        """Initializes the pipeline.
 
         Args:
-          source: the examples.
-          batch_size: B, at most the size of the source, a multiple of
-            ``process_count``.
-          seed: of the permutations, 0 or above.
-          critic_updates: N of an iteration, 1 or above.
-          critic_updates_before: the sum of N over all earlier iterations.
-          labels: whether batches carry "label" too.
-          process_index: this host, in [0, process_count).
-          process_count: number of hosts.
+            source: the examples.
+            batch_size: B, at most the size of the source and a multiple of
+                ``process_count``.
+            seed: seed of the permutations, 0 or above.
+            critic_updates: returns N of an iteration, 1 or above.
+            critic_updates_before: returns the sum of N over all earlier
+                iterations.
+            labels: whether batches include "label".
+            process_index: index of this host, in [0, process_count).
+            process_count: number of hosts.
 
         Raises:
-          ValueError: a value is outside its range, or labels are wanted of a
-            source that has none, or not for every example.
+            ValueError: if a value is out of range, or labels are requested and
+                the source does not have one for every example.
         """
         if not 1 <= batch_size <= len(source):
             raise ValueError(
@@ -86,22 +87,23 @@ class Pipeline:
         self._critic_updates_before = critic_updates_before
         self._labels = source.labels if labels else None
         self._first_row = process_index * self.local_batch_size
-        # Two, because a batch that straddles epochs needs both of its epochs.
+        # Two entries, because a batch may span two epochs.
         self._permutation = functools.lru_cache(maxsize=2)(self._permute)
 
     def batch(self, iteration: int) -> dict[str, np.ndarray]:
-        """The fresh examples of every critic update of one iteration.
+        """Returns the examples of all critic updates of one iteration.
 
         Args:
-          iteration: 0 or above, counted in generator updates.
+            iteration: 0 or above, counted in generator updates.
 
         Returns:
-          "image" ``[N, B_local, ...]`` in the source's dtype, and "label" int32
-          ``[N, B_local]`` where asked for. The hosts' rows are consecutive blocks
-          of the global batch, which does not depend on the number of hosts.
+            "image" ``[N, B_local, ...]`` in the dtype of the source and, if
+            requested, "label" int32 ``[N, B_local]``. The rows of the hosts are
+            consecutive blocks of the global batch, which does not depend on the
+            number of hosts.
 
         Raises:
-          ValueError: the iteration is negative or has no critic update.
+            ValueError: if the iteration is negative or has no critic update.
         """
         rows = self.indices(iteration)
         batch = {"image": self.source.images[rows]}
@@ -110,7 +112,7 @@ class Pipeline:
         return batch
 
     def indices(self, iteration: int) -> np.ndarray:
-        """Which examples of the source ``batch`` holds, int64 ``[N, B_local]``."""
+        """Returns the source indices of the batch, int64 ``[N, B_local]``."""
         updates = self._critic_updates(iteration) if iteration >= 0 else 0
         if updates < 1:
             raise ValueError(
@@ -129,16 +131,16 @@ class Pipeline:
         return indices
 
     def _permute(self, epoch: int) -> np.ndarray:
-        """The order of one epoch, int64 ``[n]``."""
+        """Returns the order of one epoch, int64 ``[n]``."""
         sequence = np.random.SeedSequence(self._seed, spawn_key=(epoch,))
-        # numpy promises the numbers of RandomState for good, those of Generator
-        # not, and a resumed run may have another numpy.
+        # numpy guarantees a stable stream for RandomState but not for Generator, and a
+        # resumed run may use another numpy version.
         random = np.random.RandomState(np.random.MT19937(sequence))
         return random.permutation(len(self.source))
 
 
 def _check_labels(source: Source) -> None:
-    """Refuses labels outside the classes: -1 is tfds' mark of an example without."""
+    """Raises an error for labels out of range; tfds uses -1 for unlabeled examples."""
     classes = source.num_classes
     if source.labels is None or classes is None:
         return
@@ -152,31 +154,31 @@ def _check_labels(source: Source) -> None:
 
 
 class PipelineStack:
-    """Pipelines side by side, their batches stacked: one a replica of a run."""
+    """Several pipelines with stacked batches, one per replica of a run."""
 
     def __init__(self, pipelines: Sequence[Pipeline]):
-        """Binds the pipelines; their batches must be alike in shape."""
+        """Stores the pipelines, whose batches must have equal shapes."""
         self._pipelines = tuple(pipelines)
 
     def batch(self, iteration: int) -> dict[str, np.ndarray]:
-        """``[K, N, B_local, ...]``, what pipeline k gives at place k."""
+        """Returns ``[K, N, B_local, ...]``; entry k is the batch of pipeline k."""
         return _stacked(pipeline.batch(iteration) for pipeline in self._pipelines)
 
 
 class PipelineCalls:
-    """Batches of consecutive iterations of a pipeline, stacked: those of one call."""
+    """Stacked batches of consecutive iterations, for one compiled call."""
 
     def __init__(self, pipeline: Pipeline, count: int):
-        """Binds a pipeline, whose iterations must be alike in critic updates.
+        """Stores a pipeline with the same number of critic updates in each iteration.
 
         Args:
-          pipeline: whose batches.
-          count: K, iterations of a call.
+            pipeline: the pipeline.
+            count: number K of iterations per call.
         """
         self._pipeline, self._count = pipeline, count
 
     def batch(self, iteration: int) -> dict[str, np.ndarray]:
-        """``[K, N, B_local, ...]``, those of ``iteration`` and the next K - 1."""
+        """Returns ``[K, N, B_local, ...]`` for iterations ``iteration`` to + K - 1."""
         return _stacked(self._pipeline.batch(iteration + k) for k in range(self._count))
 
 
@@ -186,23 +188,23 @@ AnyPipeline = Pipeline | PipelineStack | PipelineCalls
 def prefetch(
     pipeline: AnyPipeline, start: int, stop: int, *, step: int = 1, depth: int = 2
 ) -> Generator[dict[str, np.ndarray]]:
-    """Batches of iterations start to stop - 1, prepared ahead by one thread.
+    """Iterates over batches, prepared ahead in one background thread.
 
-    An exception in the thread is raised where its batch is due. Closing the
-    iterator, or leaving it to the garbage collector, ends the thread.
+    An exception in the thread is raised when its batch is due. The thread ends
+    when the iterator is closed or garbage-collected.
 
     Args:
-      pipeline: whose batches.
-      start: first iteration.
-      stop: iteration to end before.
-      step: iterations from one batch to the next, those of a call.
-      depth: batches held ready at most, 1 or above.
+        pipeline: the pipeline.
+        start: first iteration.
+        stop: iteration to stop before.
+        step: iterations per batch, that is, per call.
+        depth: maximum number of prepared batches, 1 or above.
 
     Returns:
-      An iterator over what ``pipeline.batch`` returns.
+        An iterator over the results of ``pipeline.batch``.
 
     Raises:
-      ValueError: the depth is below 1.
+        ValueError: if the depth is below 1.
     """
     if depth < 1:
         raise ValueError(f"prefetch needs a depth of 1 or above, not {depth}.")

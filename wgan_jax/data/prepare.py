@@ -1,9 +1,10 @@
 """Prepares CIFAR-10, MNIST and Fashion-MNIST without TensorFlow.
 
-The stock builders of TensorFlow Datasets import TensorFlow to unpack archives and
-to encode images. These subclasses do both with the standard library and Pillow;
-names, features, keys (hence the order on disk) and checksums stay the stock ones,
-so the stock readers read what is written here.
+The stock builders of TensorFlow Datasets (tfds) import TensorFlow to unpack
+archives and to encode images. The subclasses here use the standard library and
+Pillow for both. Names, features, keys (and thus the order on disk) and
+checksums are those of the stock builders, so the stock readers can read the
+files.
 """
 
 import gzip
@@ -27,21 +28,21 @@ from wgan_jax.errors import DataError
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
-# Resolving a name has no time limit of its own; this one is over everything.
+# Name resolution has no timeout of its own, so this limit covers the whole probe.
 _PROBE_SECONDS = 20.0
 
 Examples = Iterator[tuple[int, dict[str, Any]]]
 
 
 def _encode_png(image: np.ndarray) -> io.BytesIO:
-    """The PNG file of an image ``[H, W]`` or ``[H, W, 3]``, uint8."""
+    """Encodes a uint8 image ``[H, W]`` or ``[H, W, 3]`` as PNG."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     file.seek(0)
     return file
 
 
-# tfds' classes have no types: mypy cannot see that they take this keyword.
+# tfds' classes are untyped, so mypy does not know that they accept this keyword.
 class Cifar10(  # type: ignore[call-arg]
     tfds.image_classification.Cifar10, skip_registration=True
 ):
@@ -84,7 +85,7 @@ class Cifar10(  # type: ignore[call-arg]
 
 
 class _IdxBuilder:
-    """The two methods that MNIST and Fashion-MNIST share."""
+    """Methods shared by MNIST and Fashion-MNIST."""
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
         files = _download(self, dl_manager)
@@ -121,17 +122,18 @@ class FashionMnist(  # type: ignore[call-arg]
 
 
 def prepare(name: str, *, data_dir: str | None) -> None:
-    """Writes a dataset in tfds' layout, array_record format.
+    """Writes a dataset in tfds' layout, in the array_record format.
 
-    Official archives lying in ``<data_dir>/downloads/manual`` are used as they are;
-    others are fetched by tfds. Checksums are verified either way.
+    Official archives in ``<data_dir>/downloads/manual`` are used if present.
+    Others are downloaded by tfds. Checksums are verified in both cases.
 
     Args:
-      name: a row of ``BUILDERS``.
-      data_dir: folder of prepared datasets; None is tfds' default.
+        name: a key of ``BUILDERS``.
+        data_dir: folder of prepared datasets; None for tfds' default.
 
     Raises:
-      DataError: the archives cannot be fetched, or are not the official ones.
+        DataError: if the archives cannot be downloaded or are not the official
+            ones.
     """
     builder = BUILDERS[name](data_dir=data_dir, file_format="array_record")
     downloads = Path(builder.data_dir_root) / "downloads"
@@ -159,20 +161,20 @@ def prepare(name: str, *, data_dir: str | None) -> None:
 
 
 def check_reachable(name: str, *, builder: Any, url: str) -> None:
-    """Raises within 20 seconds if an archive's host does not serve it.
+    """Raises an error within 20 seconds if a host does not serve an archive.
 
-    Left alone, tfds tries a host that is not there for minutes.
+    Without this check, tfds retries an unreachable host for minutes.
 
     Args:
-      name: the dataset, for the message.
-      builder: its builder, which knows the folders.
-      url: an archive of it.
+        name: name of the dataset, for the message.
+        builder: its builder, which defines the folders.
+        url: URL of one of its archives.
 
     Raises:
-      DataError: the archive is unavailable; the message names the ways on.
+        DataError: if the archive is unavailable; the message lists the options.
     """
     trouble = [f"no answer in {_PROBE_SECONDS:.0f} seconds"]
-    # A daemon, so that a resolver that never returns cannot hold up the exit.
+    # A daemon thread, so that a hanging resolver cannot block the exit.
     probe = threading.Thread(target=_probe, args=(url, trouble), daemon=True)
     probe.start()
     probe.join(_PROBE_SECONDS)
@@ -193,8 +195,8 @@ def check_reachable(name: str, *, builder: Any, url: str) -> None:
 
 
 def _probe(url: str, trouble: list[str]) -> None:
-    """Empties ``trouble`` if the url answers, else puts the reason there."""
-    # What tfds itself fetches with, so proxies and certificates are the same.
+    """Clears ``trouble`` if the URL answers, otherwise stores the reason in it."""
+    # tfds downloads with requests, so proxies and certificates are the same.
     import requests
 
     try:
@@ -202,19 +204,19 @@ def _probe(url: str, trouble: list[str]) -> None:
         with requests.get(url, stream=True, timeout=limits) as response:
             code = response.status_code
             trouble[:] = [] if code == 200 else [f"HTTP status {code}"]
-    # The thread has no one else to tell.
+    # The thread has no caller to raise to.
     except Exception as error:
         trouble[:] = [type(error).__name__]
 
 
 def _download(builder: Any, dl_manager: Any) -> Mapping[str, Path]:
-    """Local paths of a builder's archives by file name, fetched where absent."""
+    """Returns local paths of the archives by file name, downloading missing ones."""
     urls = {info.filename: url for url, info in builder.url_infos.items()}
     return dl_manager.download(urls)
 
 
 def _is_at_hand(downloads: Path, name: str, url: str, info: Any) -> bool:
-    """Whether tfds' download manager will find an archive without fetching it."""
+    """Returns whether tfds finds an archive locally, without downloading it."""
     cached = resource.get_dl_fname(url, info.checksum)
     places = ("manual/" + info.filename, f"{name}/{cached}", cached)
     return any((downloads / place).exists() for place in places)
@@ -228,7 +230,7 @@ def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """The uint8 array of a gzipped idx file: its sizes are in its header."""
+    """Reads the uint8 array of a gzipped idx file, whose header holds the sizes."""
     content = gzip.decompress(path.read_bytes())
     rank = content[3]
     sizes = np.frombuffer(content, ">u4", count=rank, offset=4)

@@ -1,4 +1,4 @@
-"""Sources: datasets held in memory, and the table of their names."""
+"""In-memory datasets, and the table of dataset names."""
 
 import dataclasses
 import hashlib
@@ -26,12 +26,12 @@ class Source:
     """Examples in memory, in a fixed order.
 
     Attributes:
-      name: the name it was loaded by.
-      split: the split it was loaded with, as written.
-      images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
-      labels: int32 ``[n]`` in [0, num_classes), or None.
-      num_classes: number of different labels, or None without labels.
-      provenance: where the examples came from, as JSON values.
+        name: name of the dataset, as passed to ``load_source``.
+        split: split of the dataset, as passed to ``load_source``.
+        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
+        labels: int32 ``[n]`` in [0, num_classes), or None.
+        num_classes: number of classes, or None without labels.
+        provenance: origin of the examples, as JSON values.
     """
 
     name: str
@@ -66,10 +66,10 @@ class Source:
         return self.images.shape[1:]
 
     def record(self) -> dict[str, Any]:
-        """What a run writes down about its data, as JSON values.
+        """Returns a description of the data for the records of a run, as JSON values.
 
-        The hash covers values and order, so that two runs with the same hash and
-        seed have seen the same batches.
+        The hash covers values and order. Two runs with the same hash and seed
+        have therefore used the same batches.
         """
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         if self.labels is not None:
@@ -92,10 +92,11 @@ class Source:
 def described_source(record: Mapping[str, Any]) -> Source:
     """Returns a source of black examples with the shapes and classes of a record.
 
-    It stands for a dataset where only these matter, so that nothing is read.
+    It replaces a dataset where only shapes and classes matter, so no file is
+    read.
 
     Args:
-      record: what ``Source.record`` returned for the dataset.
+        record: result of ``Source.record`` for the dataset.
     """
     shape = (record["count"], *record["example_shape"])
     classes = record["num_classes"]
@@ -120,25 +121,28 @@ def load_source(
     """Loads a dataset into memory.
 
     Args:
-      name: a row of ``DATASETS``, or ``tfds:NAME`` for any image dataset of
-        TensorFlow Datasets with one fixed image size.
-      split: a split or part of one, as ``resolve_split`` reads it.
-      data_dir: folder of prepared datasets; None is the environment's
-        TFDS_DATA_DIR, else tfds' default. Only for datasets read from files.
-      seed: 0 or above, for datasets that are drawn; one that is read has none.
-      examples: False for shapes, types and classes without reading files: the
-        examples are then black, with label 0, and none if the dataset is not
-        prepared, since their number is not known.
-      **options: what else the dataset's loader takes: ``size``, the points of a
-        toy; ``resize``, the side in pixels that pictures read from files are
-        brought to.
+        name: a key of ``DATASETS``, or ``tfds:NAME`` for any image dataset of
+            TensorFlow Datasets with a single image size.
+        split: a split or a part of one, in the syntax of ``resolve_split``.
+        data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
+            environment, or else tfds' default. Only for datasets read from
+            files.
+        seed: seed of generated datasets, 0 or above; ignored by others.
+        examples: False to return only shapes, dtypes and classes, without
+            reading files. The examples are then black with label 0. If the
+            dataset is not prepared, there are none, because their number is
+            unknown.
+        **options: options of the dataset's loader: ``size``, the number of
+            points of a toy dataset; ``resize``, the side in pixels to which
+            images read from files are resized.
 
     Returns:
-      The source.
+        The source.
 
     Raises:
-      ValueError: unknown name, option or split.
-      DataError: the dataset is absent and cannot be fetched, or is damaged.
+        ValueError: if the name, an option or the split is unknown.
+        DataError: if the dataset is damaged, or missing and cannot be
+            downloaded.
     """
     try:
         loader = find_loader(name)
@@ -168,10 +172,10 @@ def find_loader(name: str) -> Callable[..., Source]:
     """Returns the function that loads a dataset, its options keyword-only.
 
     Args:
-      name: a row of ``DATASETS``, or ``tfds:NAME``.
+        name: a key of ``DATASETS``, or ``tfds:NAME``.
 
     Raises:
-      ValueError: unknown name.
+        ValueError: if the name is unknown.
     """
     if isinstance(name, str) and name.startswith(_TFDS_PREFIX):
         return _from_tfds
@@ -189,7 +193,7 @@ def _from_tfds(
     data_dir: str | None = None,
     resize: Count | None = None,
 ) -> Source:
-    """Pictures read from files, as they are or with both sides ``resize`` pixels."""
+    """Loads images from files, optionally resized to squares of side ``resize``."""
     _check_resize(name, resize)
     from wgan_jax.data.tfds_reader import RESIZE_FILTER, read_tfds
 
@@ -219,7 +223,7 @@ def _described(
     data_dir: str | None = None,
     resize: Count | None = None,
 ) -> Source:
-    """``_from_tfds`` with the shapes alone."""
+    """Returns the shapes of ``_from_tfds`` without examples."""
     _check_resize(name, resize)
     from wgan_jax.data import tfds_reader
 
@@ -253,13 +257,13 @@ def _check_resize(name: str, resize: int | None) -> None:
 
 
 def _digits(name: str, *, split: str) -> Source:
-    """Scans of handwritten digits, 8x8, which the package ships.
+    """Loads scans of handwritten digits, 8x8, which are included in the package.
 
-    They are the test set of UCI's "Optical Recognition of Handwritten Digits" as
-    scikit-learn 1.9.1 carries it: Alpaydin, Kaynak 1998, doi:10.24432/C50P49, CC BY
-    4.0. The gray level v in 0..16 becomes ``(255 v + 8) // 16``: 0 stays 0, 16
-    becomes 255, and all levels stay distinct. The first 1,500 scans in their order
-    are ``train``, the last 297 ``test``.
+    They are the test set of UCI's "Optical Recognition of Handwritten Digits"
+    as included in scikit-learn 1.9.1: Alpaydin, Kaynak 1998,
+    doi:10.24432/C50P49, CC BY 4.0. The gray level v in 0..16 is mapped to
+    ``(255 v + 8) // 16``: 0 stays 0, 16 becomes 255, and all levels stay
+    distinct. The first 1,500 scans are ``train``, the last 297 are ``test``.
     """
     table = read_arrays(_DIGITS)
     levels = table["scans"].astype(np.int64).reshape(-1, 8, 8, 1)
@@ -282,7 +286,7 @@ def _digits(name: str, *, split: str) -> Source:
 
 
 def _toy(name: str, *, split: str, seed: Seed = 0, size: Count = 100_000) -> Source:
-    """A drawn set: ``size`` points in each of the splits train and test."""
+    """Generates a toy dataset with ``size`` points in each of train and test."""
     if size < 1:
         raise ValueError(f"dataset {name!r} needs a size of 1 or above, not {size}.")
     if seed < 0:

@@ -1,25 +1,25 @@
-"""Which examples a split such as ``train[:10%]`` selects."""
+"""Resolves splits such as ``train[:10%]`` to ranges of examples."""
 
 from collections.abc import Mapping
 
 
 def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """Translates a split into ranges of examples.
+    """Resolves a split to ranges of examples.
 
-    The grammar is that of TensorFlow Datasets: ``train``, ``train[:1000]``,
-    ``train[80%:]``, ``train[-500:]``, ``train+test``, ``all``. A percentage is
+    The syntax is that of TensorFlow Datasets: ``train``, ``train[:1000]``,
+    ``train[80%:]``, ``train[-500:]``, ``train+test``, ``all``. Percentages are
     rounded to the nearest example.
 
     Args:
-      split: what to select.
-      sizes: examples in each split of the dataset, by name.
+        split: the split.
+        sizes: number of examples in each split of the dataset, by name.
 
     Returns:
-      ``(name, start, stop)`` of each part in the order written, ``start < stop``.
+        ``(name, start, stop)`` of each part in order, with ``start < stop``.
 
     Raises:
-      ValueError: the split is not of this grammar, names a split that the
-        dataset lacks, or selects no example.
+        ValueError: if the syntax is invalid, a named split does not exist, or
+            no example is selected.
     """
     ranges = [(split, 0, sizes[split])] if split in sizes else _parse(split, sizes)
     if not all(start < stop for _, start, stop in ranges):
@@ -28,8 +28,8 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
 
 
 def _parse(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """Ranges of a split that is more than a bare name."""
-    # Imported here because a bare name, the common case, needs none of it.
+    """Returns the ranges of a split that is not just a name."""
+    # Imported here because the common case, a plain name, does not need it.
     import tensorflow_datasets as tfds
 
     infos = {

@@ -1,4 +1,4 @@
-"""Image datasets of TensorFlow Datasets as arrays, without TensorFlow."""
+"""Reads image datasets of TensorFlow Datasets as arrays, without TensorFlow."""
 
 import dataclasses
 import importlib.util
@@ -19,13 +19,13 @@ from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import resolve_split
 from wgan_jax.errors import DataError
 
-# Of what is kept decoded: to be raised with a change of ``_decode`` or ``_pixels``.
+# Version of the decoded cache. Increment it when ``_decode`` or ``_pixels`` changes.
 _DECODER = 1
-# Bounds the encoded records held at a time; the arrays are held whole anyway.
+# Limits the number of encoded records in memory; the decoded arrays are kept whole.
 _CHUNK = 4096
-# Pillow's name for 8-bit pictures of so many channels.
+# Pillow's mode of 8-bit images by number of channels.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# What torchvision's Scale did to CIFAR-10 in the code of arXiv:1701.07875.
+# The filter of torchvision's Scale for CIFAR-10 in the code of arXiv:1701.07875.
 RESIZE_FILTER = Image.Resampling.BILINEAR
 
 
@@ -34,11 +34,11 @@ class Records:
     """A decoded split.
 
     Attributes:
-      images: uint8 ``[n, H, W, C]``, in the order of the files.
-      labels: int32 ``[n]``, or None.
-      num_classes: number of different labels, or None without labels.
-      version: of the dataset.
-      file_format: that it was read from.
+        images: uint8 ``[n, H, W, C]``, in file order.
+        labels: int32 ``[n]``, or None.
+        num_classes: number of classes, or None without labels.
+        version: version of the dataset.
+        file_format: format of the files.
     """
 
     images: np.ndarray
@@ -51,26 +51,30 @@ class Records:
 def read_tfds(
     name: str, *, split: str, data_dir: str | None, resize: int | None = None
 ) -> Records:
-    """Reads a split, after preparing the dataset where it is absent.
+    """Reads a split, preparing the dataset first if necessary.
 
-    The pictures are held decoded, one byte for each value. Each is resized as it
-    is decoded, so nothing is held at both sizes: CIFAR-10's 50,000 take 154 MB as
-    they are and 614 MB at 64 pixels.
+    Images are kept decoded, one byte per value. Each image is resized when it
+    is decoded, so only one size is kept in memory: the 50,000 images of
+    CIFAR-10 take 154 MB in their original size and 614 MB at 64 pixels.
 
     Args:
-      name: as tfds has it, config and version included (``emnist/letters``).
-      split: a split or part of one, as ``resolve_split`` reads it.
-      data_dir: folder of prepared datasets; None is the environment's
-        TFDS_DATA_DIR, else tfds' default.
-      resize: both sides of the pictures afterwards, 1 or above, by Pillow's
-        bilinear filter (which averages where it makes smaller); None leaves them.
+        name: name in tfds, with optional config and version
+            (``emnist/letters``).
+        split: a split or a part of one, in the syntax of ``resolve_split``.
+        data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
+            environment, or else tfds' default.
+        resize: side to which the images are resized, 1 or above, with Pillow's
+            bilinear filter (which averages when downscaling); None for no
+            resizing.
 
     Returns:
-      The decoded examples.
+        The decoded examples.
 
     Raises:
-      ValueError: unknown name or split, or not a dataset of images of one size.
-      DataError: the dataset is absent and cannot be had, or is damaged.
+        ValueError: if the name or split is unknown, or the images of the
+            dataset have different sizes.
+        DataError: if the dataset is damaged, or missing and cannot be
+            downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = open_builder(name, data_dir)
@@ -83,7 +87,7 @@ def read_tfds(
         images, labels = _decoded(builder, split, features, resize)
     except (DataError, MemoryError):
         raise
-    # Whatever the readers raise on a damaged file, and it is of every kind.
+    # The readers raise exceptions of any type for a damaged file.
     except Exception as error:
         raise DataError(
             f"the prepared {name} in {builder.data_dir} is damaged "
@@ -100,18 +104,18 @@ def read_tfds(
 
 
 def open_builder(name: str, data_dir: str | None) -> Any:
-    """The builder, which has read the dataset's own description if it is there.
+    """Returns the builder, which has read the dataset's metadata if present.
 
     Args:
-      name: as tfds has it.
-      data_dir: folder of prepared datasets; None is tfds' default.
+        name: name in tfds.
+        data_dir: folder of prepared datasets; None for tfds' default.
 
     Returns:
-      tfds' builder.
+        The tfds builder.
 
     Raises:
-      ValueError: no such dataset.
-      DataError: its description cannot be read.
+        ValueError: if there is no such dataset.
+        DataError: if its metadata cannot be read.
     """
     where = data_dir or tfds.core.constants.DATA_DIR
     try:
@@ -129,7 +133,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
 
 
 def _obtain(name: str, builder: Any, data_dir: str | None) -> Any:
-    """Prepares an absent dataset and returns its builder."""
+    """Prepares a missing dataset and returns its builder."""
     if Path(builder.data_dir).exists():
         raise DataError(
             f"{builder.data_dir} has no dataset_info.json, so the {name} in it was "
@@ -141,14 +145,14 @@ def _obtain(name: str, builder: Any, data_dir: str | None) -> Any:
         else:
             _prepare_with_tensorflow(name, builder)
     except DataError:
-        # Of several hosts that share the folder, one is first to finish.
+        # Another host that shares the folder may have finished first.
         if not open_builder(name, data_dir).is_prepared():
             raise
     return open_builder(name, data_dir)
 
 
 def _prepare_with_tensorflow(name: str, builder: Any) -> None:
-    """Lets the stock builder prepare, which as a rule needs TensorFlow."""
+    """Prepares a dataset with the stock builder, which usually needs TensorFlow."""
     if importlib.util.find_spec("tensorflow") is None:
         raise DataError(
             f"{name} is not in {builder.data_dir}, and preparing it needs TensorFlow: "
@@ -169,17 +173,17 @@ def _prepare_with_tensorflow(name: str, builder: Any) -> None:
 
 
 def image_features(name: str, builder: Any) -> Any:
-    """The image feature, and the label's where it is one class.
+    """Returns the image feature, and the label feature if it is a single class.
 
     Args:
-      name: as tfds has it.
-      builder: of that dataset.
+        name: name in tfds.
+        builder: builder of that dataset.
 
     Returns:
-      tfds' features ``image`` and perhaps ``label``.
+        The tfds features ``image`` and, if present, ``label``.
 
     Raises:
-      ValueError: not a dataset of 8-bit images of one size.
+        ValueError: if the dataset does not have 8-bit images of a single size.
     """
     features = dict(builder.info.features)
     image = features.get("image")
@@ -201,7 +205,7 @@ def image_features(name: str, builder: Any) -> Any:
 def _decoded(
     builder: Any, split: str, features: Any, resize: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images and labels of a split, decoded once on this machine."""
+    """Returns images and labels of a split, decoded once per machine."""
 
     def decode() -> dict[str, np.ndarray]:
         images, labels = _decode(builder, split, features, resize)
@@ -225,18 +229,18 @@ def _decoded(
 def _decode(
     builder: Any, split: str, features: Any, resize: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images and labels of a split.
+    """Decodes images and labels of a split.
 
-    One thread: pictures this small spend their time in Python, and two threads
-    took half as long again.
+    It uses one thread. For such small images, most of the time is spent in
+    Python, and two threads took 1.5 times as long.
     """
     count = builder.info.splits[split].num_examples
     shape = features["image"].shape
     sides = shape[:2] if resize is None else (resize, resize)
     images = np.empty((count, *sides, shape[2]), np.uint8)
     labels = np.empty(count, np.int32)
-    # Decoded here by Pillow: tfds decodes with OpenCV where that is installed,
-    # and two machines would see different pixels of the same JPEG.
+    # Decoded here with Pillow. tfds uses OpenCV if it is installed, so the same JPEG
+    # would give different pixels on different machines.
     skip = {"image": tfds.decode.SkipDecoding()}
     row = 0
     for record in _raw_records(builder, split):
@@ -252,10 +256,10 @@ def _decode(
 def _pixels(
     encoded: bytes, shape: tuple[int, int, int], sides: tuple[int, int]
 ) -> np.ndarray:
-    """The picture in a PNG or JPEG file of ``shape``, uint8 ``[*sides, C]``."""
+    """Decodes a PNG or JPEG file of ``shape`` to uint8 ``[*sides, C]``."""
     height, width, channels = shape
-    # Two formats named, and bytes rather than the array interface: 1.5 times as
-    # fast on pictures this small.
+    # Naming two formats and using bytes instead of the array interface is 1.5 times as
+    # fast for such small images.
     picture = Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG"))
     if picture.size != (width, height) or picture.mode != _MODES.get(channels):
         raise ValueError(
@@ -270,7 +274,7 @@ def _pixels(
 
 
 def _raw_records(builder: Any, split: str) -> Iterator[bytes]:
-    """The serialised examples of a split in the order of the files."""
+    """Yields the serialized examples of a split in file order."""
     file_format = builder.info.file_format.value
     if file_format == "array_record":
         method = tfds.decode.DeserializeMethod.RAW_BYTES
@@ -289,11 +293,12 @@ def _raw_records(builder: Any, split: str) -> Iterator[bytes]:
 
 
 def _tfrecords(path: str, skip: int, take: int) -> Iterator[bytes]:
-    """Records skip to skip + take - 1 of a TFRecord file.
+    """Yields records skip to skip + take - 1 of a TFRecord file.
 
-    A record is its length (8 bytes, little-endian), a checksum of that (4), the
-    content, and a checksum of the content (4). The checksums are CRC-32C, which
-    Python has not; a PNG or JPEG that is damaged fails to decode instead.
+    A record consists of its length (8 bytes, little-endian), a checksum of the
+    length (4), the content, and a checksum of the content (4). The checksums
+    are CRC-32C, which Python's standard library does not provide, so they are
+    not verified. A damaged PNG or JPEG fails to decode.
     """
     with open(path, "rb") as file:
         for index in range(skip + take):
@@ -309,5 +314,5 @@ def _tfrecords(path: str, skip: int, take: int) -> Iterator[bytes]:
 
 
 def _reason(error: Exception) -> str:
-    """An error of a library on one line."""
+    """Returns the message of a library's exception on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__

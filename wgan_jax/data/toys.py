@@ -1,7 +1,8 @@
 """The three two-dimensional toy distributions of WGAN-GP.
 
-Gulrajani et al., 2017, "Improved Training of Wasserstein GANs" (``gan_toy.py``).
-Here each is a fixed set of points: a pure function of (name, split, seed, size).
+See Gulrajani et al., 2017, "Improved Training of Wasserstein GANs"
+(``gan_toy.py``). Here, each of them is a fixed set of points: a pure function
+of (name, split, seed, size).
 """
 
 import zlib
@@ -19,12 +20,12 @@ _CENTRES_25 = np.array(
 
 
 class Toy(NamedTuple):
-    """A distribution of the plane.
+    """Distribution in the plane.
 
     Attributes:
-      draw: points ``[size, 2]`` and the component of each, or None.
-      modes: centres ``[components, 2]`` of a mixture of Gaussians, or None.
-      deviation: standard deviation of each of its components, or None.
+        draw: returns points ``[size, 2]``, and the component of each or None.
+        modes: centers ``[components, 2]`` of a mixture of Gaussians, or None.
+        deviation: standard deviation of each component, or None.
     """
 
     draw: Callable[[np.random.RandomState, int], tuple[np.ndarray, np.ndarray | None]]
@@ -33,28 +34,28 @@ class Toy(NamedTuple):
 
     @property
     def components(self) -> int | None:
-        """How many components the mixture has, or None."""
+        """Number of mixture components, or None."""
         return None if self.modes is None else len(self.modes)
 
 
 def draw_points(
     name: str, *, split: str, seed: int, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draws the whole of one split of a toy.
+    """Draws all points of one split of a toy dataset.
 
     Args:
-      name: a row of ``TOYS``.
-      split: its draws are independent of any other split's.
-      seed: 0 or above.
-      size: number of points, 1 or above.
+        name: a key of ``TOYS``.
+        split: name of the split; different splits are independent.
+        seed: 0 or above.
+        size: number of points, 1 or above.
 
     Returns:
-      Points float32 ``[size, 2]``, and the component that each came from, int32
-      ``[size]``, or None where the distribution has no components.
+        Points float32 ``[size, 2]``, and the component of each point, int32
+        ``[size]``, or None for a distribution without components.
     """
     stream = zlib.crc32(f"{name}/{split}".encode())
     sequence = np.random.SeedSequence(seed, spawn_key=(stream,))
-    # numpy promises the numbers of RandomState for good, those of Generator not.
+    # numpy guarantees a stable stream for RandomState but not for Generator.
     random = np.random.RandomState(np.random.MT19937(sequence))
     points, components = TOYS[name].draw(random, size)
     labels = None if components is None else components.astype(np.int32)
@@ -64,7 +65,7 @@ def draw_points(
 def _gaussians8(
     random: np.random.RandomState, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Ring of radius 2 with standard deviation 0.02, over 1.414: radius 1.414."""
+    """Ring of radius 2 with standard deviation 0.02, divided by 1.414."""
     components = random.randint(8, size=size)
     points = 2.0 * _CENTRES_8[components] + 0.02 * random.randn(size, 2)
     return points / 1.414, components
@@ -73,7 +74,7 @@ def _gaussians8(
 def _gaussians25(
     random: np.random.RandomState, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Grid -4, -2, .. 4 with standard deviation 0.05, over 2.828; equal shares."""
+    """Grid -4, -2, .. 4 with standard deviation 0.05, over 2.828; equal counts."""
     components = random.permutation(np.arange(size) % 25)
     points = _CENTRES_25[components] + 0.05 * random.randn(size, 2)
     return points / 2.828, components
@@ -82,9 +83,10 @@ def _gaussians25(
 def _swiss_roll(
     random: np.random.RandomState, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The roll seen along its axis, noise 0.25, over 7.5.
+    """Swiss roll seen along its axis, with noise 0.25, divided by 7.5.
 
-    The points are those of scikit-learn's ``make_swiss_roll`` with the same state.
+    The points equal those of scikit-learn's ``make_swiss_roll`` with the same
+    random state.
     """
     angle = 1.5 * np.pi * (1 + 2 * random.uniform(size=size))
     height = 21 * random.uniform(size=size)

@@ -1,4 +1,4 @@
-"""The evaluator: a dataset, a feature extractor and measures."""
+"""Evaluator: a reference dataset, a feature extractor and measures."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -26,19 +26,21 @@ Advance = Callable[[str, int, int], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
-    """All of an evaluation but the generated examples.
+    """Complete setup of an evaluation, apart from the generated examples.
 
     Attributes:
-        source: the reference dataset.
-        count: reference examples taken of it.
-        extractor: of the features.
-        measures: rows of ``MEASURES`` by name.
-        seed: of the choice of examples and of the measures' own draws.
-        batch_size: examples at a time, a multiple of the local devices.
-        train: the dataset that the critic was trained on, or None.
-        held_out: one that it was not, or None.
-        cache: folder of reference features, or None to keep none.
-        memory: what is computed once for all evaluations.
+        source: reference dataset.
+        count: number of reference examples to use.
+        extractor: feature extractor.
+        measures: measures by their keys in ``MEASURES``.
+        seed: seed of the choice of examples and of the measures' own
+            randomness.
+        batch_size: examples per batch, a multiple of the number of local
+            devices.
+        train: dataset that the critic was trained on, or None.
+        held_out: dataset that the critic was not trained on, or None.
+        cache: folder for reference features, or None for no cache.
+        memory: results shared by all evaluations.
     """
 
     source: Source
@@ -54,7 +56,7 @@ class Evaluator:
 
     @property
     def reports(self) -> dict[str, str]:
-        """The numbers' names, and whether ``lower`` or ``higher`` is better."""
+        """Names of the metrics, and whether ``lower`` or ``higher`` is better."""
         rows = self.measures.values()
         return {name: better for row in rows for name, better in row.reports.items()}
 
@@ -66,21 +68,21 @@ class Evaluator:
         model: Model | None = None,
         advance: Advance | None = None,
     ) -> tuple[list[Result], Comparison]:
-        """Measures generated examples.
+        """Evaluates generated examples.
 
         Args:
-            fakes: uint8 ``[n, H, W, C]``, or floating points ``[n, D]``.
-            labels: that they were made by, for a conditional critic.
-            model: the networks that they are from, if they are at hand.
-            advance: told what is done now, how much of it and of how much.
+            fakes: uint8 ``[n, H, W, C]``, or floating-point points ``[n, D]``.
+            labels: labels used to generate them, for a conditional critic.
+            model: the networks that generated them, if available.
+            advance: progress callback ``(description, done, total)``.
 
         Returns:
-            The numbers, of each measure for which all is there, and what they
-            were computed from.
+            The results of all measures whose requirements are met, and the
+            comparison they were computed from.
 
         Raises:
-            ValueError: if the examples are not such as the reference holds, or a
-                number is not finite.
+            ValueError: if the examples do not match the reference dataset, or a
+                result is not finite.
         """
         self._check(fakes)
         tell = advance or (lambda what, done, total: None)
@@ -112,10 +114,10 @@ class Evaluator:
         return results, comparison
 
     def lacking(self, *, has_model: bool) -> dict[str, str]:
-        """What each measure that will report nothing would need, by name.
+        """Returns what the measures without results would require, by measure.
 
         Args:
-            has_model: whether the networks are at hand.
+            has_model: whether the networks are available.
         """
         circumstances = Circumstances(
             example_shape=self.source.example_shape,
@@ -138,7 +140,7 @@ class Evaluator:
             )
 
     def _examples(self, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
-        """As many examples as are asked for, drawn without replacement."""
+        """Draws ``count`` examples of a source without replacement."""
         random = np.random.RandomState(self.seed)
         rows = random.permutation(len(source))[: self.count]
         labels = None if source.labels is None else source.labels[rows]
@@ -187,7 +189,7 @@ class Evaluator:
             seed=self.seed,
             **measured.options,
         )
-        if measured.features:  # the extractor had no part in it
+        if measured.features:  # not computed from the extractor's features
             protocol = replace(
                 protocol,
                 features=measured.features,
@@ -210,25 +212,27 @@ def make_evaluator(
     held_out: Source | None = None,
     cache: Path | None = None,
 ) -> Evaluator:
-    """An evaluator, with what can be wrong about it found now.
+    """Creates an evaluator and checks its arguments.
 
     Args:
-        source: the reference dataset.
-        extractor: of the features.
-        measures: names of rows of ``MEASURES``.
-        count: reference examples; all of the source if it has no more.
-        seed: of the choice of examples and of the measures' own draws.
-        batch_size: examples at a time; the next multiple of the local devices
-            is taken.
-        train: the dataset that the critic was trained on, for its held-out gap.
-        held_out: a split that the critic does not see.
-        cache: folder of reference features.
+        source: reference dataset.
+        extractor: feature extractor.
+        measures: keys of ``MEASURES``.
+        count: number of reference examples; at most the size of the source is
+            used.
+        seed: seed of the choice of examples and of the measures' own
+            randomness.
+        batch_size: examples per batch; rounded up to a multiple of the number
+            of local devices.
+        train: dataset that the critic was trained on, for the held-out gap.
+        held_out: split that the critic was not trained on.
+        cache: folder for reference features.
 
     Returns:
         The evaluator.
 
     Raises:
-        ValueError: for an unknown measure or a number that makes no sense.
+        ValueError: if a measure is unknown or a number is out of range.
     """
     names = tuple(measures)
     unknown = [name for name in names if name not in MEASURES]

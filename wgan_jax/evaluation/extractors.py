@@ -1,7 +1,7 @@
-"""The feature extractors that a config can name.
+"""Feature extractors that can be named in a config.
 
-To add one, write a function of the examples' shape that returns a
-``FeatureExtractor``, and one row of ``EXTRACTORS`` at the foot of this file; its
+To add one, write a function of the example shape that returns a
+``FeatureExtractor`` and add it to ``EXTRACTORS`` at the end of this file. Its
 keyword arguments are the fields of ``config.evaluation.features``.
 """
 
@@ -29,18 +29,20 @@ def lite0(
     path: str | None = None,
     input_size: Annotated[int, Ge(32)] = 96,
 ) -> FeatureExtractor:
-    """EfficientNet-Lite0 with the weights of the extra ``eval``.
+    """Returns EfficientNet-Lite0 with the weights of the extra ``eval``.
 
     Args:
-        shape: of one example.
-        path: of the weights' file; that of the installed package by default.
-        input_size: side that images are resized to, >= 32.
+        shape: shape of one example.
+        path: path of the weights file; by default that of the installed
+            package.
+        input_size: side to which images are resized, >= 32.
 
     Returns:
         The extractor.
 
     Raises:
-        ValueError: if the examples are no images, or the weights are unavailable.
+        ValueError: if the examples are not images, or the weights are
+            unavailable.
     """
     _check_images("lite0", shape)
     try:
@@ -57,19 +59,19 @@ def inception(
     tap: Literal[64, 192, 768, 2048] = 2048,
     resize: Literal["bilinear", "none"] = "bilinear",
 ) -> FeatureExtractor:
-    """FID's Inception, whose weights are downloaded once where no path is given.
+    """Returns FID's Inception, whose weights are downloaded once by default.
 
     Args:
-        shape: of one example.
-        path: of the weights' file.
-        tap: layer: 64, 192, 768 or 2048 numbers.
+        shape: shape of one example.
+        path: path of the weights file.
+        tap: layer with 64, 192, 768 or 2048 features.
         resize: ``bilinear``, or ``none`` for images with sides of at least 75.
 
     Returns:
         The extractor.
 
     Raises:
-        ValueError: if the examples are no images, a choice is unknown, or the
+        ValueError: if the examples are not images, an option is invalid, or the
             weights are unavailable.
     """
     _check_images("inception", shape)
@@ -81,13 +83,14 @@ def inception(
 
 
 def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
-    """The examples themselves: for small images and for points.
+    """Returns the identity extractor, for small images and for points.
 
     Args:
-        shape: of one example.
+        shape: shape of one example.
 
     Returns:
-        The extractor: gray levels in [-1, 1] in a row, or the coordinates.
+        The extractor. Its features are the flattened gray levels in [-1, 1], or
+        the coordinates.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(

@@ -1,7 +1,7 @@
-"""The measures that a config can name, each of which reports one or more numbers.
+"""Measures that can be named in a config; each reports one or more metrics.
 
-To add one, write a function of a ``Comparison`` and one row of ``MEASURES`` at
-the foot of this file.
+To add one, write a function of a ``Comparison`` and add it to ``MEASURES`` at
+the end of this file.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,26 +30,26 @@ from wgan_jax.metrics.optimal_transport import exact_wasserstein
 from wgan_jax.metrics.protocol import Option
 from wgan_jax.types import Array
 
-_ROWS = 1_000  # of features at a time in float64
-_KERNEL_SUBSET = 1_000  # the papers' size
-_TRANSPORT_LIMIT = 1_000  # points; the assignment takes time of their cube
+_ROWS = 1_000  # rows of features converted to float64 at a time
+_KERNEL_SUBSET = 1_000  # subset size in the papers
+_TRANSPORT_LIMIT = 1_000  # points; the cost of the assignment is cubic
 _PATHS = 1_000
 _PROJECTIONS = 1_000
 _PAIRS = 1_000
 _PRECISION_K, _COVERAGE_K = 3, 5
-_SMALLEST_SIDE = 16  # of images that have a structural similarity
+_SMALLEST_SIDE = 16  # minimum image side for structural similarity
 
 
 class Measured(NamedTuple):
-    """One number of a measure.
+    """One metric reported by a measure.
 
     Attributes:
-        metric: what it is called.
-        value: the number, with a deviation if it was taken in parts.
-        options: what else its protocol must name.
-        features: what it was computed from instead of the extractor's features.
-        counts: real and generated examples, where not all were taken.
-        split: of the real ones, where it is another than the reference's.
+        metric: name of the metric.
+        value: its value, with a deviation if it was computed on several parts.
+        options: further options to include in the protocol.
+        features: what it was computed from, if not the extractor's features.
+        counts: numbers of real and generated examples, if not all were used.
+        split: split of the real examples, if not that of the reference.
     """
 
     metric: str
@@ -61,13 +61,13 @@ class Measured(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A row of the table.
+    """An entry of the table ``MEASURES``.
 
     Attributes:
-        function: from a comparison to numbers.
-        reports: the names of the numbers, and of each whether ``"lower"`` or
-            ``"higher"`` is better, or ``""`` if neither is.
-        lacks: says what it would need, or nothing.
+        function: computes metrics from a comparison.
+        reports: names of the metrics, each with ``"lower"`` or ``"higher"`` for
+            the better direction, or ``""`` if there is none.
+        lacks: returns the missing requirement, or an empty string.
     """
 
     function: Callable[[Comparison], Iterable[Measured]]
@@ -89,7 +89,8 @@ def _frechet(c: Comparison) -> Iterator[Measured]:
 
 
 def _kernel(c: Comparison) -> Iterator[Measured]:
-    # At most half, or all subsets would be the same and their spread a lie.
+    # At most half of the examples. Otherwise, the subsets would overlap so much that
+    # their deviation would be misleading.
     half = min(len(c.real.values), len(c.fake.values)) // 2
     size = min(_KERNEL_SUBSET, max(half, 2))
     options = {"subsets": 100, "subset_size": size}
@@ -123,7 +124,7 @@ def _score(c: Comparison) -> Iterator[Measured]:
 
 
 def _similarity(c: Comparison) -> Iterator[Measured]:
-    # Of the data as well: alone it does not tell variety from noise.
+    # Also of the data: by itself, the value cannot distinguish diversity from noise.
     names = ("pair_similarity", "pair_similarity_of_data")
     for name, sample in zip(names, (c.fake, c.real), strict=True):
         found = pair_similarity(sample.examples, pairs=_PAIRS, seed=c.seed)
@@ -158,10 +159,10 @@ def _path_length(c: Comparison) -> Iterator[Measured]:
 
 
 def _held_out(c: Comparison) -> Iterator[Measured]:
-    """Scores of examples that the critic trained on, and of others.
+    """Compares scores of training examples and of held-out examples.
 
-    A critic that knows its training set by heart scores it above held-out
-    examples: Gulrajani et al. 2017, arXiv:1704.00028, section 5.3.
+    A critic that overfits scores its training set above held-out examples:
+    Gulrajani et al. 2017, arXiv:1704.00028, section 5.3.
     """
     assert c.train is not None
     assert c.held_out is not None
@@ -187,7 +188,7 @@ def _mean_score(
     assert c.model is not None
     total, count = 0.0, min(len(examples), limit)
     for start in range(0, count, c.batch_size):
-        # The last batch is filled up, so that one size is compiled.
+        # The last batch is padded, so that only one batch size is compiled.
         rows = np.minimum(np.arange(start, start + c.batch_size), count - 1)
         given = None if labels is None else labels[rows]
         scores = np.asarray(c.model.score_fn(examples[rows], given), np.float64)

@@ -1,4 +1,4 @@
-"""Cache of reference features on disk, keyed by everything that determines them."""
+"""On-disk cache of reference features, keyed by everything that determines them."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from wgan_jax.io.files import atomic_write
 from wgan_jax.metrics import FeatureExtractor, extract_features
 
 _LOGGER = logging.getLogger(__name__)
-_FORMAT = 1  # of the file; another one is made anew
+_FORMAT = 1  # version of the file; other versions are recomputed
 
 
 def reference_sample(
@@ -29,19 +29,19 @@ def reference_sample(
     cache: Path | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Sample:
-    """Features of a dataset's examples: from the cache, or computed and kept.
+    """Returns features of a dataset's examples, from the cache or computed.
 
-    A file is used only if it names the same examples (by SHA-256), extractor,
-    weights, resize and quantization; one that is damaged or of something else is
-    written anew. Where none can be written, a warning says so.
+    A cached file is used only if it records the same examples (by SHA-256),
+    extractor, weights, resizing and quantization. A damaged or different file
+    is overwritten. If the file cannot be written, a warning is logged.
 
     Args:
         examples: uint8 ``[n, H, W, C]`` or points ``[n, D]``.
-        extractor: of the features.
-        batch_size: examples at a time.
-        sharding: of a batch, to share it among devices.
-        cache: folder of the files; None keeps nothing.
-        advance: told how many examples are done, as they are.
+        extractor: feature extractor.
+        batch_size: examples per batch.
+        sharding: sharding of a batch over devices; None for no sharding.
+        cache: folder of the files; None for no cache.
+        advance: called with the number of examples as they are processed.
 
     Returns:
         The sample.
@@ -90,7 +90,7 @@ def _read(path: Path, protocol: str, count: int) -> dict[str, np.ndarray] | None
     try:
         arrays = read_arrays(path)
     except (OSError, ArchiveError):
-        return None  # absent or damaged: it costs a minute to make anew
+        return None  # missing or damaged; recomputing takes about a minute
     fits = str(arrays.pop("protocol", "")) == protocol and "values" in arrays
     return arrays if fits and len(arrays["values"]) == count else None
 

@@ -1,4 +1,4 @@
-"""The samples that are compared, and the model that generated one of them."""
+"""The samples being compared, and the model that generated one of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from wgan_jax.types import Array, GenerateFn
 
 
 class Sample(NamedTuple):
-    """Examples and what an extractor says of them.
+    """Examples and their features.
 
     Attributes:
-        examples: uint8 ``[n, H, W, C]``, or floating points ``[n, D]``.
+        examples: uint8 ``[n, H, W, C]``, or floating-point points ``[n, D]``.
         values: features ``[n, D']``.
-        logits: ``[n, classes]`` of an extractor that knows classes, or None.
+        logits: ``[n, classes]``, or None if the extractor has no classes.
     """
 
     examples: np.ndarray
@@ -26,11 +26,11 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """generator and critic in evaluation mode, where a sample came from a run.
+    """Generator and critic in evaluation mode, for a sample that comes from a run.
 
     Attributes:
-        generate_fn: latents ``[B, Z]`` to examples.
-        score_fn: examples as a dataset has them and their labels (or None) to
+        generate_fn: maps latents ``[B, Z]`` to examples.
+        score_fn: maps examples of a dataset and their labels (or None) to
             scores ``[B]``.
         latent_size: Z.
     """
@@ -41,13 +41,14 @@ class Model:
 
 
 class Circumstances(NamedTuple):
-    """What a measure can know before anything is computed.
+    """What is known to a measure before anything is computed.
 
     Attributes:
-        example_shape: of the data.
-        extractor: of the features.
-        has_model: whether the networks are at hand.
-        has_held_out: whether there is a split that the critic does not see.
+        example_shape: shape of one example.
+        extractor: feature extractor.
+        has_model: whether the networks are available.
+        has_held_out: whether there is a split that the critic was not trained
+            on.
         has_modes: whether the data is a mixture with known modes.
     """
 
@@ -60,21 +61,23 @@ class Circumstances(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All that a measure may look at.
+    """All inputs of a measure.
 
     Attributes:
-        real: the reference sample.
-        fake: the generated one.
-        extractor: of the features.
-        split: of the reference, such as ``cifar10/train``.
-        seed: of the measures' own draws.
-        batch_size: examples at a time.
-        modes: centres and standard deviation, if the data is a known mixture.
-        fake_labels: int32 ``[n]`` that the fakes were made by, or None.
-        model: of the fakes, or None for a file of examples.
+        real: reference sample.
+        fake: generated sample.
+        extractor: feature extractor.
+        split: split of the reference, such as ``cifar10/train``.
+        seed: seed of the measures' own randomness.
+        batch_size: examples per batch.
+        modes: centers and standard deviation, if the data is a known mixture.
+        fake_labels: int32 ``[n]`` labels used to generate the fakes, or None.
+        model: networks that generated the fakes, or None for a file of
+            examples.
         train: examples and labels that the critic was trained on, or None.
         train_split: their split, such as ``cifar10/train``.
-        held_out: as many that it was not, or None.
+        held_out: examples and labels that the critic was not trained on, or
+            None.
         held_out_split: their split, such as ``cifar10/test``.
     """
 

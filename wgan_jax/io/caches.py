@@ -14,8 +14,9 @@ from wgan_jax.errors import ArchiveError
 def cache_folder() -> Path:
     """Returns this package's folder in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
 
-    A relative ``$XDG_CACHE_HOME`` is ignored, as its specification says. A user without
-    a home directory, as in some containers, gets a private temporary folder.
+    As its specification requires, a relative ``$XDG_CACHE_HOME`` is ignored. A
+    user without a home directory, as in some containers, gets a private
+    temporary folder.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():
@@ -30,7 +31,8 @@ def cache_folder() -> Path:
 def private_folder() -> Path:
     """Returns a temporary folder that no other user can write to.
 
-    The next run gets the same one, unless a folder of that name is not private.
+    Later runs get the same folder, unless a folder of that name exists and is
+    not private.
     """
     folder = Path(tempfile.gettempdir(), f"wgan_jax-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -42,24 +44,24 @@ def private_folder() -> Path:
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz``, by name, all of them read and checked.
+    """Reads and verifies all arrays of an ``.npz`` file.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
-        The arrays.
+        Arrays by name.
 
     Raises:
-        FileNotFoundError: if there is no file.
-        ArchiveError: if it is none, or damaged.
+        FileNotFoundError: if the file does not exist.
+        ArchiveError: if it is damaged or not an ``.npz`` file.
     """
-    # Opened here, because numpy leaves a file open that is no archive.
+    # Opened here, because numpy does not close a file that is not an archive.
     with Path(path).open("rb") as stream:
         try:
             with np.load(stream, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        # A flipped bit can make zipfile, zlib and numpy raise almost anything.
+        # For a flipped bit, zipfile, zlib and numpy raise many different exceptions.
         except Exception as error:
             raise ArchiveError(
                 f"{path} cannot be read as an .npz ({type(error).__name__})."

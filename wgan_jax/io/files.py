@@ -1,4 +1,4 @@
-"""Atomic writes: a reader finds the old file or the whole new one."""
+"""Atomic writes: a reader sees either the old file or the complete new one."""
 
 import contextlib
 import os
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-PARTIAL = ".partial"  # ends the name of a file that is not complete
+PARTIAL = ".partial"  # suffix of incomplete files
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a file that replaces another when the block ends without an error.
+    """Opens a file that replaces ``path`` if the block ends without an error.
 
-    Two processes may write the same file at once: each has a temporary file of its
-    own beside it, and the last one to finish wins.
+    Several processes may write the same file at once. Each uses its own
+    temporary file in the same folder, and the last one to finish wins.
 
     Args:
-        path: of the file; missing folders are made.
+        path: path of the file; missing folders are created.
 
     Yields:
-        A binary stream of the temporary file, which an error removes.
+        A binary stream of the temporary file, which is removed after an error.
 
     Raises:
         OSError: if the file cannot be written.
@@ -40,6 +40,6 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a UTF-8 text file by ``atomic_write``."""
+    """Writes a UTF-8 text file atomically."""
     with atomic_write(path) as stream:
         stream.write(text.encode())

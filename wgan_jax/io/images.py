@@ -7,28 +7,28 @@ import numpy as np
 
 from wgan_jax.io.files import atomic_write
 
-_SHOWN_SIDE = 64  # pixels; the side that small images are magnified to, about
-_REAL_COLOUR = (0, 114, 178)  # blue and orange, told apart by all eyes
+_SHOWN_SIDE = 64  # pixels; approximate side to which small images are magnified
+_REAL_COLOUR = (0, 114, 178)  # blue and orange, distinguishable for the color-blind
 _FAKE_COLOUR = (213, 94, 0)
 _MARGIN = 0.25  # of the real points' extent, on each side
-_OPACITY = 0.6  # of one dot, so that dense places are darker
+_OPACITY = 0.6  # of one dot, so that dense regions are darker
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Grey levels of images, the inverse of ``x / 127.5 - 1``.
+    """Converts images to gray levels, the inverse of ``x / 127.5 - 1``.
 
-    Computes ``round((x + 1) * 127.5)``: -1, -0.5, 0, 0.5, 1 become 0, 64, 128,
-    191, 255. Each level covers an equal range but the two at the ends, and all
-    256 levels survive the way to [-1, 1] and back.
+    It computes ``round((x + 1) * 127.5)``: -1, -0.5, 0, 0.5, 1 become 0, 64,
+    128, 191, 255. All levels except the two extremes cover ranges of equal
+    size. The conversion to [-1, 1] and back preserves all 256 levels.
 
     Args:
-        images: any shape, floating; clipped to [-1, 1].
+        images: floating-point array of any shape; clipped to [-1, 1].
 
     Returns:
-        uint8, same shape.
+        uint8 array of the same shape.
 
     Raises:
-        ValueError: if there is a NaN.
+        ValueError: if a value is NaN.
     """
     values = np.asarray(images, np.float32)
     if np.isnan(values).any():
@@ -43,14 +43,13 @@ def image_grid(
     scale: int | None = None,
     padding: int = 1,
 ) -> np.ndarray:
-    """One picture of many, in rows from the left, on white.
+    """Arranges images in a grid on white, row by row.
 
     Args:
         images: uint8 ``[n, H, W, C]``, n at least 1, C 1 or 3.
-        columns: images in a row; as near to a square of them as can be by
-            default.
-        scale: whole magnification, each pixel a square; by default such that
-            small images are about 64 pixels high.
+        columns: images per row; by default, the grid is as square as possible.
+        scale: integer magnification; by default, small images become about 64
+            pixels high.
         padding: white pixels between images and around the grid.
 
     Returns:
@@ -58,7 +57,7 @@ def image_grid(
         columns * (W * scale + padding) + padding, C]``.
 
     Raises:
-        ValueError: if the images are of another kind.
+        ValueError: if the shape or dtype is invalid.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
@@ -85,11 +84,11 @@ def image_grid(
 def scatter_image(
     points_fake: np.ndarray, points_real: np.ndarray, *, size: int = 512
 ) -> np.ndarray:
-    """Two sets of points on one pair of axes: real blue, fake orange on top.
+    """Draws two sets of points in one plot: real in blue, fake in orange on top.
 
-    The axes are those of the real points, with a margin and equal units, so
-    that pictures of one run can be laid side by side. A fake point outside is
-    drawn at the edge nearest to it.
+    The axes are determined by the real points, with a margin and equal units,
+    so pictures of one run are comparable. Fake points outside are drawn at the
+    nearest edge.
 
     Args:
         points_fake: ``[n, 2]``, x to the right and y upwards.
@@ -100,7 +99,7 @@ def scatter_image(
         uint8 ``[size, size, 3]``.
 
     Raises:
-        ValueError: if the points are of another kind, or not finite.
+        ValueError: if a shape is invalid or a value is not finite.
     """
     for name, points in (("fake", points_fake), ("real", points_real)):
         if points.ndim != 2 or points.shape[1] != 2:
@@ -116,14 +115,14 @@ def scatter_image(
     picture = np.full((size, size, 3), 255.0)
     for points, colour in ((points_real, _REAL_COLOUR), (points_fake, _FAKE_COLOUR)):
         dots = _count_dots((points - origin) / extent, size)
-        dotted = dots > 0  # few pixels are, and powers take time
+        dotted = dots > 0  # only a few pixels; computing powers is slow
         cover = (1 - (1 - _OPACITY) ** dots[dotted])[:, None]
         picture[dotted] = picture[dotted] * (1 - cover) + np.asarray(colour) * cover
     return np.rint(picture).astype(np.uint8)
 
 
 def _count_dots(places: np.ndarray, size: int) -> np.ndarray:
-    """How many dots cover each pixel ``[size, size]``; places are in [0, 1]^2."""
+    """Counts the dots on each pixel ``[size, size]``; places are in [0, 1]^2."""
     pixels = np.floor(np.clip(places, 0, 1) * size).astype(int).clip(0, size - 1)
     columns, rows = pixels[:, 0], size - 1 - pixels[:, 1]
     counts = np.zeros((size, size), int)
@@ -135,14 +134,14 @@ def _count_dots(places: np.ndarray, size: int) -> np.ndarray:
 
 
 def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes a PNG file; whoever looks sees the old file or the whole new one.
+    """Writes a PNG file atomically.
 
     Args:
-        path: of the file; folders on the way are made.
+        path: path of the file; missing folders are created.
         image: uint8 ``[height, width, 1 or 3]``.
 
     Raises:
-        ValueError: if the image is of another kind.
+        ValueError: if the shape or dtype is invalid.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
         raise ValueError(

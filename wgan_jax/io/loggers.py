@@ -1,6 +1,6 @@
 """Loggers of a run: JSON lines, TensorBoard and progress.
 
-Only one process of a run may open these.
+Only one process of a run may use them.
 """
 
 import json
@@ -20,23 +20,25 @@ from tqdm import tqdm
 
 from wgan_jax.io.files import atomic_write
 
-_BAR_SECONDS, _LINE_SECONDS = 0.5, 10.0  # between two reports of Progress
-_FLUSH_SECONDS = 10  # of scalars that a killed run may lose in TensorBoard
+_BAR_SECONDS, _LINE_SECONDS = 0.5, 10.0  # between two updates of Progress
+_FLUSH_SECONDS = 10  # a killed run may lose this much of the TensorBoard log
 
 
 class JsonLines:
-    """A file of one JSON object a line, ``{"step": 1200, "critic/loss": ...}``.
+    """File with one JSON object per line, ``{"step": 1200, "critic/loss": ...}``.
 
-    Each line is with the operating system when ``write`` returns. A number
-    that is not finite is written as null, because JSON has no word for it.
+    Each line is passed to the operating system before ``write`` returns.
+    Numbers that are not finite are written as null, because JSON cannot
+    represent them.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mend: bool = True) -> None:
-        """Opens a file to append to, without the torn end of a killed run.
+        """Opens a file for appending and removes an incomplete last line.
 
         Args:
-            path: of the file; folders on the way are made.
-            mend: drop the torn end; not while another process may be writing it.
+            path: path of the file; missing folders are created.
+            mend: remove an incomplete last line, as left by a killed run. Set
+                to False if another process may be writing it.
         """
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,11 +48,11 @@ class JsonLines:
             self._file.truncate(self._file.read().rfind(b"\n") + 1)
 
     def write(self, step: int, *rows: Mapping[str, Any]) -> None:
-        """Appends a line for each row, all of them at once.
+        """Appends one line for each row, in a single write.
 
         Args:
-            step: iterations done.
-            *rows: numbers (NumPy's and JAX's scalars too), strings, booleans,
+            step: number of completed iterations.
+            *rows: numbers (including NumPy and JAX scalars), strings, booleans,
                 None, and lists and dicts of them, by name.
         """
         lines = [
@@ -61,15 +63,15 @@ class JsonLines:
         self._file.flush()
 
     def truncate_after(self, step: int) -> int:
-        """Drops what an unbroken run would not have written yet.
+        """Removes lines that an uninterrupted run would not have written yet.
 
-        The file changes at once or, if the program is killed, not at all.
+        The file is changed atomically, even if the program is killed.
 
         Args:
-            step: lines of greater steps go, and lines that are no such object.
+            step: lines with larger steps are removed, as are invalid lines.
 
         Returns:
-            How many went.
+            The number of removed lines.
         """
         lines = self._path.read_bytes().splitlines(keepends=True)
         kept = [line for line in lines if _step_of(line) <= step]
@@ -86,7 +88,7 @@ class JsonLines:
 
 
 class TensorBoard:
-    """Scalars and pictures as TensorBoard event files."""
+    """Writer of scalars and pictures to TensorBoard event files."""
 
     def __init__(
         self, directory: str | os.PathLike[str], *, purge_step: int | None = None
@@ -94,23 +96,23 @@ class TensorBoard:
         """Starts a new event file.
 
         Args:
-            directory: made if it is not there.
-            purge_step: TensorBoard shall forget what older files in the
-                directory say of this step and later ones.
+            directory: path; created if missing.
+            purge_step: TensorBoard discards this step and later ones of older
+                files in the directory.
         """
         self._writer = SummaryWriter(
             os.fspath(directory), purge_step=purge_step, flush_secs=_FLUSH_SECONDS
         )
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """Adds a point to a curve for each name.
+        """Adds one point to the curve of each name.
 
         Args:
-            step: iterations done.
+            step: number of completed iterations.
             values: numbers by path, such as ``critic/penalty``.
         """
-        # One event for all: each goes through a queue to the thread that writes,
-        # and a short iteration would wait for twenty of them.
+        # One event for all values. Each event passes through a queue to the writer
+        # thread, and twenty of them would delay a short iteration.
         points = [scalar(name, float(value)).value[0] for name, value in values.items()]
         self._writer.file_writer.add_summary(Summary(value=points), int(step))
 
@@ -118,32 +120,32 @@ class TensorBoard:
         """Adds a picture.
 
         Args:
-            step: iterations done.
-            name: of the series of pictures.
+            step: number of completed iterations.
+            name: name of the series of pictures.
             image: uint8 ``[height, width, 1 or 3]``.
         """
         self._writer.add_image(name, image, int(step), dataformats="HWC")
 
     def close(self) -> None:
-        """Writes what is waiting and closes the file."""
+        """Writes pending events and closes the file."""
         self._writer.close()
 
 
 class Progress:
-    """How far a run is and how fast: a bar on a terminal, else plain lines.
+    """Progress and speed of a run: a bar on a terminal, otherwise plain lines.
 
-    Off a terminal (a log file, a cluster's console) a line comes every ten
-    seconds at most, and one at the end. Images per second are real images that
-    the critic was shown, those of all its updates, over all devices.
+    If the output is not a terminal (a log file, a cluster's console), a line is
+    printed at most every ten seconds, and one at the end. Images per second are
+    the real images in all critic updates, over all devices.
     """
 
     def __init__(self, total: int, start: int, *, stream: TextIO | None = None) -> None:
         """Starts the clock.
 
         Args:
-            total: iterations that the run shall have done at its end.
-            start: iterations done already.
-            stream: to write to; standard error by default.
+            total: number of iterations at the end of the run.
+            start: number of iterations already completed.
+            stream: output stream; standard error by default.
         """
         self._stream = stream or sys.stderr
         self._total, self._step, self._shown = total, start, start
@@ -170,14 +172,15 @@ class Progress:
         gap_name: str,
         gradient_norm: float,
     ) -> None:
-        """Takes in one iteration, and reports if it is time.
+        """Records one iteration, and reports if it is time.
 
         Args:
-            step: iterations done, this one included.
-            images: real images that the critic was shown in it.
-            gap: mean difference of the critic's scores of real and fake.
-            gap_name: what it is called.
-            gradient_norm: of the critic, mean.
+            step: number of completed iterations, including this one.
+            images: real images used by the critic in this iteration.
+            gap: mean difference of the critic's scores of real and fake
+                examples.
+            gap_name: name of that difference.
+            gradient_norm: mean gradient norm of the critic.
         """
         self._step = step
         self._images += images
@@ -188,18 +191,18 @@ class Progress:
             self._report()
 
     def idle(self, seconds: float) -> None:
-        """Leaves seconds in which nothing was trained out of the speed."""
+        """Excludes seconds without training from the speed."""
         self._clock += seconds
 
     def event(self, text: str) -> None:
-        """Prints a line of its own, above the bar if there is one."""
+        """Prints a separate line, above the bar if there is one."""
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
             self._bar.write(text, file=self._stream)
 
     def close(self) -> None:
-        """Reports what was not yet, and leaves the cursor on a new line."""
+        """Reports what is pending, and moves the cursor to a new line."""
         if self._step > self._shown:
             self._report()
         if self._bar is not None:
@@ -213,7 +216,7 @@ class Progress:
         images = f"{self._images / seconds:.0f} images/s"
         self._clock, self._shown, self._images = now, self._step, 0
         if self._bar is not None:
-            # Short, because a terminal of 80 columns cuts the end off.
+            # Short, because a terminal with 80 columns truncates it.
             gap = "W" if self._gap_name.startswith("W") else "gap"
             figures = f"{gap} {self._gap:.4g}, |grad| {self._gradient_norm:.3g}"
             self._bar.set_postfix_str(f"{images}, {figures}", refresh=False)
@@ -228,16 +231,17 @@ class Progress:
 
 
 class Stages:
-    """How far a piece of work with several parts is: a bar on a terminal, or lines.
+    """Progress of a task with several parts: a bar on a terminal, otherwise lines.
 
-    Off a terminal a line comes every ten seconds at most.
+    If the output is not a terminal, a line is printed at most every ten
+    seconds.
     """
 
     def __init__(self, *, stream: TextIO | None = None) -> None:
         """Starts the clock.
 
         Args:
-            stream: to write to; standard error by default.
+            stream: output stream; standard error by default.
         """
         self._stream = stream or sys.stderr
         self._clock = time.monotonic()
@@ -245,12 +249,12 @@ class Stages:
         self._bar: tqdm | None = None
 
     def update(self, part: str, done: int, total: int) -> None:
-        """Takes in how far a part is, and reports if it is time.
+        """Records the progress of a part, and reports if it is time.
 
         Args:
-            part: what it is called.
-            done: pieces of it that are done.
-            total: all of its pieces.
+            part: name of the part.
+            done: number of completed items.
+            total: total number of items.
         """
         if self._stream.isatty():
             if self._bar is None or self._part != part:
@@ -272,7 +276,7 @@ class Stages:
             print(f"{part}: {done} of {total}", file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -285,7 +289,7 @@ def _duration(seconds: float) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value in Python's own types, null for what is not finite."""
+    """Converts a value to plain Python types; non-finite numbers become None."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -297,7 +301,7 @@ def _plain(value: Any) -> Any:
 
 
 def _step_of(line: bytes) -> float:
-    """The step of a line; infinite if it is not a whole line of ours."""
+    """Returns the step of a line; infinity if the line is incomplete or invalid."""
     if not line.endswith(b"\n"):
         return math.inf
     try:

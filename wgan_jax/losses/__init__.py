@@ -1,4 +1,4 @@
-"""Losses of generator and critic, and the Lipschitz constraints of the critic."""
+"""Losses of the generator and the critic, and Lipschitz constraints."""
 
 from wgan_jax.losses.adversarial import (
     cross_entropy_critic_loss,

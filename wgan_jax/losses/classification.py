@@ -1,4 +1,4 @@
-"""The loss of an auxiliary classifier, for generator and critic."""
+"""Loss of an auxiliary classifier, used by generator and critic."""
 
 import chex
 import jax.numpy as jnp
@@ -8,19 +8,19 @@ from wgan_jax.types import Array
 
 
 def class_loss(logits: Array, labels: Array) -> tuple[Array, Array]:
-    r"""Cross entropy of an auxiliary head, and how often it is right.
+    r"""Computes the cross-entropy loss and the accuracy of an auxiliary head.
 
     .. math:: L = -\mathbb{E}\left[\log \mathrm{softmax}(l)_y\right]
 
     Args:
-        logits: ``[B, classes]`` floating.
-        labels: ``[B]`` integers in [0, classes).
+        logits: floating-point ``[B, classes]``.
+        labels: integer ``[B]`` in [0, classes).
 
     Returns:
-        The loss and the accuracy in [0, 1], both scalar.
+        The scalar loss and the scalar accuracy in [0, 1].
 
     Raises:
-        AssertionError: if the shapes do not fit.
+        AssertionError: if the shapes do not match.
 
     Reference:
         Odena, Olah, Shlens 2016, arXiv:1610.09585, equation 3.

@@ -1,7 +1,7 @@
-"""Constraints: projections of the critic's parameters after each update.
+"""Constraints: projections of the critic parameters after each update.
 
-To add one, write ``(params, **options) -> params`` and one row of
-``CONSTRAINTS`` at the foot of this file.
+To add one, write a function ``(params, **options) -> params`` and add it to
+``CONSTRAINTS`` at the end of this file.
 """
 
 from collections.abc import Callable
@@ -22,20 +22,20 @@ def clip_weights(
     bound: Annotated[float | Array, Gt(0)],
     normalization: bool = True,
 ) -> Params:
-    r"""Each parameter moved into a box around zero.
+    r"""Clips each parameter to a box around zero.
 
     .. math:: w \leftarrow \min(\max(w, -c), c)
 
     Args:
-        params: pytree of floating arrays.
-        bound: half side c of the box, > 0 (0.01 in the paper). A traced value
-            is taken as it is.
-        normalization: clip the scales and offsets of normalization layers too,
-            as the authors' code does. If False, a leaf called ``scale`` and the
-            ``bias`` beside it stay as they are.
+        params: pytree of floating-point arrays.
+        bound: half side c of the box, > 0 (0.01 in the paper). Traced values
+            are not checked.
+        normalization: also clip the scales and offsets of normalization layers,
+            as the authors' code does. If False, leaves named ``scale`` and the
+            ``bias`` in the same layer are unchanged.
 
     Returns:
-        Pytree of the same structure, shapes and dtypes.
+        Pytree with the same structure, shapes and dtypes.
 
     Raises:
         ValueError: if ``bound`` is not positive.
@@ -59,38 +59,39 @@ def clip_weights(
 def project_spectral(
     params: Params, *, bound: Annotated[float | Array, Gt(0)] = 1.0
 ) -> Params:
-    r"""Each matrix scaled down until its largest singular value is in bounds.
+    r"""Scales down each matrix whose largest singular value exceeds the bound.
 
     .. math:: W \leftarrow W \min(1, c / \sigma_1(W))
 
-    A kernel of any rank counts as the matrix ``[-1, O]`` that maps one patch
-    to the O outputs, and sigma is exact, from the smaller Gram matrix: the cost
-    is cubic in its side, at each update.
+    A kernel of any rank is treated as the matrix ``[-1, O]`` that maps one
+    patch to the O outputs. Sigma is exact, computed from the smaller Gram
+    matrix. The cost per update is cubic in the side of that matrix.
 
-    For a dense layer sigma is the Lipschitz constant. For a convolution it is
-    that of one patch: each number of the input lies in at most
+    For a dense layer, sigma is the Lipschitz constant. For a convolution, it is the
+    Lipschitz constant on one patch. Each input value lies in at most
     :math:`\lceil K/s \rceil^2` patches, hence :math:`\lVert W * x \rVert^2 =
     \sum_p \lVert W^T x_p \rVert^2 \le \sigma_1^2 \sum_p \lVert x_p \rVert^2 \le
-    \sigma_1^2 \lceil K/s \rceil^2 \lVert x \rVert^2`, and the layer's
-    constant is at most :math:`\lceil K/s \rceil \sigma_1` for a square kernel
-    of side K and stride s. A constant kernel comes close to that.
+    \sigma_1^2 \lceil K/s \rceil^2 \lVert x \rVert^2`. The Lipschitz constant of the
+    layer is therefore at most :math:`\lceil K/s \rceil \sigma_1` for a square kernel
+    of side K and stride s. A constant kernel comes close to this bound.
 
     Args:
-        params: pytree of floating arrays. Arrays of two and more axes are
-            matrices, embeddings too; vectors and scalars stay as they are.
-        bound: c > 0. A traced value is taken as it is.
+        params: pytree of floating-point arrays. Arrays with two or more axes,
+            including embeddings, are treated as matrices. Vectors and scalars
+            are unchanged.
+        bound: c > 0. Traced values are not checked.
 
     Returns:
-        Pytree of the same structure, shapes and dtypes; a matrix inside the
-        bound is the same to the last bit.
+        Pytree with the same structure, shapes and dtypes. Matrices within the
+        bound are returned bit for bit.
 
     Raises:
         ValueError: if ``bound`` is not positive.
 
     Reference:
-        Miyato et al. 2018, arXiv:1802.05957, section 2.1, for the norm of the
-        reshaped kernel; as a projection after each update, Yoshida, Miyato
-        2017, arXiv:1705.10941, penalize what is scaled down here.
+        Norm of the reshaped kernel: Miyato et al. 2018, arXiv:1802.05957,
+        section 2.1. Yoshida, Miyato 2017, arXiv:1705.10941, penalize the norm
+        that is projected here.
     """
 
     def project(matrix: Array) -> Array:
@@ -102,50 +103,52 @@ def project_spectral(
 
 
 def project_orthonormal(params: Params) -> Params:
-    r"""Each matrix replaced by the nearest one with orthonormal columns.
+    r"""Replaces each matrix by the nearest one with orthonormal columns.
 
     .. math:: W = U \Sigma V^T \;\mapsto\; U V^T
 
-    the polar factor, the nearest in the Frobenius norm. A matrix with more
-    columns than rows gets orthonormal rows. All singular values become 1, so a
-    dense layer neither stretches nor (on the span of its columns) shrinks. The
-    nearest one is unique for a matrix of full rank; a zero matrix stays.
+    which is the polar factor, the nearest such matrix in the Frobenius norm. A
+    matrix with more columns than rows gets orthonormal rows. All singular
+    values become 1, so a dense layer neither stretches nor (on the span of its
+    columns) shrinks its input. The nearest matrix is unique if the rank is
+    full. A zero matrix is unchanged.
 
     Args:
-        params: pytree of floating arrays. Arrays of two and more axes are
-            matrices, embeddings too, kernels as ``[-1, O]``; vectors and
-            scalars stay as they are. A convolution's layer constant is then at
-            most ceil(K/s), as for ``project_spectral``.
+        params: pytree of floating-point arrays. Arrays with two or more axes,
+            including embeddings, are treated as matrices, kernels as
+            ``[-1, O]``. Vectors and scalars are unchanged. The Lipschitz
+            constant of a convolution is then at most ceil(K/s), as for
+            ``project_spectral``.
 
     Returns:
-        Pytree of the same structure, shapes and dtypes.
+        Pytree with the same structure, shapes and dtypes.
 
     Reference:
         Fan, Hoffman 1955, "Some metric inequalities in the space of matrices",
-        theorem 1; for critics, Brock et al. 2017, arXiv:1609.07093,
-        penalize the distance that is made zero here.
+        theorem 1. Brock et al. 2017, arXiv:1609.07093, penalize the distance to
+        the set that critics are projected onto here.
     """
 
     def project(matrix: Array) -> Array:
         u, sigma, vt = jnp.linalg.svd(matrix, full_matrices=False)
         nearest = jnp.matmul(u, vt, precision=jax.lax.Precision.HIGHEST)
-        # Zero has no nearest one; R3GAN's blocks start there.
+        # Zero has no unique nearest matrix, and R3GAN's blocks are initialized to it.
         return jnp.where(sigma[0] > 0, nearest, matrix)
 
     return _map_matrices(project, params)
 
 
 def largest_singular_value(matrix: Array) -> Array:
-    r"""Spectral norm, from the eigenvalues of the smaller Gram matrix.
+    r"""Computes the spectral norm from the eigenvalues of the smaller Gram matrix.
 
     .. math:: \sigma_1(W) = \sqrt{\lambda_{\max}(W^T W)}
         = \sqrt{\lambda_{\max}(W W^T)}
 
     Args:
-        matrix: ``[M, N]``, float32 or float64.
+        matrix: float32 or float64 ``[M, N]``.
 
     Returns:
-        Scalar >= 0 of the matrix' dtype.
+        Scalar >= 0 in the dtype of the matrix.
     """
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     gram = jnp.matmul(tall.T, tall, precision=jax.lax.Precision.HIGHEST)
@@ -156,7 +159,7 @@ def _map_matrices(project: Callable[[Array], Array], params: Params) -> Params:
     def apply(w: Array) -> Array:
         if w.ndim < 2:
             return w
-        # Decompositions know no half precision.
+        # Matrix decompositions do not support half precision.
         wide = w.astype(jnp.promote_types(w.dtype, jnp.float32))
         projected = project(wide.reshape(-1, w.shape[-1]))
         return projected.reshape(w.shape).astype(w.dtype)

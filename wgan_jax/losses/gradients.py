@@ -1,4 +1,4 @@
-"""Gradients of the critic with respect to its input, and where they are evaluated."""
+"""Gradients of the critic with respect to its input, and points to evaluate at."""
 
 import chex
 import jax
@@ -8,47 +8,47 @@ from wgan_jax.types import Array, CriticFn, PRNGKey
 
 
 def example_norms(x: Array) -> Array:
-    r"""Euclidean norm of each example, safe to differentiate twice at zero.
+    r"""Computes the Euclidean norm per example, twice differentiable at zero.
 
     .. math:: n_i = \sqrt{\textstyle\sum_j x_{ij}^2}
 
-    The root's derivative is infinite at zero, and infinity times zero is NaN.
-    Two selections keep zero away from the root and give the norm the
-    derivative zero there. Nothing is added inside the root, so the minimum of
-    a penalty stays where the mathematics puts it.
+    The derivative of the square root is infinite at zero, and infinity times
+    zero is NaN. Two selections keep zero out of the square root and set the
+    derivative of the norm to zero there. No epsilon is added inside the square
+    root, so the minimum of a penalty is not shifted.
 
     Args:
-        x: ``[B, ...]`` floating.
+        x: floating-point ``[B, ...]``.
 
     Returns:
         ``[B]``, at least float32.
 
     Raises:
-        AssertionError: if ``x`` is not floating.
+        AssertionError: if ``x`` is not floating-point.
     """
     chex.assert_type(x, float)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     squared = jnp.sum(jnp.square(x.reshape(x.shape[0], -1)), axis=1)
     limits = jnp.finfo(x.dtype)
-    # Below this the second derivative's 1/squared overflows: norms of 3e-16
-    # in float32 count as zero.
+    # Below this, 1/squared in the second derivative overflows. In float32, norms
+    # below 3e-16 count as zero.
     vanishes = squared <= limits.tiny / limits.eps
     return jnp.where(vanishes, 0.0, jnp.sqrt(jnp.where(vanishes, 1.0, squared)))
 
 
 def interpolate(real: Array, fake: Array, key: PRNGKey) -> Array:
-    r"""One point on the segment between each real and its fake example.
+    r"""Draws one point on the segment between each real and its fake example.
 
     .. math:: \hat x_i = x_i + \epsilon_i (\tilde x_i - x_i),
         \quad \epsilon_i \sim U[0, 1]
 
     Args:
-        real: ``[B, ...]`` floating.
+        real: floating-point ``[B, ...]``.
         fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
 
     Returns:
-        ``[B, ...]`` of the dtype of ``real``.
+        ``[B, ...]`` in the dtype of ``real``.
 
     Raises:
         AssertionError: if the shapes differ.
@@ -57,43 +57,45 @@ def interpolate(real: Array, fake: Array, key: PRNGKey) -> Array:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 4 and 6.
     """
     chex.assert_equal_shape([real, fake])
-    # One number an example, not one a pixel: the point must lie on the segment.
+    # One epsilon per example, not per pixel: the point must lie on the segment.
     shape = (real.shape[0],) + (1,) * (real.ndim - 1)
     epsilon = jax.random.uniform(key, shape, dtype=real.dtype)
     return real + epsilon * (fake.astype(real.dtype) - real)
 
 
 def perturb(real: Array, key: PRNGKey, *, scale: float) -> Array:
-    r"""Real examples with symmetric noise around them.
+    r"""Adds symmetric Gaussian noise to real examples.
 
     .. math:: x_i + \delta_i, \quad \delta_i \sim N(0, (c\,s)^2 I)
 
-    with :math:`s` the standard deviation of all numbers of the batch, one
-    scalar (the mean square deviation from their mean, divisor their count).
+    where :math:`s` is the standard deviation over all values of the batch, a
+    scalar (mean squared deviation from the mean, divided by the number of
+    values).
 
     Args:
-        real: ``[B, ...]`` floating.
+        real: floating-point ``[B, ...]``.
         key: PRNG key, consumed.
-        scale: c, >= 0.
+        scale: relative noise scale c, >= 0.
 
     Returns:
-        ``[B, ...]`` of the dtype of ``real``.
+        ``[B, ...]`` in the dtype of ``real``.
     """
     noise = jax.random.normal(key, real.shape, dtype=real.dtype)
     return real + scale * jnp.std(real) * noise
 
 
 def example_gradients(critic_fn: CriticFn, points: Array) -> Array:
-    r"""Gradient of each example's score with respect to that example.
+    r"""Computes the gradient of each score with respect to its example.
 
     .. math:: g_i = \nabla_x f(x_i)
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, examples apart.
-        points: ``[B, ...]`` floating.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example.
+        points: floating-point ``[B, ...]``.
 
     Returns:
-        ``[B, ...]``, the shape and dtype of ``points``.
+        ``[B, ...]`` in the shape and dtype of ``points``.
 
     Raises:
         AssertionError: if the critic does not return one score per example.
@@ -108,13 +110,14 @@ def example_gradients(critic_fn: CriticFn, points: Array) -> Array:
 
 
 def gradient_norms(critic_fn: CriticFn, points: Array) -> Array:
-    r"""Gradient norm of the critic at each point.
+    r"""Computes the gradient norm of the critic at each point.
 
     .. math:: n_i = \lVert \nabla_x f(x_i) \rVert_2
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, examples apart.
-        points: ``[B, ...]`` floating.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example.
+        points: floating-point ``[B, ...]``.
 
     Returns:
         ``[B]``, at least float32.

@@ -1,8 +1,8 @@
-"""Objectives: the losses that generator and critic minimize.
+"""Objectives: pairs of critic and generator losses.
 
-To add an objective, write its two losses in ``adversarial.py`` and one row of
-``OBJECTIVES`` at the foot of this file. Library users hand an ``Objective`` of
-their own to ``Gan``.
+To add an objective, write its two losses in ``adversarial.py`` and add it to
+``OBJECTIVES`` at the end of this file. Library users can pass their own
+``Objective`` to ``Gan``.
 """
 
 import inspect
@@ -28,19 +28,20 @@ from wgan_jax.types import Array
 
 
 class Objective(NamedTuple):
-    """The pair of losses of one game, both to be minimized.
+    """Pair of critic and generator losses, both to be minimized.
 
-    Keyword-only arguments of a loss are options of the objective; a config sets them
-    by ``config.objective.OPTION``, a library user by ``with_options``.
+    Keyword-only arguments of a loss are options of the objective. A config sets
+    them as ``config.objective.OPTION``, a library user by ``with_options``.
 
     Attributes:
         critic_loss: ``(real_scores [B], fake_scores [B']) -> scalar``.
         generator_loss: ``(fake_scores [B]) -> scalar``; if ``paired``,
             ``(real_scores [B], fake_scores [B]) -> scalar``.
-        paired: the losses compare real example i with generated example i, so
-            both batches have one size and the generator's loss sees data.
-        gap_name: metric under which the mean real score less the mean fake
-            score is logged: only in the Wasserstein game is it a distance.
+        paired: the losses compare real example i with generated example i. The
+            two batch sizes must match, and the generator loss uses real
+            examples.
+        gap_name: metric name of the mean real score minus the mean fake score.
+            Only for the Wasserstein objective is this difference a distance.
     """
 
     critic_loss: Callable[[Array, Array], Array]
@@ -58,13 +59,13 @@ class Objective(NamedTuple):
         }
 
     def with_options(self, **options: Any) -> "Objective":
-        """Returns the objective with options of its losses set.
+        """Returns the objective with some options of its losses set.
 
         Args:
-            **options: by name; each loss gets those that it has.
+            **options: options by name; each loss receives the ones it accepts.
 
         Raises:
-            ValueError: for an option that neither loss has, or a value out of range.
+            ValueError: if neither loss has an option.
         """
         unknown = sorted(options.keys() - self.options().keys())
         if unknown:
@@ -85,43 +86,45 @@ class Objective(NamedTuple):
 
 
 def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
-    r"""Negative of the Wasserstein estimate.
+    r"""Computes the Wasserstein loss of the critic, minus the Wasserstein estimate.
 
     .. math:: L_C = \mathbb{E}_{\tilde x}[f(\tilde x)] - \mathbb{E}_x[f(x)]
 
     Args:
-        real_scores: ``[B]`` floating, critic scores of data.
-        fake_scores: ``[B']`` floating, critic scores of generated examples.
+        real_scores: floating-point ``[B]``, critic scores of real examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar of the scores' dtype. It is minus the distance only while the
-        critic is 1-Lipschitz, which a penalty, a constraint or the network
-        has to see to.
+        Scalar in the dtype of the scores. It is minus the distance only if the
+        critic is 1-Lipschitz, which a penalty, a constraint or the network must
+        ensure.
 
     Raises:
-        AssertionError: if the scores are not floating vectors.
+        AssertionError: if the scores are not floating-point vectors.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2 and
-        algorithm 1, line 5 (there with the opposite sign, ascended).
+        algorithm 1, line 5 (maximized there, with the opposite sign).
     """
     return -wasserstein_estimate(real_scores, fake_scores)
 
 
 def wasserstein_generator_loss(fake_scores: Array) -> Array:
-    r"""Negative mean score of generated examples.
+    r"""Computes the Wasserstein loss of the generator.
 
     .. math:: L_G = -\mathbb{E}_z[f(G(z))]
 
     Args:
-        fake_scores: ``[B]`` floating, critic scores of generated examples.
+        fake_scores: floating-point ``[B]``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar of the scores' dtype. Its level means nothing (the critic is
-        free up to a constant); its gradient does.
+        Scalar in the dtype of the scores. Only its gradient is meaningful,
+        because the critic is determined only up to an additive constant.
 
     Raises:
-        AssertionError: if the scores are not a floating vector.
+        AssertionError: if the scores are not a floating-point vector.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, algorithm 1, line 10.
@@ -132,20 +135,21 @@ def wasserstein_generator_loss(fake_scores: Array) -> Array:
 
 
 def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
-    r"""The critic's reading of the distance: the curve to plot.
+    r"""Computes the critic's estimate of the Wasserstein distance.
 
     .. math:: \hat W = \mathbb{E}_x[f(x)] - \mathbb{E}_{\tilde x}[f(\tilde x)]
 
     Args:
-        real_scores: ``[B]`` floating, critic scores of data.
-        fake_scores: ``[B']`` floating, critic scores of generated examples.
+        real_scores: floating-point ``[B]``, critic scores of real examples.
+        fake_scores: floating-point ``[B']``, critic scores of generated
+            examples.
 
     Returns:
-        Scalar of the scores' dtype, in the units of the data times the
-        critic's gradient norm; no penalty is mixed in.
+        Scalar in the dtype of the scores, in units of the data times the
+        critic's gradient norm. It contains no penalty.
 
     Raises:
-        AssertionError: if the scores are not floating vectors.
+        AssertionError: if the scores are not floating-point vectors.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2.

@@ -1,9 +1,9 @@
 """Penalties on the critic's gradient norm.
 
-A penalty is ``(critic_fn, real, fake, key) -> scalar``, or the scalar and a
-dictionary of what it measured on the way; its weight is applied by the step.
-To add one, write the function and one row of ``PENALTIES`` at the foot of this
-file. Library users hand a function of their own to ``Gan`` instead.
+A penalty is ``(critic_fn, real, fake, key) -> scalar``, or the scalar together
+with a dictionary of metrics. The training step applies its weight. To add a
+penalty, write the function and add it to ``PENALTIES`` at the end of this file.
+Library users can pass their own function to ``Gan``.
 """
 
 from collections.abc import Callable
@@ -34,18 +34,18 @@ def gradient_penalty_and_norms(
     target: NotNegative = 1.0,
     one_sided: bool = False,
 ) -> tuple[Array, Metrics]:
-    """``gradient_penalty`` together with the gradient norms that it measured.
+    """Computes ``gradient_penalty`` and the gradient norms it is based on.
 
     Args:
-        critic_fn: as for ``gradient_penalty``, like all other arguments.
-        real: ``[B, ...]`` floating.
-        fake: ``[B, ...]``, same shape.
+        critic_fn: as for ``gradient_penalty``.
+        real: floating-point ``[B, ...]``.
+        fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
         target: target gradient norm.
         one_sided: penalize only gradient norms above the target.
 
     Returns:
-        The penalty, and ``critic/gradient_norm_mean`` and
+        The penalty, and the metrics ``critic/gradient_norm_mean`` and
         ``critic/gradient_norm_max`` over the interpolates.
     """
     norms = gradient_norms(critic_fn, interpolate(real, fake, key))
@@ -66,7 +66,7 @@ def gradient_penalty(
     target: NotNegative = 1.0,
     one_sided: bool = False,
 ) -> Array:
-    r"""Squared distance of the critic's gradient norm from its target.
+    r"""Computes the squared deviation of the critic's gradient norm from a target.
 
     .. math:: P = \mathbb{E}_{\hat x}
         \left[(\lVert \nabla f(\hat x) \rVert_2 - t)^2\right]
@@ -75,14 +75,16 @@ def gradient_penalty(
         \left[\max(0, \lVert \nabla f(\hat x) \rVert_2 - t)^2\right]
 
     with :math:`\hat x` uniform on the segments between real and fake examples.
-    The norm is over all axes but the first, in at least float32. As a term of a Gan
-    it also reports the mean and the largest norm (``gradient_penalty_and_norms``).
+    The norm is taken over all axes but the first, in at least float32. As a
+    term of a ``Gan``, it also reports the mean and the maximum norm
+    (``gradient_penalty_and_norms``).
 
     Args:
-        critic_fn: scores ``[B]`` of examples ``[B, ...]``, examples apart: a
-            critic with batch norm has no gradient of one example.
-        real: ``[B, ...]`` floating.
-        fake: ``[B, ...]``, same shape.
+        critic_fn: scores ``[B]`` of examples ``[B, ...]``, independent per
+            example. A critic with batch normalization has no per-example
+            gradient.
+        real: floating-point ``[B, ...]``.
+        fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
         target: target gradient norm t, >= 0 (1 in the papers).
         one_sided: penalize only gradient norms above the target (WGAN-LP).
@@ -113,37 +115,38 @@ def dragan(
     scale: NotNegative = 0.5,
     target: NotNegative = 1.0,
 ) -> tuple[Array, Metrics]:
-    r"""Squared distance of the gradient norm near the data from its target.
+    r"""Computes the DRAGAN penalty on the gradient norm near the data.
 
     .. math:: P = \mathbb{E}_{x, \delta}
         \left[(\lVert \nabla f(x + \delta) \rVert_2 - t)^2\right],
         \quad \delta \sim N(0, (c\,s)^2 I)
 
-    with :math:`s` the standard deviation of all numbers of the real batch. The
-    noise is Gaussian and symmetric, as in the paper's equation. The authors'
-    code moves each number by alpha u s / 2 with u and alpha uniform in [0, 1),
-    one alpha an example: upwards alone.
+    where :math:`s` is the standard deviation over all values of the real batch.
+    The noise is Gaussian and symmetric, as in the paper's equation. The
+    authors' code instead adds alpha u s / 2 to each value, with u and alpha
+    uniform in [0, 1) and one alpha per example, so it only increases values.
 
     Args:
         critic_fn: as for ``gradient_penalty``.
-        real: ``[B, ...]`` floating.
-        fake: not looked at.
+        real: floating-point ``[B, ...]``.
+        fake: not used.
         key: PRNG key, consumed.
-        scale: c, >= 0.
-        target: target gradient norm, >= 0 (k = 1 in the paper).
+        scale: relative noise scale c, >= 0.
+        target: target gradient norm t, >= 0 (k = 1 in the paper).
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (10 in the paper); and
-        ``critic/gradient_norm_mean`` and ``critic/gradient_norm_max`` over the
-        perturbed points.
+        Scalar >= 0, to be weighted by the caller (10 in the paper), and the
+        metrics ``critic/gradient_norm_mean`` and ``critic/gradient_norm_max``
+        over the perturbed points.
 
     Raises:
         AssertionError: if the critic does not return ``[B]``.
+        ValueError: if ``scale`` or ``target`` is below 0.
 
     Reference:
-        Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the penalty
-        scheme of DRAGAN, with local regions around the
-        data; that c is relative to the data's deviation is from the authors' code.
+        Kodali, Abernethy, Hays, Kira 2017, arXiv:1705.07215, the DRAGAN penalty
+        on local regions around the data. Scaling c by the standard deviation of
+        the data follows the authors' code.
     """
     norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
     return jnp.mean(jnp.square(norms - target)), _slopes(norms)
@@ -159,29 +162,32 @@ def divergence(
     power: AtLeastOne = 6.0,
     at: Literal["interpolates", "ends"] = "interpolates",
 ) -> tuple[Array, Metrics]:
-    r"""A power of the critic's gradient norm: the Wasserstein divergence's own term.
+    r"""Computes a power of the gradient norm, the term of the Wasserstein divergence.
 
     .. math:: P = \mathbb{E}_{\hat x} \left[\lVert \nabla f(\hat x) \rVert_2^p\right]
 
-    It belongs to the divergence itself and asks for no Lipschitz constraint.
+    The term is part of the divergence itself and does not enforce a Lipschitz
+    constraint.
 
     Args:
         critic_fn: as for ``gradient_penalty``.
-        real: ``[B, ...]`` floating.
-        fake: ``[B, ...]``, same shape.
+        real: floating-point ``[B, ...]``.
+        fake: ``[B, ...]``, same shape as ``real``.
         key: PRNG key, consumed.
-        power: p, at least 1; below that the slope of P at 0 is infinite.
-        at: ``"interpolates"``: points of the segments between real and fake
-            examples; ``"ends"``: the mean of P over the real and P over the
-            fake examples, as some ports have it.
+        power: p, at least 1; below 1, the derivative of P is infinite at norm
+            0.
+        at: ``"interpolates"`` evaluates P on the segments between real and fake
+            examples; ``"ends"`` averages P over the real and P over the fake
+            examples, as in some ports.
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (k = 2 in the paper); and
-        ``critic/gradient_norm_mean`` and ``_max`` over the interpolates, or
-        ``critic/gradient_norm_at_reals`` and ``_at_penalized_fakes``, means.
+        Scalar >= 0, to be weighted by the caller (k = 2 in the paper), and the
+        metrics ``critic/gradient_norm_mean`` and ``_max`` over the
+        interpolates, or the means ``critic/gradient_norm_at_reals`` and
+        ``_at_penalized_fakes``.
 
     Raises:
-        ValueError: if ``power`` or ``at`` is none of these.
+        ValueError: if ``power`` or ``at`` is invalid.
         AssertionError: if shapes differ or the critic does not return ``[B]``.
 
     Reference:
@@ -205,21 +211,22 @@ def divergence(
 def r1(
     critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
 ) -> tuple[Array, Metrics]:
-    r"""Half the squared gradient norm of the critic at the data.
+    r"""Computes half the squared gradient norm of the critic at real examples.
 
     .. math:: P = \frac{1}{2} \mathbb{E}_x \left[\lVert \nabla f(x) \rVert^2\right]
 
-    The squares are summed over all axes of an example and averaged over the
-    batch. With the half inside, the weight is the paper's gamma.
+    Squares are summed over all axes of an example and averaged over the batch.
+    Because the penalty includes the factor 1/2, its weight is the paper's
+    gamma.
 
     Args:
         critic_fn: as for ``gradient_penalty``.
-        real: ``[B, ...]`` floating.
-        fake: not looked at.
-        key: not looked at.
+        real: floating-point ``[B, ...]``.
+        fake: not used.
+        key: not used.
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (10 in the paper); and the
+        Scalar >= 0, to be weighted by the caller (10 in the paper), and the
         mean gradient norm ``critic/gradient_norm_at_reals``.
 
     Raises:
@@ -235,19 +242,19 @@ def r1(
 def r2(
     critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey
 ) -> tuple[Array, Metrics]:
-    r"""Half the squared gradient norm of the critic at generated examples.
+    r"""Computes half the squared gradient norm of the critic at fake examples.
 
     .. math:: P = \frac{1}{2} \mathbb{E}_{\tilde x}
         \left[\lVert \nabla f(\tilde x) \rVert^2\right]
 
     Args:
         critic_fn: as for ``gradient_penalty``.
-        real: not looked at.
-        fake: ``[B, ...]`` floating.
-        key: not looked at.
+        real: not used.
+        fake: floating-point ``[B, ...]``.
+        key: not used.
 
     Returns:
-        Scalar >= 0, to be weighted by the caller (gamma of the paper); and the
+        Scalar >= 0, to be weighted by the caller (the paper's gamma), and the
         mean gradient norm ``critic/gradient_norm_at_penalized_fakes``.
 
     Raises:
@@ -263,7 +270,7 @@ def r2(
 def _half_squared_slope(critic_fn: CriticFn, points: Array) -> tuple[Array, Array]:
     gradients = example_gradients(critic_fn, points)
     gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
-    # No root on the way: a square is smooth at gradient norm 0.
+    # Squares are summed without a square root: they are smooth at gradient norm 0.
     total = jnp.sum(jnp.square(gradients)) / points.shape[0]
     return total / 2, jnp.mean(example_norms(gradients))
 

@@ -1,7 +1,7 @@
-"""Regularizers: terms of the generator's loss that depend on its parameters.
+"""Regularizers: terms of the generator loss that depend on the generator.
 
-To add one, write a factory ``(**options) -> Regularizer`` and one row of
-``REGULARIZERS`` at the foot of this file.
+To add one, write a factory ``(**options) -> Regularizer`` and add it to
+``REGULARIZERS`` at the end of this file.
 """
 
 import math
@@ -18,15 +18,17 @@ from wgan_jax.types import Array, GenerateFn, Metrics, PRNGKey, PyTree
 
 
 class Regularizer(NamedTuple):
-    """A term of the generator's loss with a memory, before its weight.
+    """Stateful term of the generator loss, before its weight is applied.
 
     Attributes:
-        init: ``() -> state``, a pytree of arrays: the memory of a fresh run.
-        apply: ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``,
-            the value a scalar; ``generate_fn(latent)`` makes images
-            ``[B, ...]``, image i from latent i alone.
-        report: ``state -> metrics``. They come from the memory, so that a term
-            computed in few updates is logged in all.
+        init: ``() -> state``, the initial state, a pytree of arrays.
+        apply:
+            ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``
+            with a scalar value. ``generate_fn(latent)`` returns images
+            ``[B, ...]``, where image i depends only on latent i.
+        report: ``state -> metrics``. Metrics are computed from the state, so
+            that terms evaluated in only some updates can be logged in every
+            update.
     """
 
     init: Callable[[], PyTree]
@@ -36,31 +38,34 @@ class Regularizer(NamedTuple):
 
 @checked
 def path_length(*, decay: Annotated[float, Gt(0), Le(1)] = 0.01) -> Regularizer:
-    r"""Keeps the length of the image's step for a latent's step the same everywhere.
+    r"""Returns path length regularization of the generator.
 
     .. math:: P = \mathbb{E}_{z, y}
         \left[(\lVert J_z^T y \rVert_2 - a)^2\right],
         \quad y \sim N(0, I), \quad J_z = \partial G(z) / \partial z
 
-    with a the moving average of the norms. As in the authors' code, y of an
-    image is divided by the root of H W, so that lengths do not grow with the
-    resolution (points of a plane have no such factor), and a moves before it is
-    compared with: :math:`a \leftarrow a + d (\bar n - a)`, starting from 0. Here
-    a is a constant of the gradient, as the equation has it; in their code the
-    share d of the batch mean in a is differentiated too. J is taken with respect
-    to the generator's latents; theirs is with respect to the styles.
+    where a is a moving average of the norms. It encourages a step in latent
+    space to change the image by the same amount everywhere. As in the authors'
+    code, y is divided by the square root of H W for images, so that lengths do
+    not grow with the resolution (points in the plane have no such factor). The
+    average a is updated before it is used:
+    :math:`a \leftarrow a + d (\bar n - a)`, starting from 0. As in the
+    equation, a is treated as a constant in the gradient; the authors' code also
+    differentiates the contribution d of the batch mean to a. J is taken with
+    respect to the latents of the generator; the authors take it with respect to
+    the styles.
 
-    One vector-Jacobian product an example, by which the norm is exact; the norm
-    is safe at 0 in both derivatives.
+    The norm is exact and costs one vector-Jacobian product per example. Its
+    first two derivatives are finite at 0.
 
     Args:
-        decay: d in (0, 1], the share of the batch mean in the new average.
+        decay: weight d of the batch mean in the new average, in (0, 1].
 
     Returns:
-        A regularizer, its state the scalars ``mean``, a, and ``length``, the last
-        batch mean of the norms; its value to be weighted by the caller (2 in the
-        authors' code). They are reported as ``generator/path_length_mean`` and
-        ``generator/path_length``.
+        The regularizer. Its value is to be weighted by the caller (2 in the
+        authors' code). Its state holds the scalars ``mean`` (a) and ``length``
+        (the latest batch mean of the norms), reported as
+        ``generator/path_length_mean`` and ``generator/path_length``.
 
     Raises:
         ValueError: if ``decay`` is not in (0, 1].
@@ -92,14 +97,14 @@ def path_length(*, decay: Annotated[float, Gt(0), Le(1)] = 0.01) -> Regularizer:
 
 
 def path_lengths(generate_fn: GenerateFn, latent: Array, key: PRNGKey) -> Array:
-    r"""Length of the random projection of each example's Jacobian.
+    r"""Computes the norm of a random projection of each example's Jacobian.
 
     .. math:: n_i = \lVert J_{z_i}^T y_i \rVert_2, \quad y_i \sim N(0, I / (H W))
 
     Args:
         generate_fn: images ``[B, H, W, C]`` or points ``[B, D]`` (with H W = 1)
-            of latents, examples apart.
-        latent: ``[B, Z]`` floating.
+            of latents, independent per example.
+        latent: floating-point ``[B, Z]``.
         key: PRNG key, consumed.
 
     Returns:

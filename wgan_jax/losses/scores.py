@@ -18,43 +18,44 @@ def consistency(
     feature_weight: NotNegative = 0.1,
     margin: NotNegative = 0.0,
 ) -> tuple[Array, Metrics]:
-    r"""How far two passes of the same images, with dropout drawn anew, differ.
+    r"""Computes how much two passes with independent dropout masks differ.
 
     .. math:: P = \mathbb{E}_x \left[\max\left(0, (f' - f'')^2
         + \eta \, \tfrac{1}{F} \textstyle\sum_k (h'_k - h''_k)^2
         - M\right)\right]
 
-    with scores f and features h, the input of the critic's last layer, of two
-    passes whose dropout masks are independent. It is 0 for a critic without
-    dropout, and wherever the passes differ by less than the margin.
+    where f are the scores and h the features (the input of the critic's last
+    layer) of two passes with independent dropout masks. The penalty is 0 for a
+    critic without dropout, and wherever the difference is below the margin.
 
-    The authors' code computes max(0, 2 (f' - f'')^2 + 0.2 mean (h' - h'')^2
-    - M) with M = 0: here that is the weight 2, the feature weight 0.1 and the
-    margin M/2. There one of the two passes is that of the main loss; here both
-    are drawn for this term.
+    The authors' code computes max(0, 2 (f' - f'')^2 + 0.2 mean (h' - h'')^2 -
+    M) with M = 0. This corresponds to weight 2, feature weight 0.1 and margin
+    M/2 here. The authors reuse the pass of the main loss as one of the two
+    passes; here both passes are computed for this term.
 
     Args:
-        critic_fn: a critic that has the method ``perturbed(images, key)``,
+        critic_fn: critic with a method ``perturbed(images, key)`` that returns
             scores ``[B]`` and features ``[B, F]`` with dropout drawn from the
-            key. That of a ``Gan`` has it.
-        real: ``[B, ...]`` floating.
-        fake: not looked at.
+            key. The critic of a ``Gan`` has this method.
+        real: floating-point ``[B, ...]``.
+        fake: not used.
         key: PRNG key, consumed.
         feature_weight: eta, >= 0.
         margin: M, >= 0 (0 in the authors' code, 0 to 0.2 in the paper).
 
     Returns:
         Scalar >= 0, at least float32, to be weighted by the caller (2 in the
-        paper); and the same, unweighted, as ``critic/consistency``.
+        paper), and the same unweighted value as ``critic/consistency``.
 
     Raises:
         ValueError: if the critic has no method ``perturbed``, or a setting is
             below 0.
-        AssertionError: if scores are not ``[B]`` and features not ``[B, F]``.
+        AssertionError: if scores are not ``[B]`` or features are not
+            ``[B, F]``.
 
     Reference:
-        Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term;
-        the paper writes distances d, the authors' code squares them, as here.
+        Wei, Gong, Liu, Lu, Wang 2018, arXiv:1803.01541, the consistency term.
+        The paper writes distances d; the authors' code squares them, as here.
     """
     perturbed = getattr(critic_fn, "perturbed", None)
     if perturbed is None:
@@ -72,15 +73,15 @@ def consistency(
 
 
 def drift(critic_fn: CriticFn, real: Array, fake: Array, key: PRNGKey) -> Array:
-    r"""Mean square of the real scores, which ties the critic's level to zero.
+    r"""Computes the mean squared real score, which keeps scores close to zero.
 
     .. math:: P = \mathbb{E}_x \left[f(x)^2\right]
 
     Args:
         critic_fn: scores ``[B]`` of examples ``[B, ...]``.
-        real: ``[B, ...]`` floating.
-        fake: not looked at.
-        key: not looked at.
+        real: floating-point ``[B, ...]``.
+        fake: not used.
+        key: not used.
 
     Returns:
         Scalar >= 0, at least float32, to be weighted by the caller (0.001 in

@@ -10,23 +10,23 @@ import jax.numpy as jnp
 from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_VALUE = "value"  # under which a penalty's weighted value lies beside its metrics
+_VALUE = "value"  # key of the weighted value in the metrics of a penalty
 
 
 class Term(NamedTuple):
-    """A weighted term of a network's loss; a plain pair or triple will do too.
+    """Weighted term of a loss; a plain tuple of its fields is accepted as well.
 
     Attributes:
         function: a penalty of the critic or a regularizer of the generator.
-        weight: its factor, > 0, or a function from the iteration (scalar
-            int32) to it.
-        every: it is computed in every ``every``-th update of its network only,
-            with ``every`` times the weight, >= 1. Its mean over updates stays
-            the same, and since it shares the update of the main loss the
-            optimizer's decays need no correction. Logged is what it last
-            measured, once the weight.
-        name: if given, the weighted term is logged as
-            ``critic/penalty/<name>`` or ``generator/regularizer/<name>``.
+        weight: weight > 0, or a function from the iteration (scalar int32) to
+            the weight.
+        every: interval >= 1. The term is evaluated only in every ``every``-th
+            update of its network, with ``every`` times the weight, so its mean
+            over updates is unchanged. It shares the optimizer update with the
+            main loss, so the decays of the optimizer need no correction. The
+            latest metrics are logged, without the factor ``every``.
+        name: if set, the weighted term is logged as ``critic/penalty/<name>``
+            or ``generator/regularizer/<name>``.
     """
 
     function: Any
@@ -35,23 +35,23 @@ class Term(NamedTuple):
     name: str = ""
 
     def weight_at(self, step: Array) -> float | Array:
-        """The factor in an iteration, before ``every``."""
+        """Returns the weight in an iteration, without the factor ``every``."""
         return self.weight(step) if callable(self.weight) else self.weight
 
 
 def as_term(entry: Any, where: str) -> Term:
-    """A pair, triple or Term as a Term.
+    """Converts a pair, a longer tuple or a Term to a Term.
 
     Args:
-        entry: what the user wrote.
-        where: in which list.
+        entry: user-supplied entry.
+        where: name of the list that contains it, for error messages.
 
     Returns:
         The term.
 
     Raises:
-        ValueError: if it is none, its weight is not above 0, or ``every`` is not
-            a whole number above 0.
+        ValueError: if the entry is not a term, its weight is not above 0, or
+            ``every`` is not a positive integer.
     """
     if not isinstance(entry, tuple) or not 2 <= len(entry) <= 4:
         raise ValueError(
@@ -72,10 +72,11 @@ def as_term(entry: Any, where: str) -> Term:
 
 
 def reports(measuring: Callable[..., Any]) -> Callable[[_Function], _Function]:
-    """Decorates a penalty that has a form which also returns what it measured.
+    """Decorates a penalty that has a variant which also returns metrics.
 
     Args:
-        measuring: a function of the same arguments, to the penalty and its metrics.
+        measuring: function of the same arguments that returns the penalty and
+            its metrics.
     """
 
     def mark(function: _Function) -> _Function:
@@ -86,13 +87,14 @@ def reports(measuring: Callable[..., Any]) -> Callable[[_Function], _Function]:
 
 
 def reporting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the form of a penalty that also returns what it measured.
+    """Returns the variant of a penalty that also returns metrics.
 
     Args:
         function: a penalty, or a ``functools.partial`` of one.
 
     Returns:
-        That form with the same arguments bound; the function itself without one.
+        The variant with the same arguments bound, or ``function`` itself if
+        there is no variant.
     """
     if isinstance(function, partial):
         inner = reporting(function.func)
@@ -111,24 +113,28 @@ def sum_penalties(
     step: Array,
     count: Array,
 ) -> tuple[Array | float, tuple[Metrics, ...], Metrics]:
-    """All penalties of one update.
+    """Computes the sum of all penalties of one critic update.
 
     Args:
         terms: the penalties.
-        measured: what the lazy ones last measured, in their order.
+        measured: latest metrics of the lazily evaluated penalties, in order.
         call: ``(penalty, key) -> scalar, or scalar and metrics``.
-        key: typed key; each term folds its place into it.
-        step: scalar int32, the iteration, for the weights.
-        count: scalar int32, updates before this one, for the intervals.
+        key: PRNG key; term i uses ``fold_in(key, i)``.
+        step: scalar int32 iteration, for the weights.
+        count: scalar int32 number of previous critic updates, for the
+            intervals.
 
     Returns:
-        The sum to descend, what lazy terms have measured now, and the metrics:
-        ``critic/penalty``, the sum of the weighted values, of lazy terms the
-        last ones; ``critic/penalty/<name>`` of named terms; and what the
-        penalties report, under a name of its own where two report the same.
+        The sum to minimize, the new metrics of the lazily evaluated penalties,
+        and the metrics to log: ``critic/penalty``, the sum of the weighted
+        values (the latest value of lazily evaluated penalties);
+        ``critic/penalty/<name>`` for named terms; and the metrics reported by
+        the penalties. If two penalties report the same metric, the later one
+        gets a unique name.
 
     Raises:
-        ValueError: if the state is of a Gan with other lazy penalties.
+        ValueError: if the state belongs to a ``Gan`` with other lazily
+            evaluated penalties.
     """
     total: Array | float = 0.0
     found: list[Metrics] = []
@@ -161,15 +167,15 @@ def sum_penalties(
 def nothing_measured(
     terms: Sequence[Term], call: Callable[[Any, PRNGKey], Any], key: PRNGKey
 ) -> tuple[Metrics, ...]:
-    """What lazy penalties have measured before any update: zeros, by name.
+    """Returns the initial metrics of lazily evaluated penalties, all zero.
 
     Args:
         terms: the penalties.
         call: as for ``sum_penalties``; it is traced, not run.
-        key: typed key.
+        key: PRNG key.
 
     Returns:
-        As ``sum_penalties`` takes it.
+        The argument ``measured`` of ``sum_penalties``.
     """
 
     def zeros(term: Term) -> Metrics:
@@ -189,21 +195,21 @@ def sum_regularizers(
     *,
     step: Array,
 ) -> tuple[PyTree, tuple[PyTree, ...], Metrics]:
-    """The gradient of all regularizers of one update.
+    """Computes the gradient of all regularizers of one generator update.
 
     Args:
         terms: the regularizers.
-        memories: what each remembers.
-        call: ``(apply, params, key, memory) -> (value, new memory)``.
-        params: the generator's.
-        key: typed key; each term folds its place into it.
-        step: scalar int32, the iteration, for weights and intervals.
+        memories: state of each regularizer.
+        call: ``(apply, params, key, state) -> (value, new state)``.
+        params: generator parameters.
+        key: PRNG key; term i uses ``fold_in(key, i)``.
+        step: scalar int32 iteration, for weights and intervals.
 
     Returns:
-        The summed gradient, what each remembers now, and the metrics:
-        ``generator/regularizer``, the sum to descend, 0 where lazy terms alone
-        are there and none has its turn; ``generator/regularizer/<name>`` of
-        named terms; and what the regularizers report.
+        The summed gradient, the new state of each regularizer, and the metrics:
+        ``generator/regularizer``, the sum to minimize (0 if all terms are
+        lazily evaluated and none is due); ``generator/regularizer/<name>`` for
+        named terms; and the metrics reported by the regularizers.
     """
     total: PyTree = jax.tree.map(jnp.zeros_like, params)
     remembered: list[PyTree] = []
@@ -236,7 +242,7 @@ def sum_regularizers(
 def _measure(
     term: Term, call: Callable[[Any, PRNGKey], Any], key: PRNGKey, step: Array
 ) -> tuple[Array, Metrics]:
-    """A penalty with its weight, and all that it reports."""
+    """Returns the weighted value of a penalty, and its metrics."""
     result = call(term.function, key)
     value, reported = result if isinstance(result, tuple) else (result, {})
     value = term.weight_at(step) * value
@@ -244,7 +250,7 @@ def _measure(
 
 
 def _in_turn(interval: int, count: Array, compute: Any, memory: PyTree) -> Any:
-    """``compute()`` if the interval divides the count, else zeros and the memory."""
+    """Runs ``compute()`` if ``interval`` divides ``count``; else zeros and memory."""
     shapes, _ = jax.eval_shape(compute)
     zeros = partial(jax.tree.map, lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return jax.lax.cond(count % interval == 0, compute, lambda: (zeros(), memory))

@@ -1,4 +1,4 @@
-"""Metrics of samples, as pure functions of images or features."""
+"""Metrics of generated samples, as pure functions of images or features."""
 
 from wgan_jax.metrics.distances import (
     Estimate,

@@ -1,6 +1,6 @@
 """Distances between two samples of features, and the inception score.
 
-All of it is float64: on the host where it is cheap, on the device where it is not.
+All computations are in float64, on the host or, if expensive, on the device.
 """
 
 import itertools
@@ -16,12 +16,13 @@ from wgan_jax.types import Array, PRNGKey
 
 
 class Estimate(NamedTuple):
-    """A number from several parts of a sample.
+    """Value averaged over several parts of a sample.
 
     Attributes:
-        mean: over the parts.
-        deviation: standard deviation over the parts (divisor their count), which
-            says how much the parts differ, not how sure the mean is.
+        mean: mean over the parts.
+        deviation: standard deviation over the parts (divided by their number).
+            It describes how much the parts differ, not the uncertainty of the
+            mean.
     """
 
     mean: float
@@ -31,28 +32,29 @@ class Estimate(NamedTuple):
 def frechet_distance(
     mean_x: ArrayLike, cov_x: ArrayLike, mean_y: ArrayLike, cov_y: ArrayLike
 ) -> float:
-    r"""Squared Wasserstein-2 distance of two Gaussians; on FID's features, FID.
+    r"""Computes the squared Wasserstein-2 distance of two Gaussians (FID).
 
     .. math:: d^2 = \lVert m_x - m_y \rVert^2 + \operatorname{tr} C_x
         + \operatorname{tr} C_y
         - 2 \operatorname{tr} (C_x^{1/2} C_y C_x^{1/2})^{1/2}
 
-    The last trace is the sum of the singular values of :math:`F_x^T F_y` with any
-    :math:`F F^T = C`: of Cholesky, or of symmetric eigenvalues where a covariance is
-    singular (fewer examples than features) and its null space is cut off where
-    rounding begins. Nothing complex appears, no multiple of the identity is added,
-    and the order of the two does not matter.
+    With the features of FID, this is FID. The last trace is the sum of the
+    singular values of :math:`F_x^T F_y` for any :math:`F F^T = C`. F is the
+    Cholesky factor. For a singular covariance (fewer examples than features), F
+    comes from the symmetric eigendecomposition, truncated where eigenvalues are
+    below rounding error. No complex numbers occur, no multiple of the identity
+    is added, and the function is symmetric.
 
     Args:
         mean_x: ``[D]``.
-        cov_x: ``[D, D]``, symmetric without negative eigenvalues.
+        cov_x: ``[D, D]``, symmetric positive semidefinite.
         mean_y: ``[D]``.
         cov_y: ``[D, D]``.
 
     Returns:
-        The distance >= 0; exactly 0 where rounding would make it negative. With
-        few examples it is biased upwards, the more the more features there are:
-        compare equal counts only.
+        The distance >= 0; values made negative by rounding are set to 0. With
+        few examples, it is biased upwards, more so with more features. Compare
+        only equal numbers of examples.
 
     Raises:
         ValueError: if shapes do not match or a number is not finite.
@@ -88,28 +90,29 @@ def kernel_distance(
     subset_size: int = 1000,
     seed: int = 2020,
 ) -> Estimate:
-    r"""Unbiased squared discrepancy under a cubic kernel; on FID's features, KID.
+    r"""Computes the unbiased squared MMD with a cubic kernel (KID).
 
     .. math:: \frac{1}{m (m - 1)} \sum_{i \ne j} \left[k(x_i, x_j)
         + k(y_i, y_j)\right] - \frac{2}{m^2} \sum_{i, j} k(x_i, y_j),
         \quad k(a, b) = \left(\frac{a \cdot b}{D} + 1\right)^3
 
-    on random subsets of m examples, drawn without replacement. Its mean does not
-    depend on m, so small samples may be compared with large ones; it is negative
-    about half of the time for equal distributions.
+    With the features of FID, this is KID. It is evaluated on random subsets of
+    m examples, drawn without replacement. Its expectation does not depend on m,
+    so samples of different sizes can be compared. For equal distributions, it
+    is negative about half of the time.
 
     Args:
         x: ``[n, D]``.
         y: ``[n', D]``.
-        subsets: how many pairs of subsets.
+        subsets: number of pairs of subsets.
         subset_size: m, in 2 .. min(n, n').
-        seed: of the draws, which are those of torch-fidelity with that seed.
+        seed: seed of the subsets, which equal those of torch-fidelity.
 
     Returns:
         Mean and standard deviation over the subsets.
 
     Raises:
-        ValueError: if the shapes or the subset size do not fit.
+        ValueError: if the shapes or the subset size are invalid.
 
     Reference:
         Bińkowski, Sutherland, Arbel, Gretton 2018, arXiv:1801.01401, equation 4
@@ -141,29 +144,31 @@ def inception_score(
     seed: int = 2020,
     probabilities: bool = False,
 ) -> Estimate:
-    r"""How surely each image has a class, and how many classes all have.
+    r"""Computes the inception score from class logits.
 
     .. math:: \exp\left(\mathbb{E}_x\, \operatorname{KL}\left(
         p(y|x) \,\Vert\, \mathbb{E}_x\, p(y|x)\right)\right)
 
-    between 1 (all images alike, or all undecided) and the number of classes. The
-    examples are shuffled first: generated by class, they would otherwise lie
-    together and each split would see a few classes only.
+    The score is between 1 (identical predictions for all images) and the number
+    of classes (confident predictions, all classes equally frequent). The
+    examples are shuffled first. Otherwise, samples generated by class would be
+    grouped, and each split would contain only a few classes.
 
     Args:
-        logits: ``[n, classes]``, before the softmax; for FID's Inception without
-            the bias, as in the graph of the original.
-        splits: parts that are scored apart, in 1 .. n (10 in the paper).
-        seed: of the shuffle, which is that of torch-fidelity with that seed.
-        probabilities: what was given are probabilities; rows sum to 1.
+        logits: ``[n, classes]``, before the softmax; for FID's Inception
+            without the bias, as in the original graph.
+        splits: number of parts that are scored separately, in 1 .. n (10 in the
+            paper).
+        seed: seed of the shuffle, which equals that of torch-fidelity.
+        probabilities: the input contains probabilities; rows sum to 1.
 
     Returns:
-        Mean and standard deviation over the splits. It falls with smaller
-        splits: compare equal counts only.
+        Mean and standard deviation over the splits. The score decreases with
+        smaller splits. Compare only equal numbers of examples.
 
     Raises:
-        ValueError: if the shape or the number of splits does not fit, or
-            probabilities are none.
+        ValueError: if the shape, the number of splits or the probabilities are
+            invalid.
 
     Reference:
         Salimans et al. 2016, arXiv:1606.03498, section 4.
@@ -188,22 +193,23 @@ def inception_score(
 def sliced_wasserstein_features(
     x: Array, y: Array, key: PRNGKey, *, projections: int = 1000
 ) -> float:
-    r"""Sliced Wasserstein distance of order 2 between two samples of features.
+    r"""Computes the sliced Wasserstein-2 distance between two feature samples.
 
-    It needs no covariance, sees more than two moments, and costs
-    :math:`n D L`: far less than the Frechet distance for wide features.
+    It needs no covariance and is sensitive to more than two moments. The cost
+    is :math:`n D L`, far less than that of the Fréchet distance for many
+    features.
 
     Args:
-        x: ``[n, D]`` floating.
-        y: ``[n, D]``: as many.
+        x: floating-point ``[n, D]``.
+        y: ``[n, D]``, the same shape.
         key: PRNG key of the directions, consumed.
-        projections: L, directions.
+        projections: number L of directions.
 
     Returns:
         The distance >= 0, not squared.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not match.
 
     Reference:
         Bonneel, Rabin, Peyré, Pfister 2015, "Sliced and Radon Wasserstein
@@ -214,17 +220,17 @@ def sliced_wasserstein_features(
 
 
 def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Both samples on the host, after a look at their shapes.
+    """Returns both samples on the host, after checking them.
 
     Args:
         x: ``[n, D]``.
         y: ``[n', D]``.
 
     Returns:
-        Both as numpy arrays of the dtype that they had.
+        Both samples as numpy arrays of unchanged dtype.
 
     Raises:
-        ValueError: if they are of another kind, or not finite.
+        ValueError: if the shapes are invalid, or a value is not finite.
     """
     first, second = np.asarray(x), np.asarray(y)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
@@ -238,12 +244,12 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factor(cov: np.ndarray) -> np.ndarray:
-    """F ``[D, rank]`` with F F^T the covariance."""
+    """Returns F ``[D, rank]`` with F F^T equal to the covariance."""
     cov = (cov + cov.T) / 2
     noise = len(cov) * np.finfo(np.float64).eps
     spectrum = np.linalg.eigvalsh(cov)
     if spectrum[0] > noise * spectrum[-1]:
-        return np.linalg.cholesky(cov)  # far cheaper than eigenvectors
+        return np.linalg.cholesky(cov)  # much cheaper than an eigendecomposition
     values, vectors = np.linalg.eigh(cov)
     kept = values > noise * np.abs(values).max(initial=0.0)
     return vectors[:, kept] * np.sqrt(values[kept])
@@ -252,7 +258,7 @@ def _factor(cov: np.ndarray) -> np.ndarray:
 def _score(probabilities: np.ndarray) -> float:
     marginal = probabilities.mean(axis=0, keepdims=True)
     safe = np.where(probabilities > 0, probabilities, 1.0)
-    # Where the marginal is 0, so is every row, and 0 log 0 is 0.
+    # Where the marginal is 0, all rows are 0, and 0 log 0 is 0.
     safe_marginal = np.where(marginal > 0, marginal, 1.0)
     terms = probabilities * (np.log(safe) - np.log(safe_marginal))
     return float(np.exp(terms.sum(axis=1).mean()))

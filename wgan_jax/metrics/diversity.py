@@ -20,22 +20,24 @@ _STABILISERS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array:
-    r"""Multi-scale structural similarity (MS-SSIM) of pairs of images.
+    r"""Computes the multi-scale structural similarity (MS-SSIM) of image pairs.
 
     .. math:: \max\left(0, \overline{l_5 c_5}\right)^{w_5}
         \prod_{j=1}^{4} \max\left(0, \overline{c_j}\right)^{w_j},
         \quad l = \frac{2 \mu_x \mu_y + C_1}{\mu_x^2 + \mu_y^2 + C_1},
         \quad c = \frac{2 \sigma_{xy} + C_2}{\sigma_x^2 + \sigma_y^2 + C_2}
 
-    with means over places at five scales, each half the one before, of each
-    channel by itself, and moments under a Gaussian window of side 11 and deviation
-    1.5. At scales smaller than the window it shrinks to the image, its deviation
-    with it: images below 176 pixels have a value too, and it is one of its own.
+    The bars are means over positions. There are five scales, each half the size
+    of the previous one. Channels are treated separately, and moments are taken
+    under a Gaussian window of side 11 and standard deviation 1.5. If a scale is
+    smaller than the window, the window and its standard deviation shrink to the
+    size of the image. Images with sides below 176 pixels are therefore
+    supported, but their values are not comparable with others.
 
     Args:
-        x: gray levels in [0, 255], uint8 or floating ``[B, H, W, C]``, sides at
-            least 16.
-        y: as many, of the same shape.
+        x: gray levels in [0, 255], uint8 or floating-point ``[B, H, W, C]``,
+            with sides of at least 16.
+        y: images of the same shape.
 
     Returns:
         ``[B]`` in [0, 1], float32; 1 for equal images.
@@ -44,9 +46,9 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
         ValueError: if shapes differ or images are too small.
 
     Reference:
-        Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for image
-        quality assessment", equation 7; as a measure of diversity: Odena, Olah,
-        Shlens 2017, arXiv:1610.09585, section 4.2.
+        Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for
+        image quality assessment", equation 7; as a measure of diversity: Odena,
+        Olah, Shlens 2017, arXiv:1610.09585, section 4.2.
     """
     if x.shape != y.shape or x.ndim != 4 or min(x.shape[1:3]) < 16:
         raise ValueError(
@@ -59,16 +61,17 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
 def pair_similarity(
     images: ArrayLike, *, pairs: int = 1000, seed: int = 0, batch_size: int = 50
 ) -> Estimate:
-    """Mean MS-SSIM of random pairs: the lower, the more diverse.
+    """Computes the mean MS-SSIM of random pairs; lower means more diverse.
 
-    Compare it with that of the data: a generator of noise is diverse as well.
+    Compare it with the value of the real data, because noise is diverse as
+    well.
 
     Args:
-        images: uint8 ``[n, H, W, C]``, n at least 2; of one class, if diversity
-            within classes is asked for.
-        pairs: of different images, drawn with replacement.
-        seed: of the draws.
-        batch_size: pairs at a time.
+        images: uint8 ``[n, H, W, C]``, n at least 2. Pass images of a single
+            class to measure diversity within a class.
+        pairs: number of pairs of different images, drawn with replacement.
+        seed: seed of the pairs.
+        batch_size: pairs processed at a time.
 
     Returns:
         Mean and standard deviation over the pairs.
@@ -104,35 +107,37 @@ def perceptual_path_length(
     batch_size: int = 100,
     trim: float = 0.01,
 ) -> Estimate:
-    r"""Mean squared speed of features along arcs between latents.
+    r"""Computes the mean squared speed of features along arcs between latents.
 
     .. math:: \mathbb{E} \left\lVert \frac{d}{dt}\,
         h\big(G(\operatorname{slerp}(z_1, z_2; t))\big) \right\rVert_2^2,
         \quad t \sim U[0, 1]
 
-    It is the papers' limit of small steps, by forward differentiation: no step
-    size, and no rounding divided by its square. So ``feature_fn`` must not round:
-    the extractors' ``from_levels``, not their call.
+    This is the limit of small steps in the papers, computed by forward-mode
+    differentiation. It needs no step size and does not amplify rounding errors.
+    ``feature_fn`` must not round: use ``from_levels`` of the extractors and not
+    their call.
 
     Args:
-        generate_fn: latents ``[B, Z]``, normally distributed, to images.
-        feature_fn: images to features ``[B, D]``, examples apart.
+        generate_fn: maps normally distributed latents ``[B, Z]`` to images.
+        feature_fn: maps images to features ``[B, D]``, independently per
+            example.
         key: PRNG key, consumed.
         latent_size: Z, at least 2.
-        samples: paths.
-        batch_size: paths at a time; it divides ``samples``.
-        trim: share of the lengths that is left out at each end, in [0, 0.5).
+        samples: number of paths.
+        batch_size: paths processed at a time; must divide ``samples``.
+        trim: fraction of the lengths excluded at each end, in [0, 0.5).
 
     Returns:
         Mean and standard deviation over the paths.
 
     Raises:
-        ValueError: if the batch size does not divide the samples, or trim is out
-            of range.
+        ValueError: if the batch size does not divide the number of samples, or
+            ``trim`` is out of range.
 
     Reference:
-        Karras, Laine, Aila 2019, arXiv:1812.04948, section 4.1, with features of
-        one layer in place of LPIPS.
+        Karras, Laine, Aila 2019, arXiv:1812.04948, section 4.1, with features
+        of one layer instead of LPIPS.
     """
     if samples < 1 or samples % batch_size or not 0 <= trim < 0.5:
         raise ValueError(
@@ -159,12 +164,12 @@ def perceptual_path_length(
 
 
 class ModeScores(NamedTuple):
-    """What a sample found of a mixture.
+    """Coverage of the modes of a mixture by a sample.
 
     Attributes:
-        covered: modes with at least one high-quality example.
-        high_quality: share of examples near their nearest mode.
-        counts: int ``[modes]``, high-quality examples of each.
+        covered: number of modes with at least one high-quality example.
+        high_quality: fraction of examples close to their nearest mode.
+        counts: int ``[modes]``, number of high-quality examples per mode.
     """
 
     covered: int
@@ -175,22 +180,24 @@ class ModeScores(NamedTuple):
 def mode_scores(
     points: ArrayLike, modes: ArrayLike, *, deviation: float, radius: float = 3.0
 ) -> ModeScores:
-    """Modes of a Gaussian mixture that a sample covers, and how cleanly.
+    """Counts the modes of a Gaussian mixture that a sample covers.
 
-    An example is of high quality within ``radius`` standard deviations of the
-    nearest mode; in the plane 98.9 % of the mixture itself are, with 3.
+    An example is of high quality if it is within ``radius`` standard deviations
+    of the nearest mode. In the plane, with radius 3, this holds for 98.9 % of
+    the mixture itself.
 
     Args:
         points: ``[n, D]``, n at least 1.
-        modes: ``[modes, D]``, the centres.
-        deviation: of each Gaussian, in the units of the points.
-        radius: in standard deviations.
+        modes: ``[modes, D]``, the centers.
+        deviation: standard deviation of each Gaussian, in the units of the
+            points.
+        radius: radius in standard deviations.
 
     Returns:
-        Modes covered, share of high quality, and counts.
+        Number of covered modes, fraction of high quality, and counts.
 
     Raises:
-        ValueError: if shapes do not fit.
+        ValueError: if the shapes do not match, or there are no points.
 
     Reference:
         Srivastava et al. 2017, arXiv:1705.07761, section 4.1 (VEEGAN).
@@ -207,7 +214,7 @@ def mode_scores(
 @jax.jit
 def _structural_similarity(x: Array, y: Array) -> Array:
     count, channels = x.shape[0], x.shape[3]
-    # Each channel is an image of its own.
+    # Each channel is treated as a separate image.
     planes = [jnp.moveaxis(z.astype(jnp.float32), 3, 1) for z in (x, y)]
     x, y = (z.reshape(-1, *z.shape[2:], 1) for z in planes)
     value = jnp.ones(x.shape[0])
@@ -220,8 +227,8 @@ def _structural_similarity(x: Array, y: Array) -> Array:
 
 
 def _similarity(x: Array, y: Array) -> tuple[Array, Array]:
-    """Means over places ``[B]`` of luminance times contrast, and of contrast."""
-    middle = 127.5  # near it, less is lost when squares are subtracted
+    """Returns spatial means ``[B]`` of luminance times contrast, and of contrast."""
+    middle = 127.5  # centering reduces cancellation in the variances
     x, y = x - middle, y - middle
     mean_x, mean_y, xx, yy, xy = (_blur(z) for z in (x, y, x * x, y * y, x * y))
     first, second = _STABILISERS
@@ -236,7 +243,7 @@ def _similarity(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _blur(x: Array) -> Array:
-    """Means under the window at all places where it is inside."""
+    """Computes means under the window, at all positions where it fits."""
     side = min(_WINDOW, *x.shape[1:3])
     at = np.arange(side) - (side - 1) / 2
     window = np.exp(-0.5 * (at * _WINDOW / (side * _WINDOW_DEVIATION)) ** 2)

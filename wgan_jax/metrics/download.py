@@ -1,4 +1,4 @@
-"""Downloads the weights of FID's Inception, and verifies them at each use."""
+"""Downloads the weights of FID's Inception network and verifies them at each use."""
 
 import hashlib
 import http.client
@@ -22,30 +22,33 @@ _INCEPTION_URL = (
     "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
     + INCEPTION_FILE
 )
-# In full: the 8 digits of the name find a damaged file, but could be met on purpose.
-# The release prints no checksum; several projects that pin this file agree on it.
+# The full digest: the 8 digits in the name detect damage but not a deliberate
+# collision. The release lists no checksum; several projects that pin this file use
+# this digest.
 _INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 _TIMEOUT = 10.0  # seconds
-_PIECE = 2**16  # bytes between two looks at the bar
+_PIECE = 2**16  # bytes between two updates of the progress bar
 
 
 def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
-    """The local file of FID's Inception weights, fetched if there is none.
+    """Returns the local file of FID's Inception weights, downloading it if missing.
 
-    It is kept in ``wgan_jax/weights`` of the user's cache folder, which is
-    ``$XDG_CACHE_HOME`` or ``~/.cache``; without a network it can be put there by
-    hand. It is read, 96 MB, and compared with its checksum at each call.
+    The file is kept in ``wgan_jax/weights`` in the user's cache folder
+    (``$XDG_CACHE_HOME`` or ``~/.cache``). Without a network, it can be copied
+    there by hand. The file (96 MB) is read and its checksum verified at each
+    call.
 
     Args:
-        path: of a file to use instead, which is neither fetched nor checked here.
+        path: path of a file to use instead, which is neither downloaded nor
+            verified here.
 
     Returns:
         Path of the file.
 
     Raises:
-        FileNotFoundError: if a path was given and there is no file.
-        ConnectionError: if the file cannot be fetched.
-        ValueError: if what was fetched is another file.
+        FileNotFoundError: if ``path`` is given and does not exist.
+        ConnectionError: if the file cannot be downloaded.
+        ValueError: if the downloaded file has the wrong checksum.
     """
     if path is None:
         folder = cache_folder() / "weights"
@@ -70,24 +73,25 @@ def fetch(
     sha256_prefix: str,
     timeout: float,
 ) -> Path:
-    """A file of the network, from the disk if it is there.
+    """Downloads a file unless it is already on disk.
 
-    A file that is there with another checksum was damaged, and is fetched anew.
-    Whoever looks sees no file, the old one or the whole new one, however many
-    processes fetch it at once.
+    An existing file with a different checksum is considered damaged and
+    downloaded again. The file is replaced atomically, even if several processes
+    download it at the same time.
 
     Args:
-        url: where it is.
-        destination: where it is kept; folders on the way are made.
+        url: URL of the file.
+        destination: local path; parent folders are created.
         sha256_prefix: at least the first 8 hexadecimal digits of its SHA-256.
-        timeout: seconds until the answer begins, and of silence after that.
+        timeout: seconds to wait for the response, and for further data after
+            that.
 
     Returns:
         The destination.
 
     Raises:
-        ConnectionError: if it cannot be fetched whole, or not written.
-        ValueError: if it has another checksum, or the prefix is none.
+        ConnectionError: if the file cannot be downloaded completely or written.
+        ValueError: if the checksum is wrong, or the prefix is invalid.
     """
     if not re.fullmatch("[0-9a-f]{8,64}", sha256_prefix):
         raise ValueError(
@@ -101,7 +105,7 @@ def fetch(
         _fetch_anew(url, destination, sha256_prefix, timeout)
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it holds the connection
+            error.close()  # it keeps the connection open
         reason = getattr(error, "reason", None) or error
         raise ConnectionError(
             f"{url} could not be fetched ({reason}); fetch it where that is possible "
@@ -116,7 +120,7 @@ def _digest(path: Path) -> str:
 
 
 def _fetch_anew(url: str, destination: Path, prefix: str, timeout: float) -> None:
-    # A name of its own: another process may be at the same file.
+    # A unique name, because another process may download the same file.
     partial = destination.with_name(f"{destination.name}.{uuid.uuid4().hex}.partial")
     try:
         with partial.open("xb") as file:
@@ -138,22 +142,22 @@ def _download(url: str, file: BinaryIO, timeout: float) -> None:
         expected = None if length is None else int(length)
         print(f"fetching {url}", file=sys.stderr, flush=True)
         received = 0
-        # disable=None: a bar on terminals only.
+        # disable=None shows the bar only on terminals.
         with tqdm(total=expected, unit="B", unit_scale=True, disable=None) as bar:
             while piece := response.read(_PIECE):
                 file.write(piece)
                 received += len(piece)
                 bar.update(len(piece))
-    # Reading piece by piece, http.client takes an early end for the end.
+    # When reading in pieces, http.client does not report a truncated response.
     if expected is not None and received != expected:
         raise ConnectionError(f"it broke off after {received} of {expected} bytes")
 
 
 def _open(url: str, timeout: float) -> http.client.HTTPResponse:
-    """Opens an address in bounded time.
+    """Opens a URL within a bounded time.
 
-    The look-up of a name has no time-out, and each address and each redirection has
-    one of its own: in a thread, none of that is waited for.
+    Name resolution has no timeout, and each address and redirect has its own.
+    The request therefore runs in a thread that is abandoned after the timeout.
     """
     answers: queue.Queue[http.client.HTTPResponse | Exception] = queue.Queue()
 

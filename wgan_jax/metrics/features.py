@@ -1,7 +1,7 @@
 """Feature extractors, and how images are resized for them.
 
-An extractor is anything with the attributes and the call of ``FeatureExtractor``;
-``FunctionFeatures`` makes one of any function.
+An extractor is any object with the attributes and the call of
+``FeatureExtractor``. ``FunctionFeatures`` wraps a function as an extractor.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ QUANTISATION = "uint8, round((x + 1) * 127.5)"
 
 
 class Features(NamedTuple):
-    """What an extractor says of a batch.
+    """Output of an extractor for one batch.
 
     Attributes:
         values: ``[B, D]``.
         logits: ``[B, classes]`` before the softmax, for the inception score;
-            None if it knows no classes.
+            None if there are no classes.
     """
 
     values: Array | np.ndarray
@@ -34,52 +34,52 @@ class Features(NamedTuple):
 
 
 class FeatureExtractor(Protocol):
-    """Images to features, with all that a record of a number must name."""
+    """Map from images to features, with everything needed to describe a result."""
 
     @property
     def name(self) -> str:
-        """Of the network and the layer."""
+        """Name of the network and the layer."""
 
     @property
     def weights(self) -> str:
-        """Hash or version of its parameters."""
+        """Hash or version of the parameters."""
 
     @property
     def size(self) -> int:
-        """D, numbers of one feature vector."""
+        """Number D of features."""
 
     @property
     def classes(self) -> int:
-        """Classes of its logits; 0 if it has none."""
+        """Number of classes of the logits; 0 if there are none."""
 
     @property
     def input_size(self) -> int | None:
-        """Side that images are resized to; None if they are not."""
+        """Side to which images are resized; None if they are not."""
 
     @property
     def resize(self) -> str:
-        """How they are resized; ``none`` if they are not."""
+        """Resizing method; ``none`` if images are not resized."""
 
     @property
     def quantisation(self) -> str:
-        """What happens to images in [-1, 1] first."""
+        """Conversion of images in [-1, 1] before anything else."""
 
     def __call__(self, images: ArrayLike, /) -> Features:
-        """Features of uint8 or floating images ``[B, H, W, C]``."""
+        """Computes features of uint8 or floating-point images ``[B, H, W, C]``."""
         ...
 
 
 @dataclass(frozen=True)
 class FunctionFeatures:
-    """An extractor made of a function.
+    """Extractor that wraps a function.
 
     Attributes:
-        function: examples ``[B, ...]`` to features ``[B, D]``; given what the
-            extractor was given, so floating images are not quantised.
-        name: for the record.
-        weights: version or hash, for the record.
-        size: D.
-        classes: 0: it has no logits.
+        function: maps examples ``[B, ...]`` to features ``[B, D]``. It receives
+            the input unchanged, so floating-point images are not quantized.
+        name: name, for the protocol.
+        weights: version or hash, for the protocol.
+        size: number D of features.
+        classes: 0, because there are no logits.
     """
 
     function: Callable[[ArrayLike], Array]
@@ -92,25 +92,26 @@ class FunctionFeatures:
     quantisation: str = "none"
 
     def __call__(self, images: ArrayLike) -> Features:
-        """Features ``[B, D]``, without logits."""
+        """Computes features ``[B, D]``, without logits."""
         return Features(self.function(images))
 
 
 def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
-    """Grey levels of three channels, from images of any kind that we have.
+    """Converts images to three channels of gray levels.
 
-    Floating images pass through one fixed map, never through the minimum and
-    maximum of their batch: an image's features depend on that image alone.
+    Floating-point images are converted with a fixed map and not by the minimum
+    and maximum of their batch, so the features of an image depend only on that
+    image.
 
     Args:
-        images: ``[B, H, W, 1 or 3]``: uint8, which stay on their device, or
-            floating in [-1, 1].
+        images: ``[B, H, W, 1 or 3]``, either uint8, which stay on their device,
+            or floating-point in [-1, 1].
 
     Returns:
         uint8 ``[B, H, W, 3]``.
 
     Raises:
-        ValueError: if the images are of another kind, or hold a NaN.
+        ValueError: if the shape or dtype is not supported, or a value is NaN.
     """
     array = images if isinstance(images, jax.Array) else np.asarray(images)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
@@ -137,20 +138,20 @@ def extract_features(
     sharding: Sharding | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Features:
-    """Features of all images, batch by batch.
+    """Computes features of all images in batches.
 
     Args:
-        extractor: of features.
-        images: ``[n, ...]``, n at least 1 and not necessarily a multiple of the
-            batch size: the last batch is filled up with its last image, so that
-            one size is compiled, and cut again.
-        batch_size: images at a time.
-        sharding: of the batches, to share them among devices; their number
-            divides the batch size.
-        advance: told after each batch how many images it had.
+        extractor: feature extractor.
+        images: ``[n, ...]``, n at least 1. The last batch is padded with its
+            last image, so that only one batch size is compiled, and the result
+            is truncated.
+        batch_size: images per batch.
+        sharding: sharding of the batches over devices, whose number must divide
+            the batch size; None for no sharding.
+        advance: called after each batch with its number of images.
 
     Returns:
-        numpy ``[n, D]``, and ``[n, classes]`` if there are any.
+        numpy ``[n, D]``, and ``[n, classes]`` if there are classes.
 
     Raises:
         ValueError: if there are no images or the batch size is below 1.

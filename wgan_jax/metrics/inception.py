@@ -1,4 +1,4 @@
-"""FID's features: its Inception-v3 with weights from a file."""
+"""Features of FID: its Inception-v3 network with weights from a file."""
 
 import os
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from wgan_jax.types import Array, PyTree
 
 TAPS = (64, 192, 768, 2048)
 RESIZES = ("bilinear", "none")
-_SIDE = 299  # that the network was trained at
-_SMALLEST = 75  # below it a block without padding has nothing left
-_EPSILON = 1e-3  # of the batch norms
+_SIDE = 299  # resolution at which the network was trained
+_SMALLEST = 75  # below this, a block without padding has an empty output
+_EPSILON = 1e-3  # of batch normalization
 
 
 class InceptionFeatures:
-    """Features of FID: distances on them are FID and KID.
+    """Features of FID; distances between them are FID and KID.
 
     Attributes:
-        name: of the network and the layer.
+        name: name of the network and the layer.
         weights: hash of the parameters.
         size: 64, 192, 768 or 2048.
-        classes: 1008 of the last layer, 0 of the others.
-        input_size: 299; None if images are taken as they are.
-        resize: bilinear as in ``pytorch-fid`` (centres of pixels, no smoothing), or
-            none.
-        quantization: floating images become gray levels first.
+        classes: 1008 for the last layer, 0 for the others.
+        input_size: 299; None if images are not resized.
+        resize: bilinear as in ``pytorch-fid`` (pixel centers, no antialiasing),
+            or none.
+        quantisation: floating-point images are first converted to gray levels.
     """
 
     quantisation = QUANTISATION
@@ -46,15 +46,18 @@ class InceptionFeatures:
         """Reads the weights.
 
         Args:
-            path: of ``pt_inception-2015-12-05-6726825d.pth`` of pytorch-fid, which
-                ``inception_weights()`` fetches, read without PyTorch; or of an
-                ``.npz`` with the same names.
-            tap: layer: 64, 192, 768 or 2048 numbers, means over places.
-            resize: a row of ``RESIZES``; with ``none`` images must have sides of at
-                least 75.
+            path: path of ``pt_inception-2015-12-05-6726825d.pth`` from
+                pytorch-fid, which ``inception_weights()`` downloads and which
+                is read without PyTorch, or of an ``.npz`` file with the same
+                names.
+            tap: layer with 64, 192, 768 or 2048 features, averaged over
+                positions.
+            resize: an entry of ``RESIZES``; with ``none``, images must have
+                sides of at least 75.
 
         Raises:
-            ValueError: if a choice is unknown or the file is of another network.
+            ValueError: if an option is invalid or the file is for another
+                network.
         """
         if tap not in TAPS or resize not in RESIZES:
             raise ValueError(
@@ -71,17 +74,17 @@ class InceptionFeatures:
         self._apply = jax.jit(self._features)
 
     def __call__(self, images: ArrayLike) -> Features:
-        """Features ``[B, tap]`` and, of the last tap, logits ``[B, 1008]``."""
+        """Computes features ``[B, tap]``, and logits ``[B, 1008]`` for the last tap."""
         return self._apply(self._params, rgb_levels(images))
 
     def from_levels(self, levels: Array) -> Features:
-        """The same of floating gray levels in [0, 255], which are not rounded.
+        """Computes features of floating-point levels in [0, 255], without rounding.
 
         Args:
             levels: ``[B, H, W, 3]``.
 
         Returns:
-            Features and logits, differentiable by the levels.
+            Features and logits, differentiable with respect to the levels.
         """
         return self._apply(self._params, levels)
 
@@ -102,16 +105,16 @@ class InceptionFeatures:
 
 
 def fold_inception(state: Mapping[str, np.ndarray]) -> PyTree:
-    """Parameters of ``InceptionV3`` from those of a file, batch norms folded in.
+    """Returns the parameters of ``InceptionV3``, with batch normalization folded in.
 
     Args:
-        state: arrays by the names of pytorch-fid's file.
+        state: arrays by their names in pytorch-fid's file.
 
     Returns:
-        Kernels HWIO and biases by layer.
+        HWIO kernels and biases by layer.
 
     Raises:
-        ValueError: if an array is missing or of another shape.
+        ValueError: if an array is missing or has the wrong shape.
     """
     images = jax.ShapeDtypeStruct((1, _SMALLEST, _SMALLEST, 3), jnp.float32)
     described = jax.eval_shape(InceptionV3().init, jax.random.key(0), images)

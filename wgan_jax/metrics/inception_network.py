@@ -1,8 +1,8 @@
-"""The network of FID: the Inception-v3 that TensorFlow published in December 2015.
+"""Network of FID: the Inception-v3 published with TensorFlow in December 2015.
 
-It is not the Inception-v3 of other libraries: its average pools do not count the
-padding, the pool of the last block takes the maximum, and it has 1,008 classes.
-Names of layers are those of the file of ``pytorch-fid``; the batch norm of each
+It differs from the Inception-v3 of other libraries: average pooling excludes
+the padding, the last block uses max pooling, and there are 1,008 classes. Layer
+names are those of the file of ``pytorch-fid``. The batch normalization of each
 convolution is folded into its kernel and bias.
 """
 
@@ -20,7 +20,7 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 class Unit(NamedTuple):
-    """A convolution, its bias and a ReLU; ``name`` follows the branch's."""
+    """Convolution with bias and ReLU; ``name`` follows the name of the branch."""
 
     name: str
     channels: int
@@ -30,7 +30,7 @@ class Unit(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Two units of one input, side by side."""
+    """Two parallel units with the same input."""
 
     units: tuple[Unit, Unit]
 
@@ -84,7 +84,7 @@ def _block_e(pool: str) -> tuple[str, tuple[Chain, ...]]:
     )
 
 
-# Of each block: its pool, and its branches; the last one follows the pool.
+# The pooling and the branches of each block. The last branch follows the pooling.
 BLOCKS: dict[str, tuple[str, tuple[Chain, ...]]] = {
     "Mixed_5b": _block_a(32),
     "Mixed_5c": _block_a(64),
@@ -124,16 +124,16 @@ BLOCKS: dict[str, tuple[str, tuple[Chain, ...]]] = {
 
 
 class InceptionV3(nn.Module):
-    """Images in [-1, 1] to the means of four layers, and class logits.
+    """Maps images in [-1, 1] to pooled features of four layers, and to class logits.
 
-    Returns means over places, 64, 192, 768 and 2048 to ``[B, that many]``, and
-    logits ``[B, 1008]`` without the bias, which the original inception score leaves
-    out.
+    It returns a dictionary from 64, 192, 768 and 2048 to the spatial means
+    ``[B, size]``, and logits ``[B, 1008]`` without the bias, which the original
+    inception score omits.
     """
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[dict[int, Array], Array]:
-        """Everything at once: what is not used, a compiler leaves out."""
+        """Computes all outputs; the compiler removes the unused ones."""
         x = self._unit("", _down("Conv2d_1a_3x3", 32), x)
         x = self._unit("", Unit("Conv2d_2a_3x3", 32, (3, 3), 1, "VALID"), x)
         x = self._unit("", Unit("Conv2d_2b_3x3", 64, (3, 3)), x)
@@ -184,19 +184,20 @@ def _mean(x: Array) -> Array:
 
 
 def _pool(kind: str, x: Array) -> Array:
-    """Of 3 by 3 places: halving the sides, or keeping them."""
+    """Pools over 3x3 windows, halving or preserving the size."""
     if kind == "halve":
         return nn.max_pool(x, (3, 3), (2, 2), "VALID")
     if kind == "maximum":
         return nn.max_pool(x, (3, 3), (1, 1), "SAME")
     sums = nn.avg_pool(x, (3, 3), (1, 1), "SAME") * 9
-    # Counted here: XLA would fold a pool of ones as large as the batch for minutes.
+    # Computed with numpy: XLA would constant-fold a batch-sized pool of ones for
+    # minutes.
     rows, columns = (_places(side) for side in x.shape[1:3])
     counts = np.outer(rows, columns).astype(np.float32)
     return sums / counts.reshape(1, *counts.shape, 1)
 
 
 def _places(side: int) -> np.ndarray:
-    """Of three neighbors in a row, how many are inside."""
+    """Counts how many of three neighbors in a row are inside the image."""
     at = np.arange(side)
     return 3 - (at == 0) - (at == side - 1)

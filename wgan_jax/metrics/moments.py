@@ -1,9 +1,9 @@
 """Mean and covariance of features, accumulated over batches on the device.
 
-The sums are float64 on the device whatever ``jax_enable_x64`` says: float32
-loses the covariance of features that lie far from zero, and a distance between
-two covariances is a difference of large numbers. Call these functions outside of
-``jit``; they are compiled themselves.
+Sums are float64 on the device, whatever the value of ``jax_enable_x64``. In
+float32, the covariance of features far from zero would be lost, and a distance
+between two covariances is a difference of large numbers. Call these functions
+outside of ``jit``; they are compiled internally.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from wgan_jax.types import Array
 
 
 class Moments(NamedTuple):
-    r"""What a sample leaves behind of itself: enough to merge and to finish.
+    r"""Accumulated statistics of a sample, which can be merged.
 
     Attributes:
-        examples: scalar float64, how many were seen.
+        examples: scalar float64, number of examples.
         mean: float64 ``[D]``.
-        scatter: float64 ``[D, D]``, the sum of squared deviations from the mean,
+        scatter: float64 ``[D, D]``, sum of squared deviations from the mean,
             :math:`\sum_i (x_i - m)(x_i - m)^T`.
     """
 
@@ -32,13 +32,13 @@ class Moments(NamedTuple):
 
 
 def no_moments(size: int) -> Moments:
-    """The moments of no examples, to start from.
+    """Returns the moments of an empty sample.
 
     Args:
-        size: D, numbers of one feature vector.
+        size: number D of features.
 
     Returns:
-        Zeros, placed on no device yet.
+        Zeros, not yet on any device.
     """
     zeros = (np.zeros(shape) for shape in ((), (size,), (size, size)))
     return Moments(*zeros)  # type: ignore[arg-type]
@@ -47,20 +47,21 @@ def no_moments(size: int) -> Moments:
 def update_moments(
     moments: Moments, features: ArrayLike, *, valid: int | None = None
 ) -> Moments:
-    r"""Takes one batch in.
+    r"""Adds one batch to the moments.
 
-    The batch's own mean and scatter are merged into what is there, as
-    ``merge_moments`` does. Features split among devices give the sums of all;
-    any way of cutting a sample into batches gives the same up to rounding.
+    The mean and scatter of the batch are merged as in ``merge_moments``.
+    Sharded features give the moments over all devices. The result does not
+    depend on the split into batches, up to rounding.
 
     Args:
-        moments: so far; not changed.
-        features: floating ``[B, D]``, of any batch size; each new one compiles.
-        valid: only the first so many rows count: a short last batch, padded to
-            the size of the others, compiles nothing and divides among devices.
+        moments: moments so far; not modified.
+        features: floating-point ``[B, D]``; each new batch size is compiled.
+        valid: number of leading rows to use. A short last batch can be padded
+            to the size of the others, which avoids compilation and keeps it
+            divisible by the number of devices.
 
     Returns:
-        The moments of both.
+        The merged moments.
 
     Raises:
         ValueError: if the features are not ``[B, D]`` or ``valid`` is not in
@@ -80,25 +81,25 @@ def update_moments(
 
 
 def merge_moments(first: Moments, second: Moments) -> Moments:
-    r"""The moments of two samples together.
+    r"""Merges the moments of two samples.
 
     .. math:: n = n_1 + n_2, \quad d = m_2 - m_1, \quad
         m = m_1 + \tfrac{n_2}{n} d, \quad
         S = S_1 + S_2 + \tfrac{n_1 n_2}{n} d d^T
 
     Args:
-        first: of one sample; may be of no examples.
-        second: of the other, of the same feature size.
+        first: moments of one sample, which may be empty.
+        second: moments of the other sample, with the same number of features.
 
     Returns:
-        The same as if one sample had been seen after the other.
+        The moments of the concatenated samples.
 
     Raises:
-        ValueError: if the feature sizes differ.
+        ValueError: if the numbers of features differ.
 
     Reference:
-        Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance:
-        analysis and recommendations", equation 2.1.
+        Chan, Golub, LeVeque 1983, "Algorithms for computing the sample
+        variance: analysis and recommendations", equation 2.1.
     """
     if first.mean.shape != second.mean.shape:
         raise ValueError(
@@ -110,18 +111,18 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
 
 
 def mean_and_covariance(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    r"""Finishes: the mean, and the covariance with the divisor n - 1.
+    r"""Returns the mean and the unbiased covariance (divisor n - 1).
 
     .. math:: m, \quad C = \tfrac{1}{n - 1} S
 
     Args:
-        moments: of at least 2 examples.
+        moments: moments of at least 2 examples.
 
     Returns:
         float64 ``[D]`` and ``[D, D]``, on the host.
 
     Raises:
-        ValueError: if there are fewer examples, or a feature was not finite.
+        ValueError: if there are fewer examples, or a feature is not finite.
     """
     count, mean, scatter = (np.asarray(part) for part in moments)
     if count < 2:
@@ -145,7 +146,7 @@ def _merge(first: Moments, second: Moments) -> Moments:
 def _update(moments: Moments, features: Array, valid: Array) -> Moments:
     x = features.astype(jnp.float64)
     counts = (jnp.arange(x.shape[0]) < valid)[:, None]
-    # A padding row may hold anything, so it is selected away, not multiplied by 0.
+    # Padding rows may contain anything, including NaN, so they are masked by selection.
     mean = jnp.sum(jnp.where(counts, x, 0.0), axis=0) / jnp.maximum(valid, 1.0)
     deviations = jnp.where(counts, x - mean[None], 0.0)
     scatter = jnp.dot(deviations.T, deviations, precision=jax.lax.Precision.HIGHEST)

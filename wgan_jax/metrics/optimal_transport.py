@@ -1,8 +1,8 @@
 """Exact and sliced Wasserstein distances between samples.
 
-The exact ones are for checks and run on the host in float64; the ones by sorting
-are JAX functions that can be compiled and differentiated. None of them knows a
-network.
+The exact distances are for verification and run on the host in float64. The
+sort-based ones are JAX functions that can be compiled and differentiated. None
+of them involves a network.
 """
 
 import jax
@@ -14,29 +14,31 @@ from wgan_jax.types import Array, PRNGKey
 
 
 def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
-    r"""Wasserstein distance between two samples of equal size.
+    r"""Computes the exact Wasserstein distance between samples of equal size.
 
     .. math:: W_p = \left(\min_\pi \frac{1}{n} \sum_i
         \lVert x_i - y_{\pi(i)} \rVert_2^p\right)^{1/p}
 
-    over all permutations :math:`\pi`: with equal weights, one of them is an
-    optimal plan. Memory is :math:`8 n^2` bytes, several times over; the time
-    grows a little faster than :math:`n^2` at best and as :math:`n^3` at worst
-    (in the plane 0.1 s to 1 s for n = 1,000, tens of seconds for 4,000).
+    over all permutations :math:`\pi`. With equal weights, one of them is an
+    optimal plan. Memory is a small multiple of :math:`8 n^2` bytes. Time grows
+    slightly faster than :math:`n^2` in the best case and as :math:`n^3` in the
+    worst case (in the plane, 0.1 s to 1 s for n = 1,000, and tens of seconds
+    for 4,000).
 
-    As an estimate of the distance between the distributions that the samples
-    are from, it is too high in the mean, by less the larger n is.
+    As an estimate of the distance between the underlying distributions, it is
+    biased upwards, less so for larger n.
 
     Args:
-        x: ``[n, ...]`` finite, n at least 1; an example is one flat vector.
+        x: finite ``[n, ...]``, n at least 1; each example is treated as a flat
+            vector.
         y: ``[n, ...]``, the same shape.
         p: order, at least 1.
 
     Returns:
-        The distance, in float64 throughout.
+        The distance, computed in float64.
 
     Raises:
-        ValueError: if the shapes differ or are empty, a number is not finite, or
+        ValueError: if the shapes differ or are empty, a value is not finite, or
             p is below 1.
 
     Reference:
@@ -50,13 +52,13 @@ def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("a sample has numbers that are not finite; leave them out.")
     first, second = (a.reshape(len(a), -1) for a in (first, second))
-    # A third of a second to import, which most trainings never need.
+    # The import takes a third of a second and is not needed for training.
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    # Sums of squared differences: |x|^2 + |y|^2 - 2 x.y cancels for near points.
+    # cdist sums squared differences; |x|^2 + |y|^2 - 2 x.y would cancel.
     costs = cdist(first, second)
-    # In units of the largest cost no power leaves the range of a float.
+    # Relative to the largest cost, no power overflows or underflows to zero.
     unit = costs.max() or 1.0
     costs = (costs / unit) ** p
     rows, columns = linear_sum_assignment(costs)
@@ -64,19 +66,19 @@ def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
 
 
 def wasserstein_1d(x: Array, y: Array, *, p: float = 1) -> Array:
-    r"""Wasserstein distance between two samples of the line, by sorting.
+    r"""Computes the Wasserstein distance between samples on the line, by sorting.
 
     .. math:: W_p = \left(\frac{1}{n} \sum_i
         \lvert x_{(i)} - y_{(i)} \rvert^p\right)^{1/p}
 
     Args:
-        x: floating ``[n]``, n at least 1.
+        x: floating-point ``[n]``, n at least 1.
         y: ``[n]``.
         p: order, at least 1.
 
     Returns:
-        Scalar >= 0, at least float32, differentiable; between equal samples
-        its derivative is 0.
+        Scalar >= 0, at least float32, differentiable; the derivative is 0 for
+        equal samples.
 
     Raises:
         ValueError: if the shapes differ, are empty or have more than one axis,
@@ -98,20 +100,21 @@ def wasserstein_1d(x: Array, y: Array, *, p: float = 1) -> Array:
 def sliced_wasserstein(
     x: Array, y: Array, key: PRNGKey, *, projections: int, p: float = 2
 ) -> Array:
-    r"""Wasserstein distance averaged over lines through the origin.
+    r"""Computes the Wasserstein distance averaged over random projections.
 
     .. math:: SW_p = \left(\frac{1}{L} \sum_{l=1}^{L}
         W_p^p(\theta_l \cdot x, \theta_l \cdot y)\right)^{1/p},
         \quad \theta_l \sim U(S^{D-1})
 
-    For a shift by d of vectors in D dimensions, :math:`SW_2^2` is
-    :math:`\lVert d \rVert^2 / D` in the mean.
+    For vectors in D dimensions shifted by d, the expectation of :math:`SW_2^2`
+    is :math:`\lVert d \rVert^2 / D`.
 
     Args:
-        x: floating ``[n, ...]``, n at least 1; an example is one flat vector.
+        x: floating-point ``[n, ...]``, n at least 1; each example is treated as
+            a flat vector.
         y: ``[n, ...]``, the same shape.
-        key: PRNG key of the directions, consumed; one key gives one set of
-            directions, so that distances are comparable.
+        key: PRNG key of the directions, consumed. With the same key, the
+            directions are the same and distances are comparable.
         projections: L, at least 1. Memory is n L numbers.
         p: order, at least 1.
 
@@ -119,8 +122,8 @@ def sliced_wasserstein(
         Scalar >= 0, at least float32, differentiable.
 
     Raises:
-        ValueError: if the shapes differ or are empty, there is no projection, or
-            p is below 1.
+        ValueError: if the shapes differ or are empty, there is no projection,
+            or p is below 1.
 
     Reference:
         Bonneel, Rabin, Peyré, Pfister 2015, "Sliced and Radon Wasserstein
@@ -140,27 +143,28 @@ def sliced_wasserstein(
 def gaussian_wasserstein(
     mean_x: ArrayLike, cov_x: ArrayLike, mean_y: ArrayLike, cov_y: ArrayLike
 ) -> float:
-    r"""Wasserstein distance of order 2 between two Gaussians.
+    r"""Computes the Wasserstein-2 distance between two Gaussians.
 
     .. math:: W_2^2 = \lVert m_x - m_y \rVert^2 + \operatorname{tr}\left(
         C_x + C_y - 2 (C_x^{1/2} C_y C_x^{1/2})^{1/2}\right)
 
-    By eigenvalues of symmetric matrices alone: singular covariances are welcome,
-    and nothing complex appears on the way. Covariances that share what they
-    vary in differ by a rounding error of about the root of 1e-16.
+    Only eigenvalues of symmetric matrices are used. Singular covariances are
+    supported, and no complex numbers occur. For nearly equal covariances, the
+    rounding error is about the square root of 1e-16.
 
     Args:
-        mean_x: ``[D]``, or a scalar on the line.
-        cov_x: ``[D, D]`` symmetric, not negative; or a scalar, the variance.
+        mean_x: ``[D]``, or a scalar in one dimension.
+        cov_x: ``[D, D]``, symmetric positive semidefinite, or a scalar
+            variance.
         mean_y: ``[D]``.
         cov_y: ``[D, D]``.
 
     Returns:
-        :math:`W_2`, not its square, in float64 throughout.
+        :math:`W_2`, not its square, computed in float64.
 
     Raises:
-        ValueError: if the shapes do not go together, or a covariance is not
-            symmetric or has an eigenvalue that is clearly negative.
+        ValueError: if the shapes do not match, or a covariance is not symmetric
+            or has a clearly negative eigenvalue.
 
     Reference:
         Givens, Shortt 1984, "A class of Wasserstein metrics for probability
@@ -219,9 +223,9 @@ def _wide(x: Array) -> Array:
 
 
 def _sorted_cost(x: Array, y: Array, p: float) -> Array:
-    """Mean cost of the monotone plan along axis 0, and over what is left."""
+    """Computes the mean cost of the monotone plan along axis 0 and remaining axes."""
     gaps = jnp.sort(x, axis=0) - jnp.sort(y, axis=0)
-    # Where both are equal the derivative is 0, that of jnp.abs is 1.
+    # This form has derivative 0 at equality, whereas jnp.abs has 1.
     gaps = jnp.maximum(gaps, -gaps)
     return jnp.mean(gaps if p == 1 else gaps**p)
 
@@ -229,6 +233,6 @@ def _sorted_cost(x: Array, y: Array, p: float) -> Array:
 def _root(cost: Array, p: float) -> Array:
     if p == 1:
         return cost
-    # The root has no slope at 0: a vanishing cost is kept away from it.
+    # The root is not differentiable at 0, so a cost of 0 is masked out.
     vanishes = cost <= 0
     return jnp.where(vanishes, 0.0, jnp.where(vanishes, 1.0, cost) ** (1 / p))

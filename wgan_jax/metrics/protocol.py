@@ -1,4 +1,4 @@
-"""The protocol of a number: everything that it depends on."""
+"""Evaluation protocol of a metric: everything that its value depends on."""
 
 import dataclasses
 import json
@@ -12,20 +12,21 @@ Option = bool | int | float | str
 
 @dataclass(frozen=True, kw_only=True)
 class MetricProtocol:
-    """Everything that moves a metric without a change of the generator.
+    """Everything that affects a metric apart from the generator.
 
     Attributes:
-        metric: name of the number.
+        metric: name of the metric.
         features: name of the extractor.
         weights: hash or version of the extractor's parameters.
-        input_size: side that images were resized to; None if they were not.
-        resize: how they were resized.
-        quantization: how images became gray levels.
-        real_count: real examples.
-        fake_count: generated examples.
-        split: of the reference data, such as ``cifar10/train``.
-        seed: of the metric's own draws (subsets, shuffles, directions).
-        options: of the metric, as pairs sorted by name.
+        input_size: side to which images were resized; None if they were not.
+        resize: resizing method.
+        quantisation: how images were converted to gray levels.
+        real_count: number of real examples.
+        fake_count: number of generated examples.
+        split: split of the reference data, such as ``cifar10/train``.
+        seed: seed of the metric's own randomness (subsets, shuffles,
+            directions).
+        options: options of the metric, as pairs sorted by name.
     """
 
     metric: str
@@ -47,13 +48,13 @@ class MetricProtocol:
 
 @dataclass(frozen=True)
 class Result:
-    """A number with its protocol.
+    """Value of a metric with its protocol.
 
     Attributes:
-        value: the number.
-        protocol: how it was made.
-        deviation: standard deviation over the parts of the sample, for the metrics
-            that take it in parts.
+        value: value of the metric.
+        protocol: protocol under which it was computed.
+        deviation: standard deviation over the parts of the sample, for metrics
+            that are computed on several parts.
     """
 
     value: float
@@ -71,20 +72,20 @@ def describe(
     seed: int,
     **options: Option,
 ) -> MetricProtocol:
-    """The protocol of a number that is made with an extractor.
+    """Returns the protocol of a metric computed with an extractor.
 
     Args:
-        extractor: of the features; names itself, its weights and what it does to
-            images.
-        metric: name of the number.
-        real_count: real examples.
-        fake_count: generated examples.
-        split: of the reference data.
-        seed: of the metric's own draws.
-        **options: of the metric, such as ``subset_size=1000``.
+        extractor: feature extractor, which describes itself, its weights and
+            its preprocessing.
+        metric: name of the metric.
+        real_count: number of real examples.
+        fake_count: number of generated examples.
+        split: split of the reference data.
+        seed: seed of the metric's own randomness.
+        **options: options of the metric, such as ``subset_size=1000``.
 
     Returns:
-        The record.
+        The protocol.
     """
     return MetricProtocol(
         metric=metric,
@@ -102,23 +103,24 @@ def describe(
 
 
 def to_json(result: Result) -> str:
-    """One line of JSON, which ``from_json`` reads back."""
+    """Returns one line of JSON, which ``from_json`` reads."""
     fields: dict[str, Any] = dataclasses.asdict(result)
     fields["protocol"]["options"] = dict(result.protocol.options)
     return json.dumps(fields, sort_keys=True)
 
 
 def from_json(text: str) -> Result:
-    """Reads what ``to_json`` wrote.
+    """Reads the output of ``to_json``.
 
     Args:
         text: JSON of one result.
 
     Returns:
-        The same result.
+        The result.
 
     Raises:
-        ValueError: if it is no JSON, or a field is missing or unknown.
+        ValueError: if the text is not valid JSON, or a field is missing or
+            unknown.
     """
     try:
         fields = json.loads(text)
@@ -130,17 +132,17 @@ def from_json(text: str) -> Result:
 
 
 def compare(first: Result, second: Result) -> float:
-    """How much larger the first value is, if the two may be compared at all.
+    """Returns the difference of two values, if their protocols are equal.
 
     Args:
-        first: a number with its protocol.
-        second: another.
+        first: a result.
+        second: another result.
 
     Returns:
         ``first.value - second.value``.
 
     Raises:
-        ValueError: if anything of the two protocols differs; the sentence names it.
+        ValueError: if the protocols differ; the message names the differences.
     """
     differences = [
         f"{name} is {mine!r} in one and {theirs!r} in the other"
@@ -155,7 +157,7 @@ def compare(first: Result, second: Result) -> float:
 def _fields(
     first: MetricProtocol, second: MetricProtocol
 ) -> list[tuple[str, Any, Any]]:
-    """Fields and options of both, by name; what one lacks is None."""
+    """Returns fields and options of both by name; missing ones are None."""
     rows = [dict(dataclasses.asdict(p)) for p in (first, second)]
     for row in rows:
         row |= {f"option {name}": value for name, value in row.pop("options")}

@@ -1,7 +1,8 @@
 """Reads weights from PyTorch and numpy files, without PyTorch and without pickle.
 
-A ``.pth`` file is a pickle, and a pickle can run anything. This reader knows
-tensors and ordered dictionaries and refuses the rest before it runs.
+A ``.pth`` file is a pickle, which can execute arbitrary code. This reader
+accepts only tensors and ordered dictionaries, and rejects everything else
+without executing it.
 """
 
 import collections
@@ -30,7 +31,7 @@ _DTYPES = {
 
 
 class _Tensor(NamedTuple):
-    """A tensor whose numbers are still elsewhere in the file."""
+    """Description of a tensor whose data has not been read yet."""
 
     storage: str
     dtype: str
@@ -40,19 +41,19 @@ class _Tensor(NamedTuple):
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Arrays by name.
+    """Reads arrays by name.
 
     Args:
-        path: ``.npz``, or ``.pth`` of a state dict, in either of PyTorch's two
-            formats. If its name ends in a dash and hexadecimal digits, as those of
-            PyTorch's hub do, its SHA-256 must begin with them.
+        path: ``.npz`` file, or ``.pth`` file of a state dict in either of
+            PyTorch's two formats. If the name ends in a dash and hexadecimal
+            digits, as in PyTorch's hub, its SHA-256 must begin with them.
 
     Returns:
-        Every array of the file under its name.
+        All arrays of the file by name.
 
     Raises:
-        ValueError: if the file is no such file, is damaged, or holds anything but
-            tensors.
+        ValueError: if the file has another format, is damaged, or contains
+            anything other than tensors.
     """
     path = Path(path)
     content = path.read_bytes()
@@ -82,14 +83,14 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def hash_state_dict(state: Mapping[str, np.ndarray]) -> str:
-    """A name for weights that does not depend on the file they came in.
+    """Returns a hash of weights that does not depend on the file format.
 
     Args:
         state: arrays by name, in any order.
 
     Returns:
-        The first 16 hexadecimal digits of a SHA-256 over names, types, shapes and
-        numbers.
+        The first 16 hexadecimal digits of a SHA-256 over names, dtypes, shapes
+        and values.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
@@ -100,7 +101,7 @@ def hash_state_dict(state: Mapping[str, np.ndarray]) -> str:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds ordered dictionaries and descriptions of tensors, nothing else."""
+    """Unpickler that creates only ordered dictionaries and tensor descriptions."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -145,11 +146,11 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
-    """The format before version 1.6: five pickles, then the storages in a row."""
+    """Reads the format before version 1.6: five pickles, followed by the storages."""
     if _Unpickler(file).load() != _LEGACY_MAGIC:
         raise pickle.UnpicklingError("it does not begin as one.")
-    _Unpickler(file).load()  # the version of the format
-    _Unpickler(file).load()  # sizes of numbers where it was written
+    _Unpickler(file).load()  # format version
+    _Unpickler(file).load()  # sizes of types on the machine that wrote the file
     unpickler = _Unpickler(file)
     state = unpickler.load()
     storages = {}
@@ -163,7 +164,7 @@ def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
 def _array(tensor: _Tensor, storages: Mapping[str, np.ndarray]) -> np.ndarray:
     storage = storages[tensor.storage]
     steps = [(n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)]
-    # as_strided looks at no bounds, and the file says whatever it likes.
+    # as_strided does not check bounds, and the file is not trusted.
     last = tensor.offset + sum(steps)
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, tensor.dtype)

@@ -1,10 +1,11 @@
-"""Generators and critics, and the layers they are made of.
+"""Generators, critics, and their layers.
 
-To add a pair, write its two linen modules in a file of this folder and one row
-of each table below. A generator has the field ``image_shape`` and is called as
-``generator(latent, train=...)``; a critic as ``critic(images, train=...)``, and
-returns one score an example. Those that know classes have the field ``classes``
-and take ``labels`` second.
+To add a pair of networks, write its two linen modules in a file of this package
+and add them to the two tables below. A generator has the field ``image_shape``
+and is called as ``generator(latent, train=...)``. A critic is called as
+``critic(images, train=...)`` and returns one score per example. Conditional
+networks have the field ``classes`` and take ``labels`` as their second
+argument.
 """
 
 from collections.abc import Callable

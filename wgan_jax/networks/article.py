@@ -1,4 +1,4 @@
-"""The networks of a popular article, by its two formulas."""
+"""Generator and critic of a popular article, following its two formulas."""
 
 import math
 from typing import Any
@@ -10,29 +10,29 @@ from wgan_jax.networks.layers import Conv, Dense
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
-# The article is silent on weights. These keep an input's variance up to the
-# nonlinearities, where neither is flat or saturated.
+# The article does not specify the initialization. This one preserves the variance of
+# the input up to the nonlinearities, so that neither is flat or saturated.
 _INIT = nn.initializers.lecun_normal()
 
 
 class Generator(nn.Module):
-    r"""An outer product of two vectors for each color channel.
+    r"""Outer product of two vectors for each color channel.
 
     .. math:: h = \tanh(W_2 z + b_2), \qquad
         G(z) = \sigma(\tfrac12 W z + b)\, h^T
 
-    The first vector, in (0, 1), runs down the rows and the second, in (-1, 1),
-    along the columns. By the letter of the article each channel is a matrix of
-    rank 1, its range that of the data. With ``rank`` r above 1 it is the sum of r
-    such products, whose range (-r, r) a tanh brings back to the data's: a mean
-    would too, but could hardly draw on a background of -1, since each of its
-    terms would have to be -1 there.
+    The first vector, in (0, 1), varies over the rows, and the second, in
+    (-1, 1), over the columns. As in the article, each channel is a matrix of
+    rank 1 with the range of the data. With ``rank`` r > 1, it is the sum of r
+    such products, and a tanh maps its range (-r, r) back to that of the data. A
+    mean would also have the right range, but could hardly produce a background
+    of -1, because every term would have to be -1 there.
 
     Attributes:
         image_shape: ``(H, W, C)``.
-        rank: r, at least 1; 1 is the article's.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        rank: r, at least 1; 1 in the article.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
     """
 
     image_shape: tuple[int, ...] = (32, 32, 3)
@@ -42,7 +42,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent: Array, *, train: bool) -> Array:
-        """``[B, Z] -> [B, H, W, C]`` in (-1, 1); the same in both modes."""
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); independent of ``train``."""
         if len(self.image_shape) != 3:
             raise ValueError(
                 f"article generator: image shape is {self.image_shape}, and must be "
@@ -59,7 +59,7 @@ class Generator(nn.Module):
         return images if self.rank == 1 else jnp.tanh(images)
 
     def _vectors(self, z: Array, side: int, channels: int, name: str) -> Array:
-        """``[B, Z] -> [B, side, C, r]``, affine."""
+        """Maps ``[B, Z] -> [B, side, C, r]`` with an affine layer."""
         shape = (side, channels, self.rank)
         layer = Dense(
             math.prod(shape),
@@ -72,20 +72,21 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    r"""One convolution, the article's nonlinearity, a fully connected layer.
+    r"""A convolution, the nonlinearity of the article, and a dense layer.
 
     .. math:: f(x) = \tfrac12 (\tanh(W_1 x + b_1) + 1)^2, \qquad D(x) = w^T f(x) + b
 
-    :math:`W_1` is convolutional and f in (0, 2). The article ends in a sigmoid;
-    here that belongs to the objective, and the output is the logit.
+    :math:`W_1` is a convolution and f is in (0, 2). The article applies a
+    sigmoid to the output. Here the output is the logit, and the sigmoid is part
+    of the objective.
 
     Attributes:
         width: channels of f.
-        kernel_size: K, of the convolution.
-        stride: of the convolution.
-        parametrization: of both kernels, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        kernel_size: side K of the convolution kernel.
+        stride: stride of the convolution.
+        parametrization: of both kernels; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
     """
 
     width: int = 64
@@ -97,7 +98,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """``[B, H, W, C] -> [B]``."""
+        """Maps ``[B, H, W, C] -> [B]``."""
         if images.ndim != 4:
             raise ValueError(
                 f"article critic: image shape is {images.shape[1:]}, and must be "

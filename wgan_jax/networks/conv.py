@@ -1,18 +1,19 @@
-"""Convolution closed under differentiation.
+"""Convolution primitives that are closed under differentiation.
 
-A convolution and its two gradients are three bilinear maps, with the geometry
-(stride, padding, sizes) held fixed:
+A convolution and its two gradients are three bilinear maps with the same
+geometry (stride, padding, sizes):
 
     forward(x, w)   [B, H, W, I], [K, K, I, O] -> [B, h, w, O]
     backward(g, w)  [B, h, w, O], [K, K, I, O] -> [B, H, W, I]
     kernel(x, g)    [B, H, W, I], [B, h, w, O] -> [K, K, I, O]
 
-All three are slices of one trilinear form, so the transpose of each in either
-argument is another of the three. Stated as primitives with these rules, every
-derivative of every order is again one of three maps whose code is chosen in
-``forms``. Without them a penalty on the critic's gradient, which needs second
-derivatives, reaches convolutions with reversed windows and permuted layouts,
-for which XLA's CPU backend has only a naive loop.
+All three are partial evaluations of one trilinear form. The transpose of each
+map with respect to either argument is therefore another of the three. With
+primitives that have these transpose rules, derivatives of every order consist
+of the same three maps, whose implementations are chosen in ``forms``. Without
+them, a penalty on the critic's gradient, which needs second derivatives,
+produces convolutions with reversed windows and permuted layouts, for which
+XLA's CPU backend has only a naive loop.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,23 +30,23 @@ from wgan_jax.types import Array
 
 
 def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
-    r"""Cross-correlation of images with a kernel.
+    r"""Computes the cross-correlation of images with a kernel.
 
     .. math:: y_{b,i,o} = \sum_{t,c} x_{b,\,si+t-p,\,c}\, w_{t,c,o}
 
     Args:
-        x: ``[B, H, W, I]`` floating, images.
-        w: ``[K, K', I, O]`` floating, kernel.
-        stride: s, at least 1, along both sides.
-        padding: ``((low, high), (low, high))`` zeros added to height and width;
-            the lows are p.
+        x: floating-point ``[B, H, W, I]``, images.
+        w: floating-point ``[K, K', I, O]``, kernel.
+        stride: stride s of both axes, at least 1.
+        padding: zero padding ``((low, high), (low, high))`` of height and
+            width; p is the low padding.
 
     Returns:
         ``[B, h, w, O]`` in the promoted dtype of ``x`` and ``w``, with
         ``h = (H + low + high - K) // s + 1``.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not match.
     """
     x, w = _promote(x, w)
     if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2]:
@@ -65,24 +66,25 @@ def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
 def conv_transpose(
     x: Array, w: Array, *, stride: int, padding: Padding, output_size: Sequence[int]
 ) -> Array:
-    r"""Transposed convolution: the gradient of ``conv`` to its images.
+    r"""Computes a transposed convolution, the gradient of ``conv`` in its images.
 
     .. math:: y_{b,u,o} = \sum_{i,t \,:\, si+t-p=u} \sum_c x_{b,i,c}\, w_{t,o,c}
 
     Args:
-        x: ``[B, h, w, I]`` floating, what the ``conv`` with this geometry returns.
-        w: ``[K, K', O, I]`` floating, that ``conv``'s kernel: its *output*
-            channels are the input channels here.
-        stride: s of that ``conv``, at least 1.
-        padding: of that ``conv``; here it crops.
-        output_size: ``(H, W)``, the size of that ``conv``'s images; s of them
-            give the same (h, w), so it has to be said.
+        x: floating-point ``[B, h, w, I]``, shaped like the output of the
+            ``conv`` with this geometry.
+        w: floating-point ``[K, K', O, I]``, the kernel of that ``conv``. Its
+            *output* channels are the input channels here.
+        stride: stride s of that ``conv``, at least 1.
+        padding: padding of that ``conv``, by which the result is cropped.
+        output_size: ``(H, W)``, image size of that ``conv``. It is required
+            because s different image sizes give the same (h, w).
 
     Returns:
         ``[B, H, W, O]`` in the promoted dtype of ``x`` and ``w``.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not match.
 
     Reference:
         Dumoulin, Visin 2016, arXiv:1603.07285, section 4.
@@ -104,24 +106,24 @@ def conv_transpose(
 
 
 def conv_mean_pool(x: Array, w: Array) -> Array:
-    r"""A convolution that keeps the size, then the mean of each 2x2 patch.
+    r"""Computes a size-preserving convolution followed by 2x2 mean pooling.
 
     .. math:: y_i = \tfrac14 \sum_{a\in\{0,1\}^2} \sum_t x_{2i+a+t-p}\, w_t
         = \tfrac14 \sum_t x_{2i+t-p} \sum_a w_{t-a}
 
-    It is one stride-2 convolution with the kernel summed over its four
-    half-pixel shifts: for K = 3, 16 multiplications an output and channel pair
-    instead of 36.
+    This is a single stride-2 convolution whose kernel is summed over its four
+    shifts by 0 or 1 pixel. For K = 3, it needs 16 instead of 36 multiplications
+    per output pixel and channel pair.
 
     Args:
-        x: ``[B, H, W, I]`` floating; H and W even.
-        w: ``[K, K, I, O]`` floating; K odd.
+        x: floating-point ``[B, H, W, I]``; H and W even.
+        w: floating-point ``[K, K, I, O]``; K odd.
 
     Returns:
         ``[B, H/2, W/2, O]`` in the promoted dtype.
 
     Raises:
-        ValueError: if a side of the image is odd or of the kernel even.
+        ValueError: if H or W is odd, or K is even.
     """
     _check_odd("conv_mean_pool", w)
     if x.shape[1] % 2 or x.shape[2] % 2:
@@ -134,24 +136,25 @@ def conv_mean_pool(x: Array, w: Array) -> Array:
 
 
 def upsample_conv(x: Array, w: Array) -> Array:
-    r"""Each pixel repeated 2x2, then a convolution that keeps the size.
+    r"""Computes 2x2 nearest-neighbor upsampling followed by a convolution.
 
     .. math:: y_u = \sum_t x_{\lfloor (u+t-p)/2 \rfloor}\, w_t
         = \sum_i x_i \sum_{a\in\{0,1\}^2} w_{2i+a-u+p}
 
-    It is one stride-2 transposed convolution with the kernel summed over its
-    four half-pixel shifts and reversed: for K = 3, 4 multiplications an output
-    and channel pair instead of 9.
+    The convolution preserves the size. Both steps are a single stride-2
+    transposed convolution whose kernel is reversed and summed over its four
+    shifts by 0 or 1 pixel. For K = 3, it needs 4 instead of 9 multiplications
+    per output pixel and channel pair.
 
     Args:
-        x: ``[B, h, w, I]`` floating.
-        w: ``[K, K, I, O]`` floating; K odd.
+        x: floating-point ``[B, h, w, I]``.
+        w: floating-point ``[K, K, I, O]``; K odd.
 
     Returns:
         ``[B, 2h, 2w, O]`` in the promoted dtype.
 
     Raises:
-        ValueError: if a side of the kernel is even.
+        ValueError: if K is even.
     """
     _check_odd("upsample_conv", w)
     half = w.shape[0] // 2
@@ -166,7 +169,7 @@ def upsample_conv(x: Array, w: Array) -> Array:
 
 
 def _shifts(w: Array) -> Array:
-    """The sum of the four shifts of a kernel by 0 or 1 on each side, K + 1 wide."""
+    """Sums the four shifts of a kernel by 0 or 1 along each side; K + 1 wide."""
     corners = ((0, 1), (1, 0))
     padded = [jnp.pad(w, (a, b, (0, 0), (0, 0))) for a in corners for b in corners]
     return padded[0] + padded[1] + padded[2] + padded[3]
@@ -186,7 +189,7 @@ def _promote(x: Array, w: Array) -> tuple[Array, Array]:
 
 
 def _geometry(w: Array, stride: int, padding: Padding, size: Sequence[int]) -> Geometry:
-    """The geometry in plain ints, whatever sequences its parts came in."""
+    """Returns the geometry, with all fields converted to plain ints."""
     (top, bottom), (left, right) = padding
     return Geometry(
         int(stride),
@@ -203,16 +206,17 @@ def _primitive(
     shape: Callable[..., tuple[int, ...]],
     folds: tuple[tuple[int, int], tuple[int, int]],
 ) -> Primitive:
-    """One of the three maps.
+    """Returns the primitive of one of the three maps.
 
-    ``folds`` says where a batch axis of one argument can hide when the other
-    has none: ``(axis of that argument, axis of the result)`` for each argument.
+    ``folds`` defines how an argument is batched if the other one is not. For
+    each argument, it gives the axis of that argument and the axis of the result
+    that absorb the batch axis.
     """
     primitive = Primitive(f"wgan_jax_{name}")
     bind = jax.jit(primitive.bind, static_argnames="geometry")
 
     def run(a: Array, b: Array, *, geometry: Geometry) -> Array:
-        with jax.disable_jit(False):  # which would bind again, and again
+        with jax.disable_jit(False):  # otherwise, bind would call run recursively
             return bind(a, b, geometry=geometry)
 
     primitive.def_impl(run)
@@ -248,7 +252,7 @@ def _primitive(
 
 
 def _fold(a: Array, dim: int, axis: int) -> Array:
-    """The batch axis ``dim`` made the slow part of ``axis`` of the rest."""
+    """Merges the batch axis ``dim`` into ``axis`` as its slow part."""
     a = jnp.moveaxis(a, dim, axis)
     return a.reshape(*a.shape[:axis], -1, *a.shape[axis + 2 :])
 

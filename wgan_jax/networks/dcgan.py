@@ -1,4 +1,4 @@
-"""DCGAN as in the first Wasserstein GAN: 4x4 convolutions of stride 2 throughout."""
+"""DCGAN as in the first Wasserstein GAN paper: 4x4 convolutions with stride 2."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from wgan_jax.types import Array
 
 
 def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
-    """Side of the smallest map and how often the image's side halves to it."""
+    """Returns the side of the smallest map, and the number of halvings to reach it."""
     side, halvings = size[0], 0
     while side > 7 and side % 2 == 0:
         side, halvings = side // 2, halvings + 1
@@ -28,19 +28,21 @@ def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
 
 
 class Generator(nn.Module):
-    """Transposed convolutions from one pixel up, with batch normalization.
+    """Transposed convolutions starting from one pixel, with batch normalization.
 
     Attributes:
         image_shape: ``(S, S, C)`` with S = 4 * 2^k or 7 * 2^k.
-        width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalize all maps but the image.
-        conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        width: channels of the largest map; each smaller map has twice as many.
+        batch_norm: whether to normalize all maps except the image.
+        conv_transpose: layer class, with flax's fields and a kernel
+            ``[K, K, O, I]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, in the form of
-        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as
+        implemented in the code of Arjovsky, Chintala, Bottou 2017,
+        arXiv:1701.07875.
     """
 
     image_shape: tuple[int, ...] = (64, 64, 3)
@@ -52,7 +54,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent: Array, *, train: bool) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1)."""
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1)."""
         side, doublings = _halvings(self.image_shape, "generator")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
@@ -75,22 +77,23 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Convolutions down to one score, with batch normalization unless told off.
+    """Convolutions down to one score, with optional batch normalization.
 
-    Batch normalization makes each score depend on the whole batch: fit for
-    clipped weights, unfit for a penalty on each example's gradient.
+    Batch normalization makes each score depend on the whole batch. It works
+    with weight clipping, but not with a penalty on per-example gradients.
 
     Attributes:
-        width: channels of the first map; each smaller one has twice as many.
-        batch_norm: whether to normalize all maps but the first.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        width: channels of the first map; each smaller map has twice as many.
+        batch_norm: whether to normalize all maps except the first.
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        conv: layer class, with flax's fields and a kernel ``[K, K, I, O]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, in the form of
-        the code of Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
+        Radford, Metz, Chintala 2015, arXiv:1511.06434, section 3, as
+        implemented in the code of Arjovsky, Chintala, Bottou 2017,
+        arXiv:1701.07875.
     """
 
     width: int = 64
@@ -102,7 +105,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
+        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
         side, halvings = _halvings(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(

@@ -1,4 +1,4 @@
-"""The convolutional pair of the gradient-penalty paper: 5x5 kernels, linear ends."""
+"""Convolutional networks of the WGAN-GP paper: 5x5 kernels, linear ends."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ _LINEAR = nn.initializers.glorot_uniform()
 
 
 def _sides(size: Sequence[int], owner: str) -> list[int]:
-    """Sides of the maps from 4 up to the image's, each half the next, rounded up."""
+    """Returns the map sides from 4 up to S, each half the next one, rounded up."""
     sides = [size[0]]
     while sides[0] > 4:
         sides.insert(0, -(-sides[0] // 2))
@@ -33,23 +33,26 @@ def _sides(size: Sequence[int], owner: str) -> list[int]:
 
 
 class Generator(nn.Module):
-    """A linear layer to 4x4, then 5x5 transposed convolutions of stride 2.
+    """A linear layer to 4x4, then 5x5 transposed convolutions with stride 2.
 
     Attributes:
-        image_shape: ``(S, S, C)``; S halved with rounding up comes to 4 (a map
-            that doubled past its side is cropped: 28 is 4, 8 cropped to 7, 14, 28).
-        width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalize all maps but the image. The first is
-            normalized per unit, before it is made a map, as in the authors' code.
-        classes: that the normalization tells apart; 0 for none.
-        conv_transpose: the layer class, flax's fields and kernel ``[K, K, O, I]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        image_shape: ``(S, S, C)``, where repeatedly halving S and rounding up
+            gives 4. A map that grows beyond its side is cropped: for S = 28,
+            the sides are 4, 8 cropped to 7, 14, 28.
+        width: channels of the largest map; each smaller map has twice as many.
+        batch_norm: whether to normalize all maps except the image. The first
+            map is normalized per unit, before it is reshaped, as in the
+            authors' code.
+        classes: number of classes of the conditional normalization; 0 for none.
+        conv_transpose: layer class, with flax's fields and a kernel
+            ``[K, K, O, I]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         The CIFAR-10 and MNIST networks in the code of Gulrajani et al. 2017,
-        arXiv:1704.00028 (MNIST there ends in a sigmoid; here images are in
-        [-1, 1] and it is a tanh).
+        arXiv:1704.00028. There, the MNIST generator ends in a sigmoid; here it
+        ends in a tanh, because images are in [-1, 1].
     """
 
     image_shape: tuple[int, ...] = (32, 32, 3)
@@ -64,7 +67,7 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         sides = _sides(self.image_shape, "generator")
         check_generator(
             "DCGAN-GP generator", self.classes, labels, batch_norm=self.batch_norm
@@ -93,19 +96,20 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """5x5 convolutions of stride 2 down to 4x4, then a linear layer.
+    """5x5 convolutions with stride 2 down to 4x4, then a linear layer.
 
     Attributes:
-        width: channels of the first map; each smaller one has twice as many.
-        batch_norm: whether to normalize all maps but the first, as the authors'
-            code does with clipped weights; unfit for a penalty.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        classes: 0 for a critic that knows none.
-        head: how classes enter: ``"projection"``, also if empty, or
+        width: channels of the first map; each smaller map has twice as many.
+        batch_norm: whether to normalize all maps except the first, as the
+            authors' code does for weight clipping. Not suitable for a gradient
+            penalty.
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        classes: number of classes; 0 for an unconditional critic.
+        head: how labels are used: ``"projection"`` (also if empty) or
             ``"auxiliary"``.
-        conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        conv: layer class, with flax's fields and a kernel ``[K, K, I, O]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         The CIFAR-10 and MNIST networks in the code of Gulrajani et al. 2017,
@@ -125,7 +129,7 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, S, S, C] -> [B]``, with labels ``[B]`` if by class."""
+        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional."""
         sides = _sides(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         x = images

@@ -1,9 +1,9 @@
-"""Implementations of the three convolution maps, chosen by shape and platform.
+"""Implementations of the three convolution maps, by shape and platform.
 
-``forward``, ``backward`` and ``kernel`` serve every platform; a TPU's compiler finds
-the zeros in a dilated operand itself. The names in ``_cpu`` choose, by shapes alone,
-among forms that XLA's CPU backend runs faster, those in ``_cuda`` forms that cuDNN
-gets without zeros.
+``forward``, ``backward`` and ``kernel`` are the default on every platform. The
+TPU compiler recognizes the zeros of a dilated operand itself. The ``_cpu``
+variants choose by shape among forms that are faster with XLA's CPU backend. The
+``_cuda`` variants avoid dilated operands in cuDNN calls.
 """
 
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from jax import lax
 from wgan_jax.networks.geometry import LAYOUT, Geometry
 from wgan_jax.types import Array
 
-# Output channels that decide between the forms on a CPU. Input gradient, 64
-# images, milliseconds of the forms dilated / phases / columns:
+# Thresholds of output channels between the forms on a CPU. Input gradient with 64
+# images, in milliseconds, of the forms dilated / phases / columns:
 #   3 x 3, stride 1, 32x32x64 -> 32x32x3    18.0   25.1    3.0
 #   4 x 4, stride 2, 16x16x64 -> 32x32x3     1.8   10.0    1.3
 #   5 x 5, stride 2,  8x8x128 -> 16x16x8     2.8    7.6    3.9
@@ -27,7 +27,7 @@ _NARROW, _WIDE = 8, 16
 
 
 def forward(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``[B, H, W, I], [K, K, I, O] -> [B, h, w, O]`` with a strided window."""
+    """Maps ``[B, H, W, I], [K, K, I, O] -> [B, h, w, O]`` with a strided window."""
     strides = (geometry.stride, geometry.stride)
     return lax.conv_general_dilated(
         x, w, strides, geometry.padding, dimension_numbers=LAYOUT
@@ -35,7 +35,7 @@ def forward(x: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def backward(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``[B, h, w, O], [K, K, I, O] -> [B, H, W, I]`` with zeros between pixels."""
+    """Maps ``[B, h, w, O], [K, K, I, O] -> [B, H, W, I]`` by dilating ``g``."""
     s = geometry.stride
     w = w[::-1, ::-1].swapaxes(2, 3)
     return lax.conv_general_dilated(
@@ -49,24 +49,26 @@ def backward(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def backward_cuda(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` so that XLA gives it to cuDNN as what it is.
+    """Computes ``backward`` in a form that XLA passes to cuDNN without dilation.
 
-    XLA looks for the reversal of the kernel beside the convolution, and a kernel
-    that is computed (summed over boxes, normalized) takes the reversal into its
-    own fusion: cuDNN then gets a map full of zeros, four times the operations.
+    XLA matches a kernel reversal next to the convolution. If the kernel is
+    itself computed (summed over shifts, normalized), XLA fuses the reversal
+    into that computation instead. cuDNN then receives a zero-filled map, which
+    takes four times the operations.
     """
     k, s = geometry.kernel, geometry.stride
     if 1 < s <= min(k) and min(geometry.output) < max(k) and not geometry.whole:
-        # XLA exchanges map and kernel here, and fills up the latter.
+        # Here XLA would swap map and kernel and dilate the kernel.
         return backward_phases(g, w, geometry=geometry)
     return backward(g, lax.optimization_barrier(w), geometry=geometry)
 
 
 def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    """``[B, H, W, I], [B, h, w, O] -> [K, K, I, O]`` with g as a dilated kernel.
+    """Maps ``[B, H, W, I], [B, h, w, O] -> [K, K, I, O]`` with ``g`` dilated.
 
-    The operands are transposed in the open: a convolution told to read them in
-    another order is as fast alone, but leaves XLA's fast path inside a loop.
+    The operands are transposed explicitly. A convolution with permuted
+    dimension numbers is as fast on its own, but misses XLA's fast path inside a
+    loop.
     """
     s = geometry.stride
     y = lax.conv_general_dilated(
@@ -81,7 +83,7 @@ def kernel(x: Array, g: Array, *, geometry: Geometry) -> Array:
 
 
 def forward_cpu(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``forward`` on a CPU: a matrix product where it can be one."""
+    """Computes ``forward`` on a CPU, as a matrix product where possible."""
     if geometry.whole:
         y = lax.dot(x.reshape(x.shape[0], -1), w.reshape(-1, w.shape[3]))
         return y.reshape(x.shape[0], 1, 1, w.shape[3])
@@ -92,7 +94,7 @@ def forward_cpu(x: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def backward_cpu(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` on a CPU, in the form that suits the output's channels."""
+    """Computes ``backward`` on a CPU, in the form that suits the output channels."""
     if geometry.whole:
         rows = (((1,), (1,)), ((), ()))
         g, flat = g.reshape(g.shape[0], -1), w.reshape(-1, w.shape[3])
@@ -105,7 +107,7 @@ def backward_cpu(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def kernel_cpu(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    """``kernel`` on a CPU: a matrix product where it can be one."""
+    """Computes ``kernel`` on a CPU, as a matrix product where possible."""
     contract = (((0,), (0,)), ((), ()))
     if geometry.whole:
         flat, g = x.reshape(x.shape[0], -1), g.reshape(g.shape[0], -1)
@@ -114,21 +116,21 @@ def kernel_cpu(x: Array, g: Array, *, geometry: Geometry) -> Array:
         flat, g = x.reshape(-1, x.shape[3]), g.reshape(-1, g.shape[3])
         return lax.dot_general(flat, g, contract)[None, None]
     if geometry.stride == 1 and g.shape[3] < _NARROW <= x.shape[3]:
-        # The few channels belong where the product has its rows (46 -> 7 ms).
+        # A product is faster with the few channels in its rows (46 -> 7 ms).
         w = kernel(g, x, geometry=_transposed(geometry))
         return w[::-1, ::-1].swapaxes(2, 3)
     return kernel(x, g, geometry=geometry)
 
 
 def backward_columns(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    r"""``backward`` as one matrix product, its K^2 columns added where they land.
+    r"""Computes ``backward`` as one matrix product whose K^2 columns are scattered.
 
-    With t = sm + r for the taps and u + p = sv + r for the output's pixels,
+    With t = sm + r for the taps and u + p = sv + r for the output pixels,
 
     .. math:: c_{j,m,r} = g_j w_{sm+r}, \qquad y_{sv+r-p} = \sum_m c_{v-m,m,r}
 
-    A convolution with a few output channels gathers K^2 inputs for hardly any
-    arithmetic; here each input is read once.
+    A convolution with few output channels reads K^2 inputs per output for
+    little arithmetic. In this form, each input is read once.
     """
     s, (batch, height, width, outputs) = geometry.stride, g.shape
     m, n = (-(-k // s) for k in geometry.kernel)
@@ -157,9 +159,9 @@ def backward_columns(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def _transposed(geometry: Geometry) -> Geometry:
-    """Geometry with images and results of a stride-1 convolution exchanged.
+    """Returns the geometry with images and results of a stride-1 convolution swapped.
 
-    With the kernel reversed, one's ``forward`` is the other's ``backward``.
+    With the kernel reversed, ``forward`` of one is ``backward`` of the other.
     """
     height, width = (
         (k - 1 - low, k - 1 - high)
@@ -169,15 +171,15 @@ def _transposed(geometry: Geometry) -> Geometry:
 
 
 def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    r"""``backward`` as s^2 dense convolutions, one for each phase of the output.
+    r"""Computes ``backward`` as s^2 dense convolutions, one per output phase.
 
-    Only taps t with ``t = u + p (mod s)`` reach output pixel u. With u = sj + a,
-    r = (a + p) mod s and d = (a + p - r) / s,
+    Only taps t with ``t = u + p (mod s)`` contribute to output pixel u. With
+    u = sj + a, r = (a + p) mod s and d = (a + p - r) / s,
 
     .. math:: y_{sj+a} = \sum_m g_{j+d-m}\, w_{r+sm}
 
-    which multiplies by no zero, where the dilated form's share of zeros is
-    1 - 1/s^2.
+    This form multiplies no zeros, whereas a fraction 1 - 1/s^2 of the operand
+    of the dilated form is zero.
     """
     s = geometry.stride
     rows, columns = (phases_of(geometry, axis) for axis in (0, 1))
@@ -197,14 +199,14 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 class _Phase(NamedTuple):
-    """Taps ``first, first + s, ...`` of a kernel, and the padding that they need."""
+    """Taps ``first, first + s, ...`` of a kernel, and the padding they need."""
 
     first: int
     padding: tuple[int, int]
 
 
 def phases_of(geometry: Geometry, axis: int) -> list[_Phase]:
-    """The phases of ``backward`` along one axis, in the order of the pixels."""
+    """Returns the phases of ``backward`` along one axis, in pixel order."""
     s, k = geometry.stride, geometry.kernel[axis]
     low, side = geometry.padding[axis][0], geometry.size[axis]
     pixels = -(-side // s)

@@ -8,10 +8,10 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Geometry(NamedTuple):
-    """What the three maps of one convolution share.
+    """Geometry shared by the three maps of one convolution.
 
     Attributes:
-        stride: of the window, along both sides.
+        stride: stride of both axes.
         padding: ``((low, high), (low, high))`` of height and width.
         size: ``(H, W)`` of the images.
         kernel: ``(K, K')`` of the kernel.
@@ -24,7 +24,7 @@ class Geometry(NamedTuple):
 
     @property
     def output(self) -> tuple[int, int]:
-        """``(h, w)`` of what the convolution returns."""
+        """``(h, w)``, the output size of the convolution."""
         height, width = (
             (side + low + high - k) // self.stride + 1
             for side, (low, high), k in zip(
@@ -35,7 +35,7 @@ class Geometry(NamedTuple):
 
     @property
     def backward_padding(self) -> Padding:
-        """Of the results, zeros between them, so that a dense window gives images."""
+        """Padding of the dilated output with which ``backward`` is a convolution."""
         height, width = (
             (k - 1 - low, side - 1 - self.stride * (out - 1) + low)
             for k, (low, _), side, out in zip(
@@ -46,7 +46,7 @@ class Geometry(NamedTuple):
 
     @property
     def kernel_padding(self) -> Padding:
-        """Of the images, so that the results as a dilated window give the kernel."""
+        """Padding of the images with which ``kernel`` is a dilated convolution."""
         height, width = (
             (low, self.stride * (out - 1) + k - side - low)
             for k, (low, _), side, out in zip(
@@ -57,12 +57,12 @@ class Geometry(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether the one window is the whole image: a matrix product."""
+        """Whether the kernel covers the image, so the maps are matrix products."""
         return self.kernel == self.size and self.padding == ((0, 0), (0, 0))
 
     @property
     def pointwise(self) -> bool:
-        """Whether each pixel is convolved alone: a matrix product too."""
+        """Whether the convolution is 1x1, so the maps are matrix products."""
         return (self.kernel, self.stride, self.padding) == (
             (1, 1),
             1,

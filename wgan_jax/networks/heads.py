@@ -1,4 +1,4 @@
-"""The last layer of a critic: scores from features, with or without classes."""
+"""Last layer of a critic: scores from features, with optional class labels."""
 
 from typing import Annotated, Any
 
@@ -15,25 +15,26 @@ HeadName = Annotated[str, OneOf(("", *HEADS))]
 
 
 class Head(nn.Module):
-    r"""A linear score, and where there are classes one of two ways to use them.
+    r"""Linear score, with one of two uses of class labels.
 
     .. math:: s = w^T h + b, \qquad
         s_{\text{projection}} = w^T h + b + e_l^T h, \qquad
         p_{\text{auxiliary}}(l \mid h) = \mathrm{softmax}(A h + a)_l
 
-    The projection head adds the product of features and an embedding of the
-    label; the auxiliary one leaves the score alone and guesses the label.
+    The projection head adds the inner product of the features and a label
+    embedding to the score. The auxiliary head leaves the score unchanged and
+    predicts the label.
 
     Attributes:
-        classes: 0 for the score alone.
-        kind: ``"projection"`` or ``"auxiliary"`` with classes; empty is the
-            first.
+        classes: number of classes; 0 for the score alone.
+        kind: ``"projection"`` (also if empty) or ``"auxiliary"``; used only
+            with classes.
         use_bias: whether the score has a bias.
-        kernel_init: of all kernels.
-        bias_init: of all biases.
-        parametrization: of all kernels, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        kernel_init: initializer of all kernels.
+        bias_init: initializer of all biases.
+        parametrization: of all kernels; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         Miyato, Koyama 2018, arXiv:1802.05637, equation 3; Odena, Olah, Shlens
@@ -53,10 +54,10 @@ class Head(nn.Module):
     def __call__(
         self, features: Array, labels: Array | None
     ) -> tuple[Array, Array | None]:
-        """``[B, F]`` and labels ``[B]`` to scores ``[B]`` and class logits.
+        """Maps features ``[B, F]`` and labels ``[B]`` to scores and class logits.
 
-        The logits are ``[B, classes]`` from an auxiliary head, which does not
-        read the labels, and None from the others.
+        Scores are ``[B]``. Logits are ``[B, classes]`` for an auxiliary head,
+        which ignores labels, and None otherwise.
         """
         x, kernel, bias = layer_parameters(self, features, (features.shape[-1], 1))
         scores = add_bias(jnp.dot(x, kernel), bias).reshape(-1)
@@ -85,25 +86,26 @@ def score(
     kernel_init: Initializer,
     use_bias: bool = True,
 ) -> Array:
-    """Scores of a critic's last features, sown on the way.
+    """Returns the scores of a critic's last features, and sows side outputs.
 
-    Sows ``features`` and, of an auxiliary head, ``class_logits`` into the
-    collection ``intermediates``, which costs nothing where nobody asks for it.
+    It sows ``features`` and, with an auxiliary head, ``class_logits`` into the
+    collection ``intermediates``. This costs nothing if the collection is not
+    requested.
 
     Args:
         critic: the calling module, with the fields ``classes``, ``head``,
             ``parametrization``, ``dtype`` and ``param_dtype``.
-        features: ``[B, F]`` floating.
-        labels: ``[B]`` integers, or None.
-        owner: the critic's name, for sentences.
-        kernel_init: of the head's kernels.
+        features: floating-point ``[B, F]``.
+        labels: integer ``[B]``, or None.
+        owner: name of the critic, for error messages.
+        kernel_init: initializer of the kernels of the head.
         use_bias: whether the score has a bias.
 
     Returns:
         ``[B]``.
 
     Raises:
-        ValueError: if head, classes and labels do not fit.
+        ValueError: if head, classes and labels are inconsistent.
     """
     critic.sow("intermediates", "features", features)
     _check(owner, critic.classes, critic.head, labels)

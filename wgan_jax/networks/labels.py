@@ -1,4 +1,4 @@
-"""Class labels in networks: their checks, and embeddings of them."""
+"""Checks and embeddings of class labels in networks."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ Initializer = nn.initializers.Initializer
 
 
 def check_labels(owner: str, classes: int, labels: Array | None) -> None:
-    """Refuse labels that a network does not read, and their absence where it does.
+    """Raises an error if labels are missing or unexpected.
 
     Args:
-        owner: the network, for the sentence.
-        classes: it knows; 0 if it reads no labels.
-        labels: what it was called with: ``[B]`` integers, or None.
+        owner: name of the network, for the error message.
+        classes: number of classes of the network; 0 if it takes no labels.
+        labels: labels the network was called with: integer ``[B]``, or None.
 
     Raises:
-        ValueError: if they do not fit.
+        ValueError: if the labels do not match the network.
     """
     if classes == 0 and labels is not None:
         raise ValueError(
@@ -44,16 +44,17 @@ def check_labels(owner: str, classes: int, labels: Array | None) -> None:
 def check_generator(
     owner: str, classes: int, labels: Array | None, *, batch_norm: bool
 ) -> None:
-    """``check_labels`` of a generator whose batch normalization reads them.
+    """Checks the labels of a generator with conditional batch normalization.
 
     Args:
-        owner: the generator, for the sentence.
-        classes: it knows; 0 if it reads no labels.
-        labels: what it was called with: ``[B]`` integers, or None.
-        batch_norm: whether it normalizes.
+        owner: name of the generator, for the error message.
+        classes: number of classes of the generator; 0 if it takes no labels.
+        labels: labels the generator was called with: integer ``[B]``, or None.
+        batch_norm: whether the generator uses batch normalization.
 
     Raises:
-        ValueError: if they do not fit, or nothing would read the labels.
+        ValueError: if the labels do not match the generator, or if there are
+            classes but no batch normalization to use them.
     """
     check_labels(owner, classes, labels)
     if classes and not batch_norm:
@@ -64,20 +65,20 @@ def check_generator(
 
 
 def rows(table: Array, labels: Array) -> Array:
-    """``[classes, C], [B] -> [B, C]``; NaN for a label that is no class."""
+    """Looks up ``[classes, C], [B] -> [B, C]``; NaN for out-of-range labels."""
     return jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
 
 
 class Embedding(nn.Module):
-    """A learned vector for each class.
+    """Learned vector for each class.
 
     Attributes:
-        classes: how many.
-        features: C, length of a vector.
-        kernel_init: of the table ``[classes, C]``.
-        parametrization: of the table, a row of ``PARAMETRIZATIONS``.
-        dtype: of the result; None is that of the table.
-        param_dtype: of the table.
+        classes: number of classes.
+        features: length C of each vector.
+        kernel_init: initializer of the table ``[classes, C]``.
+        parametrization: of the table; a key of ``PARAMETRIZATIONS``.
+        dtype: dtype of the result; None uses that of the table.
+        param_dtype: dtype of the table.
     """
 
     classes: int
@@ -89,7 +90,7 @@ class Embedding(nn.Module):
 
     @nn.compact
     def __call__(self, labels: Array) -> Array:
-        """``[B]`` integers to ``[B, C]``."""
+        """Maps integers ``[B]`` to vectors ``[B, C]``."""
         shape = (self.classes, self.features)
         table = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         table = parametrize(self, table, name=self.parametrization, axis=-1)

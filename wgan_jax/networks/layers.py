@@ -22,32 +22,33 @@ from wgan_jax.networks.product import product
 from wgan_jax.types import Array, PRNGKey
 
 normal_init: Initializer = nn.initializers.normal(0.02)
-"""N(0, 0.02): every convolution of a DCGAN."""
+"""N(0, 0.02), the initializer of all convolutions of a DCGAN."""
 
 
 def scale_init(
     key: PRNGKey, shape: Sequence[int], dtype: Any = jnp.float32, **_: Any
 ) -> Array:
-    """N(1, 0.02): every batch normalization's scale of a DCGAN."""
+    """Draws N(1, 0.02), the initial scales of batch normalization in a DCGAN."""
     return 1.0 + normal_init(key, shape, dtype)
 
 
 def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
-    r"""Uniform initializer of kernels that counts the stride in the fans.
+    r"""Returns a uniform kernel initializer whose fans account for the stride.
 
     .. math:: \mathrm{std} = g\sqrt{2 / (K K' (I + O / s^2))}
 
     Args:
-        gain: g; sqrt 2 is the He and 1 the Glorot rule of the authors' code.
-        stride: s of the convolution, at least 1.
+        gain: g; sqrt 2 gives the He rule and 1 the Glorot rule of the authors'
+            code.
+        stride: stride s of the convolution, at least 1.
 
     Returns:
-        An initializer for ``[K, K', I, O]``. A transposed convolution's kernel
-        lies in memory as the kernel of the convolution it transposes, so the
-        same rule serves it with its own fans.
+        An initializer for ``[K, K', I, O]``. The kernel of a transposed
+        convolution has the layout of the convolution that it transposes, so the
+        rule applies to it with its own fans.
 
     Reference:
-        The initializer of every convolution in the code of Gulrajani et al.
+        The initializer of all convolutions in the code of Gulrajani et al.
         2017, arXiv:1704.00028; after Glorot, Bengio 2010, equation 16.
     """
 
@@ -63,29 +64,29 @@ def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
 
 
 def conv_he(*, stride: int = 1) -> Initializer:
-    """``conv_uniform`` for a convolution beside rectifiers."""
+    """Returns ``conv_uniform`` for a convolution next to a ReLU."""
     return conv_uniform(gain=math.sqrt(2), stride=stride)
 
 
 def conv_glorot(*, stride: int = 1) -> Initializer:
-    """``conv_uniform`` for a linear convolution: a shortcut or the last layer."""
+    """Returns ``conv_uniform`` for a linear convolution: a shortcut or output layer."""
     return conv_uniform(gain=1.0, stride=stride)
 
 
 def layer_parameters(
     layer: Any, x: Array, shape: tuple[int, ...], *, axis: int = -1
 ) -> tuple[Array, Array, Array | None]:
-    """Input, kernel and bias of a layer in the dtype to compute in.
+    """Returns input and kernel of a layer in the computation dtype, and its bias.
 
     Args:
-        layer: with the fields of ``Dense``.
-        x: the input, floating.
-        shape: of the kernel.
-        axis: of the kernel's output channels.
+        layer: module with the fields of ``Dense``.
+        x: floating-point input.
+        shape: shape of the kernel.
+        axis: axis of the output channels of the kernel.
 
     Returns:
-        The three, the kernel as the layer's parametrization makes it and the
-        bias None if the layer has none, else for ``add_bias``, as it is stored.
+        The input, the parametrized kernel, and the bias. The bias is in the
+        parameter dtype, for ``add_bias``, or None if the layer has none.
     """
     kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
     kernel = parametrize(layer, kernel, name=layer.parametrization, axis=axis)
@@ -98,18 +99,18 @@ def layer_parameters(
 
 
 class Dense(nn.Module):
-    """A matrix product with a kernel ``[I, O]`` and a bias ``[O]``.
+    """Dense layer with a kernel ``[I, O]`` and a bias ``[O]``.
 
-    But for ``parametrization`` the fields are flax's.
+    Except for ``parametrization``, the fields are those of flax.
 
     Attributes:
-        features: O.
+        features: number of outputs O.
         use_bias: whether to add the bias.
-        kernel_init: of the kernel.
-        bias_init: of the bias.
-        parametrization: of the kernel, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        kernel_init: initializer of the kernel.
+        bias_init: initializer of the bias.
+        parametrization: of the kernel; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
     """
 
     features: int
@@ -122,30 +123,30 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, I] -> [B, O]``."""
+        """Maps ``[B, I] -> [B, O]``."""
         x, kernel, bias = layer_parameters(self, x, (x.shape[-1], self.features))
         y = product(x, kernel)
         return add_bias(y, bias)
 
 
 class _Kernel(nn.Module):
-    """Fields and parameters that the four convolutions share.
+    """Fields and parameters shared by the four convolutions.
 
-    But for ``parametrization`` the names and meanings are flax's, so either class
-    stands in for the other.
+    Except for ``parametrization``, names and meanings of the fields are those
+    of flax, so these classes are interchangeable with flax's.
 
     Attributes:
-        features: channels of the result.
+        features: output channels.
         kernel_size: ``(K, K')``.
-        strides: s, along both sides.
-        padding: ``"SAME"``, ``"VALID"`` or ``((low, high), (low, high))``, of the
-            convolution (a transposed one is cropped by it).
+        strides: stride s of both axes.
+        padding: ``"SAME"``, ``"VALID"`` or ``((low, high), (low, high))`` of
+            the convolution; a transposed convolution is cropped by it.
         use_bias: whether to add one bias per channel.
-        kernel_init: of the kernel.
-        bias_init: of the bias.
-        parametrization: of the kernel, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        kernel_init: initializer of the kernel.
+        bias_init: initializer of the bias.
+        parametrization: of the kernel; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
     """
 
     features: int
@@ -162,11 +163,11 @@ class _Kernel(nn.Module):
     def _parameters(
         self, x: Array, channels: tuple[int, int], axis: int = -1
     ) -> tuple[Array, Array, Array | None]:
-        """``layer_parameters`` of a kernel with these last two axes."""
+        """Returns ``layer_parameters`` of a kernel with these last two axes."""
         return layer_parameters(self, x, (*self.kernel_size, *channels), axis=axis)
 
     def _same(self, size: Sequence[int]) -> Padding:
-        """``"SAME"`` padding of images of this size, the odd zero at the end."""
+        """Returns ``"SAME"`` padding for this size, with the odd zero at the end."""
         if not isinstance(self.padding, str):
             return self.padding
         if self.padding == "VALID":
@@ -185,29 +186,30 @@ class _Kernel(nn.Module):
 
 
 class Conv(_Kernel):
-    """``conv`` with a kernel ``[K, K', I, O]`` and a bias ``[O]``."""
+    """Convolution (``conv``) with a kernel ``[K, K', I, O]`` and a bias ``[O]``."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, H, W, I] -> [B, h, w, features]``."""
+        """Maps ``[B, H, W, I] -> [B, h, w, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
         padding = self._same(x.shape[1:3])
         return add_bias(conv(x, kernel, stride=self.strides, padding=padding), bias)
 
 
 class ConvTranspose(_Kernel):
-    """``conv_transpose`` with a kernel ``[K, K', O, I]`` and a bias ``[O]``.
+    """Transposed convolution with a kernel ``[K, K', O, I]`` and a bias ``[O]``.
 
-    The kernel is that of the convolution which this one transposes, taps in
-    that order too: PyTorch's ``[I, O, K, K']`` with the axes moved, and flax's
-    with ``transpose_kernel=True``. The result is s times as large
-    (``"SAME"``), ``s (h - 1) + max(K, s)`` (``"VALID"``), or, with explicit
-    padding, ``s (h - 1) + K - low - high``.
+    The layer computes ``conv_transpose``. The kernel is that of the transposed
+    convolution, with its taps in the same order. It equals PyTorch's
+    ``[I, O, K, K']`` with the axes permuted, and flax's with
+    ``transpose_kernel=True``. The output side is s h (``"SAME"``),
+    ``s (h - 1) + max(K, s)`` (``"VALID"``) or, with explicit padding,
+    ``s (h - 1) + max(K, s) - low - high``.
     """
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, h, w, I] -> [B, H, W, features]``."""
+        """Maps ``[B, h, w, I] -> [B, H, W, features]``."""
         x, kernel, bias = self._parameters(x, (self.features, x.shape[-1]), -2)
         size = self._output_size(x.shape[1:3])
         y = conv_transpose(
@@ -232,37 +234,38 @@ class ConvTranspose(_Kernel):
 
 
 class ConvMeanPool(_Kernel):
-    """``conv_mean_pool``: a convolution and the mean of 2x2 patches in one."""
+    """Convolution and 2x2 mean pooling in one (``conv_mean_pool``)."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, H, W, I] -> [B, H/2, W/2, features]``."""
+        """Maps ``[B, H, W, I] -> [B, H/2, W/2, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
         return add_bias(conv_mean_pool(x, kernel), bias)
 
 
 class UpsampleConv(_Kernel):
-    """``upsample_conv``: pixels repeated 2x2 and a convolution in one."""
+    """2x2 upsampling and convolution in one (``upsample_conv``)."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
+        """Maps ``[B, h, w, I] -> [B, 2h, 2w, features]``."""
         x, kernel, bias = self._parameters(x, (x.shape[-1], self.features))
         return add_bias(upsample_conv(x, kernel), bias)
 
 
 def add_bias(y: Array, bias: Array | None) -> Array:
-    """A layer's result and its bias, added in at least float32.
+    """Adds the bias to the output of a layer, in at least float32.
 
-    The bias's gradient is a sum over all examples and pixels. Of numbers in bfloat16 it
-    would be taken in bfloat16, and lose what is small beside the sum so far.
+    The gradient of the bias is a sum over all examples and pixels. If ``y`` is
+    bfloat16, the sum would otherwise be accumulated in bfloat16 and lose small
+    terms.
 
     Args:
-        y: ``[B, ..., O]`` floating.
-        bias: ``[O]``, or None for none.
+        y: floating-point ``[B, ..., O]``.
+        bias: ``[O]``, or None for no bias.
 
     Returns:
-        ``y`` with the bias, in the dtype of ``y``.
+        ``y`` plus the bias, in the dtype of ``y``.
     """
     if bias is None:
         return y

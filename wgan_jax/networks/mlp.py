@@ -15,7 +15,7 @@ _OUTPUT = nn.initializers.glorot_uniform()
 
 
 class _Hidden(nn.Module):
-    """``layers`` rectified layers of one width, on flattened input."""
+    """``layers`` ReLU layers of equal width, applied to flattened input."""
 
     width: int
     layers: int
@@ -40,15 +40,16 @@ class _Hidden(nn.Module):
 
 
 class Generator(nn.Module):
-    """Rectified layers and a linear one, whose output has no bound unless told.
+    """ReLU layers and a linear layer, unbounded by default.
 
     Attributes:
-        image_shape: of one example: ``(D,)``, or ``(H, W, C)`` filled row by row.
+        image_shape: shape of one example: ``(D,)``, or ``(H, W, C)`` in
+            row-major order.
         width: units of each hidden layer.
-        layers: hidden layers.
-        bounded: end in a tanh, as images in (-1, 1) want it.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        layers: number of hidden layers.
+        bounded: whether to apply a tanh, for images in (-1, 1).
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         The toy networks in the code of Gulrajani et al. 2017, arXiv:1704.00028.
@@ -63,7 +64,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent: Array, *, train: bool) -> Array:
-        """``[B, Z] -> [B, *image_shape]``; the same in both modes."""
+        """Maps ``[B, Z] -> [B, *image_shape]``; independent of ``train``."""
         x = _Hidden(
             self.width, self.layers, self.dtype, self.param_dtype, name="hidden"
         )(latent)
@@ -80,14 +81,14 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Rectified layers and a linear one.
+    """ReLU layers and a linear layer.
 
     Attributes:
         width: units of each hidden layer.
-        layers: hidden layers.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        layers: number of hidden layers.
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         The toy networks in the code of Gulrajani et al. 2017, arXiv:1704.00028.
@@ -102,7 +103,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """``[B, ...] -> [B]``."""
+        """Maps ``[B, ...] -> [B]``."""
         x = _Hidden(
             self.width,
             self.layers,

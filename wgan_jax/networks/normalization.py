@@ -1,4 +1,4 @@
-"""Batch norm, conditional batch norm and layer norm."""
+"""Batch normalization, conditional batch normalization and layer normalization."""
 
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from flax import linen as nn
 from wgan_jax.networks.labels import Initializer, check_labels, rows
 from wgan_jax.types import Array
 
-# The plain two-pass variance: the fast one subtracts large numbers, and clips.
+# Two-pass variance: the fast one subtracts large numbers and clips at zero.
 LayerNorm = partial(
     nn.LayerNorm,
     epsilon=1e-5,
@@ -22,9 +22,9 @@ r"""Normalization of each example by its mean and variance over H, W and C.
 
 .. math:: y_b = \gamma (x_b - \mu_b) / \sqrt{\sigma_b^2 + \epsilon} + \beta
 
-Examples never mix, so it is fit for a critic with a gradient penalty. Scale and
-offset are per channel, as in the code of Gulrajani et al. 2017,
-arXiv:1704.00028, section 4 (Ba, Kiros, Hinton 2016, arXiv:1607.06450).
+Examples stay independent, so it can be used in a critic with a gradient
+penalty. Scale and offset are per channel, as in the code of Gulrajani et al.
+2017, arXiv:1704.00028, section 4 (Ba, Kiros, Hinton 2016, arXiv:1607.06450).
 """
 
 
@@ -33,27 +33,28 @@ class BatchNorm(nn.Module):
 
     .. math:: y = \gamma_l (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta_l
 
-    In training mode the statistics are the batch's; otherwise they are running
-    averages, which a training pass moves where the caller made the
-    ``batch_stats`` collection mutable, and leaves alone where not: a critic's
-    step looks at generated images without touching the generator's state.
-    Under ``jit`` over a mesh the batch is the global one.
+    In training mode, batch statistics are used. Otherwise, running averages are
+    used. A training pass updates the running averages only if the caller made
+    the collection ``batch_stats`` mutable. A critic step can therefore generate
+    images in training mode without changing the generator's state. Under
+    ``jit`` over a device mesh, statistics are those of the global batch.
 
-    With classes, each label l has its own :math:`\gamma` and :math:`\beta`;
-    the statistics are those of the whole batch.
+    With classes, each label l has its own :math:`\gamma` and :math:`\beta`. The
+    statistics are still those of the whole batch.
 
     Attributes:
-        classes: rows of the tables of :math:`\gamma` and :math:`\beta`; 0 for one
-            of each, whatever the label.
-        momentum: share of the old average kept at each training pass, in [0, 1).
+        classes: number of rows of :math:`\gamma` and :math:`\beta`; 0 for a
+            single :math:`\gamma` and :math:`\beta`.
+        momentum: weight of the old average in each training pass, in [0, 1).
         epsilon: added to the variance.
-        scale_init: of :math:`\gamma`.
-        dtype: of the result; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        scale_init: initializer of :math:`\gamma`.
+        dtype: dtype of the result; None promotes the input and parameter
+            dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1; by class: Dumoulin,
-        Shlens, Kudlur 2016, arXiv:1610.07629, equation 5.
+        Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1; conditional:
+        Dumoulin, Shlens, Kudlur 2016, arXiv:1610.07629, equation 5.
     """
 
     classes: int = 0
@@ -65,7 +66,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, labels: Array | None = None, *, train: bool) -> Array:
-        """``[B, ..., C] -> [B, ..., C]``, with labels ``[B]`` if by class."""
+        """Normalizes ``[B, ..., C]``; labels are ``[B]`` if conditional."""
         check_labels("BatchNorm", self.classes, labels)
         shape = x.shape[-1:]
         stats_dtype = jnp.promote_types(jnp.float32, self.param_dtype)
@@ -77,14 +78,15 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", ones)
 
         dtype = self.dtype or jnp.promote_types(x.dtype, self.param_dtype)
-        # Sums over a batch of images lose most of bfloat16's eight bits.
+        # Summing a batch of images in bfloat16 would lose most of its eight bits.
         x = x.astype(jnp.promote_types(jnp.float32, x.dtype))
         scale, bias = self._scale_and_bias(x, labels)
         if train:
             axes = tuple(range(x.ndim - 1))
             mean = jnp.mean(x, axes)
-            # One pass for both, fused with what made x. Unlike layer norm's of
-            # one example, these sums are of a whole batch near zero mean.
+            # One pass for both statistics, fused with the computation of x. Unlike in
+            # layer normalization, the sums run over a whole batch with a mean near
+            # zero.
             var = jnp.maximum(jnp.mean(jnp.square(x), axes) - jnp.square(mean), 0.0)
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 keep = self.momentum
@@ -98,7 +100,7 @@ class BatchNorm(nn.Module):
         return y.astype(dtype)
 
     def _scale_and_bias(self, x: Array, labels: Array | None) -> tuple[Array, Array]:
-        """Both in a shape to go with ``x``: ``[B or 1, 1, ..., C]``."""
+        """Returns scale and bias broadcastable to ``x``: ``[B or 1, 1, ..., C]``."""
         channels = x.shape[-1]
         shape = (self.classes, channels) if self.classes else (channels,)
         scale = self.param("scale", self.scale_init, shape, self.param_dtype)
@@ -113,18 +115,18 @@ class BatchNorm(nn.Module):
 def normalize_maps(
     generator: Any, x: Array, labels: Array | None, *, name: str, train: bool
 ) -> Array:
-    """Batch norm as a generator's fields ask for it, inside its ``__call__``.
+    """Applies batch normalization as set by the fields of the calling generator.
 
     Args:
-        generator: with the fields ``batch_norm``, ``classes``, ``dtype`` and
-            ``param_dtype``.
+        generator: module with the fields ``batch_norm``, ``classes``, ``dtype``
+            and ``param_dtype``.
         x: ``[B, ..., features]``.
-        labels: int32 ``[B]`` of a generator with classes, else None.
-        name: of the layer.
-        train: whether to norm by the batch and move the averages.
+        labels: int32 ``[B]`` for a conditional generator, else None.
+        name: name of the layer.
+        train: whether to use batch statistics and update the running averages.
 
     Returns:
-        The same shape; ``x`` itself without ``batch_norm``.
+        An array of the same shape; ``x`` itself if ``batch_norm`` is False.
     """
     if not generator.batch_norm:
         return x

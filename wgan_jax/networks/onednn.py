@@ -1,15 +1,16 @@
-"""oneDNN's convolution and matrix product, which jaxlib carries on x86-64.
+"""oneDNN convolution and matrix product, as shipped with jaxlib on x86-64.
 
-XLA's CPU backend never chooses them by itself, but it accepts them as custom calls: a
-forward convolution with a stride, zero padding and a dilated kernel, and a product of
-two matrices. Both take float32 or bfloat16, which is multiplied by AMX or AVX-512 where
-the processor has it, and add up in float32. The names of the calls are XLA's own, and a
-call that oneDNN refuses ends the process, so ``onednn_support`` tries them first in a
-process of its own.
+XLA's CPU backend does not choose them itself, but accepts them as custom calls:
+a forward convolution with stride, zero padding and a dilated kernel, and a
+product of two matrices. Both take float32 or bfloat16 and accumulate in
+float32. bfloat16 is multiplied by AMX or AVX-512 instructions if the processor
+has them. The names of the calls are internal to XLA, and a call that oneDNN
+rejects terminates the process. ``onednn_support`` therefore tests them first in
+a separate process.
 
-They exist while a CPU program is lowered, below differentiation, ``vmap`` and
-``jax.export``: ``onednn_rule`` chooses them inside the lowering of ``conv`` and
-``product``.
+The calls appear only while a CPU program is lowered, below differentiation,
+``vmap`` and ``jax.export``. ``onednn_rule`` selects them in the lowering of
+``conv`` and ``product``.
 """
 
 import json
@@ -45,20 +46,20 @@ def convolution(
     padding: Padding,
     dilation: int = 1,
 ) -> Array:
-    """A cross-correlation, as ``lax.conv_general_dilated`` with a strided window.
+    """Computes a cross-correlation like ``lax.conv_general_dilated``.
 
     Args:
         x: ``[B, H, W, I]``, float32 or bfloat16.
-        w: ``[K, K', I, O]`` of the same dtype.
-        stride: of the window, along both sides.
-        padding: zeros around the images; negative ones are refused.
-        dilation: distance of the kernel's taps.
+        w: ``[K, K', I, O]`` in the same dtype.
+        stride: stride of both axes.
+        padding: zero padding of the images; negative values are not allowed.
+        dilation: dilation of the kernel.
 
     Returns:
-        ``[B, h, w, O]`` of the same dtype.
+        ``[B, h, w, O]`` in the same dtype.
 
     Raises:
-        ValueError: for negative padding, which oneDNN does not crop by.
+        ValueError: if the padding is negative; oneDNN does not crop.
     """
     if min(low for pair in padding for low in pair) < 0:
         raise ValueError(f"onednn.convolution: padding is {padding}, below 0.")
@@ -68,16 +69,16 @@ def convolution(
 def product(
     a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False
 ) -> Array:
-    """``A B`` of two matrices, either of them transposed.
+    """Computes ``A B`` for two matrices, each optionally transposed.
 
     Args:
         a: ``[M, N]``, or ``[N, M]`` if transposed; float32 or bfloat16.
-        b: ``[N, L]``, or ``[L, N]`` if transposed; of the same dtype.
-        transpose_a: whether to take A's transpose.
-        transpose_b: whether to take B's transpose.
+        b: ``[N, L]``, or ``[L, N]`` if transposed; in the same dtype.
+        transpose_a: whether to transpose A.
+        transpose_b: whether to transpose B.
 
     Returns:
-        ``[M, L]`` of the same dtype.
+        ``[M, L]`` in the same dtype.
     """
     return _PRODUCT.bind(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
 

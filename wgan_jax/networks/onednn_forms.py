@@ -1,7 +1,8 @@
-"""Implementations of the three convolution maps by oneDNN's calls.
+"""Implementations of the three convolution maps with oneDNN calls.
 
-oneDNN has a forward convolution and a matrix product here, and no gradients. The forms
-state each map with these two; ``onednn_rule`` chooses among them.
+Only oneDNN's forward convolution and matrix product are available, not its
+gradients. The forms express each map with these two. ``onednn_rule`` chooses
+among them.
 """
 
 from collections.abc import Callable
@@ -16,32 +17,32 @@ from wgan_jax.types import Array
 
 
 def forward_convolution(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``forward`` as it is."""
+    """Computes ``forward`` directly."""
     return onednn.convolution(x, w, stride=geometry.stride, padding=geometry.padding)
 
 
 def forward_product(x: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``forward`` of a whole or a pointwise geometry as one product."""
+    """Computes ``forward`` of a whole or pointwise geometry as one matrix product."""
     rows = x.reshape(_rows(x, geometry), -1)
     y = onednn.product(rows, w.reshape(-1, w.shape[3]))
     return y.reshape(x.shape[0], *geometry.output, w.shape[3])
 
 
 def backward_convolution(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` with stride 1: the kernel reversed, its channels exchanged."""
+    """Computes stride-1 ``backward``: kernel reversed, its channels swapped."""
     w = w[::-1, ::-1].swapaxes(2, 3)
     return _convolution(g, w, geometry.backward_padding)
 
 
 def backward_product(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` of a whole or a pointwise geometry as one product."""
+    """Computes ``backward`` of a whole or pointwise geometry as one matrix product."""
     rows = g.reshape(-1, g.shape[3])
     y = onednn.product(rows, w.reshape(-1, w.shape[3]), transpose_b=True)
     return y.reshape(g.shape[0], *geometry.size, w.shape[2])
 
 
 def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` as s^2 convolutions, one for each phase of the output."""
+    """Computes ``backward`` as s^2 convolutions, one per output phase."""
     s = geometry.stride
     rows, columns = (phases_of(geometry, axis) for axis in (0, 1))
     phases = []
@@ -55,10 +56,11 @@ def backward_phases(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def backward_joined(g: Array, w: Array, *, geometry: Geometry) -> Array:
-    """``backward`` as one convolution that makes all s^2 phases, as channels.
+    """Computes ``backward`` as one convolution with all s^2 phases as channels.
 
-    The taps of a phase lie in a window that holds those of every phase, zeros around
-    them: more multiplications than ``backward_phases``, in one pass over the input.
+    The taps of each phase are zero-padded to a window that holds those of every
+    phase. This takes more multiplications than ``backward_phases``, but reads
+    the input once.
     """
     s = geometry.stride
     rows, columns = (phases_of(geometry, axis) for axis in (0, 1))
@@ -79,7 +81,7 @@ def backward_joined(g: Array, w: Array, *, geometry: Geometry) -> Array:
 
 
 def kernel_convolution(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    """``kernel`` as a convolution of images whose channels are the batch."""
+    """Computes ``kernel`` as a convolution whose channels are the batch."""
     y = _convolution(
         x.transpose(3, 1, 2, 0),
         g.transpose(1, 2, 0, 3),
@@ -90,22 +92,23 @@ def kernel_convolution(x: Array, g: Array, *, geometry: Geometry) -> Array:
 
 
 def kernel_product(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    """``kernel`` of a whole or a pointwise geometry as one product."""
+    """Computes ``kernel`` of a whole or pointwise geometry as one matrix product."""
     rows = x.reshape(_rows(x, geometry), -1)
     y = onednn.product(rows, g.reshape(-1, g.shape[3]), transpose_a=True)
     return y.reshape(*geometry.kernel, x.shape[3], g.shape[3])
 
 
 def kernel_windows(x: Array, g: Array, *, geometry: Geometry) -> Array:
-    r"""``kernel`` with stride 1 as one product of windows with shifted gradients.
+    r"""Computes stride-1 ``kernel`` as one product of windows and shifted gradients.
 
-    With the columns' taps moved to the images and the rows' taps to the gradients,
+    With the column taps applied to the images and the row taps to the
+    gradients,
 
     .. math:: w_{t,u,c,o} = \sum_{b,r,j} X_{b,r,j,(u,c)}\, G_{b,r,j,(t,o)},
         \quad X_{b,r,j,(u,c)} = x_{b,r,j+u-p,c}, \quad G_{b,r,j,(t,o)} = g_{b,r-t+p,j,o}
 
-    both of which are convolutions with kernels of zeros and ones, exact in bfloat16
-    and faster than copying.
+    Both X and G are convolutions with kernels of zeros and ones, which are
+    exact in bfloat16 and faster than copying.
     """
     (k, m), (top, left) = geometry.kernel, (low for low, _ in geometry.padding)
     height, width = geometry.output
@@ -115,7 +118,7 @@ def kernel_windows(x: Array, g: Array, *, geometry: Geometry) -> Array:
         jnp.eye(m * inputs, dtype=x.dtype).reshape(1, m, inputs, m * inputs),
         ((0, 0), (left, width - 1 + m - columns - left)),
     )
-    # Tap t of row r is gradient r - t + top: the last tap first.
+    # Tap t of row r is gradient r - t + top, so the taps are in reverse order.
     taps = jnp.eye(k * outputs, dtype=g.dtype).reshape(k, outputs, k, outputs)
     taps = taps[::-1].reshape(k, 1, outputs, k * outputs)
     shifted = _convolution(g, taps, ((k - 1 - top, rows - height + top), (0, 0)))
@@ -128,19 +131,19 @@ def kernel_windows(x: Array, g: Array, *, geometry: Geometry) -> Array:
 
 
 def _rows(x: Array, geometry: Geometry) -> int:
-    """Of a product's left operand: examples of a whole geometry, else pixels."""
+    """Returns the rows of the left factor: examples (whole geometry) or pixels."""
     return x.shape[0] if geometry.whole else x.shape[0] * x.shape[1] * x.shape[2]
 
 
 def _shuffled(y: Array, geometry: Geometry) -> Array:
-    """``[B, h, w, s, s, C]``, phases apart, to the output's pixels."""
+    """Interleaves separate phases ``[B, h, w, s, s, C]`` into output pixels."""
     batch, height, width, s, _, channels = y.shape
     y = y.swapaxes(2, 3).reshape(batch, s * height, s * width, channels)
     return y[:, : geometry.size[0], : geometry.size[1]]
 
 
 def _convolution(x: Array, w: Array, padding: Padding, dilation: int = 1) -> Array:
-    """A convolution of stride 1, cropped first where the padding is negative."""
+    """Computes a stride-1 convolution; negative padding crops the input first."""
     start = [max(-low, 0) for low, _ in padding]
     stop = [
         side + min(high, 0)
@@ -152,11 +155,11 @@ def _convolution(x: Array, w: Array, padding: Padding, dilation: int = 1) -> Arr
 
 
 class Form(NamedTuple):
-    """One way to state a map.
+    """One implementation of a map.
 
     Attributes:
-        function: of the operands and the geometry.
-        fits: whether a geometry can be stated so.
+        function: function of the operands and the geometry.
+        fits: whether it supports a geometry.
     """
 
     function: Callable[..., Array]
@@ -164,17 +167,17 @@ class Form(NamedTuple):
 
 
 def is_product(geometry: Geometry) -> bool:
-    """Whether the maps are products of two matrices as they lie in memory."""
+    """Returns whether the maps are matrix products without rearranging memory."""
     return geometry.whole or geometry.pointwise
 
 
 def is_dense(geometry: Geometry) -> bool:
-    """Whether the input gradient is a convolution without zeros between pixels."""
+    """Returns whether the input gradient is a convolution without dilation."""
     return geometry.stride == 1 and not geometry.whole
 
 
 def has_phases(geometry: Geometry) -> bool:
-    """Whether the input gradient falls apart into phases, each with a tap."""
+    """Returns whether the input gradient splits into phases with at least one tap."""
     return 1 < geometry.stride <= min(geometry.kernel) and not geometry.whole
 
 

@@ -1,7 +1,8 @@
 """Chooses which convolutions and products run on oneDNN, and in which form.
 
-The rule goes by shape and dtype, from the measurements of ``benchmarks/forms.py`` on a
-processor with AMX and AVX-512; ``None`` and False leave a map or a product to XLA.
+The rule depends on shape and dtype. It is based on measurements with
+``benchmarks/forms.py`` on a processor with AMX and AVX-512. ``None`` or False
+leaves a map or a product to XLA.
 """
 
 from collections.abc import Callable
@@ -27,12 +28,12 @@ from wgan_jax.networks.onednn_forms import (
 )
 from wgan_jax.types import Array
 
-# Multiplications below which a call saves little or nothing. A program with none of
-# them can be kept in the compilation cache.
+# Below this number of multiplications, a call saves little or no time. Programs without
+# such calls can be stored in the compilation cache.
 SMALLEST = 5_000_000
 _NARROW = 8  # channels
-# Channels below which oneDNN's bfloat16 convolution is wrong with large kernels: seen
-# with 4 and 8 channels and kernels of 16x16 and 32x32, in jaxlib 0.10.2.
+# With fewer channels, oneDNN's bfloat16 convolution is wrong for large kernels:
+# observed with 4 and 8 channels and kernels of 16x16 and 32x32 in jaxlib 0.10.2.
 _AMX_CHANNELS = 16
 _LONG = 2_048  # terms of a sum
 _LARGE_PRODUCT = 50_000_000  # multiplications
@@ -41,20 +42,20 @@ _LARGE_MAP = 256  # pixels: 16x16
 
 
 def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
-    """A CPU's lowering rule that takes oneDNN's form of a map where it is faster.
+    """Returns a CPU lowering rule that uses oneDNN for a map where it is faster.
 
     Args:
         name: ``forward``, ``backward`` or ``kernel``.
-        form: XLA's, for everything else.
+        form: XLA implementation, used otherwise.
 
     Returns:
-        The rule.
+        The lowering rule.
     """
 
     def rule(ctx: Any, a: Any, b: Any, *, geometry: Geometry) -> Any:
         first, second = ctx.avals_in
         inputs, outputs = second.shape[2:]
-        if name == "kernel":  # of images and gradients: no kernel to look at
+        if name == "kernel":  # operands are images and gradients, no kernel
             inputs, outputs = first.shape[3], second.shape[3]
         chosen = choose(
             name,
@@ -64,7 +65,7 @@ def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
             inputs=inputs,
             outputs=outputs,
         )
-        # Asked last: a program of small maps needs no trial.
+        # Checked last, because a program with only small maps needs no trial.
         if chosen is not None and not onednn_support.takes(ctx, first.dtype.name):
             chosen = None
         lower = mlir.lower_fun(chosen or form, multiple_results=False)
@@ -76,18 +77,18 @@ def lowering(name: str, form: Callable[..., Array]) -> Callable[..., Any]:
 def choose(
     name: str, dtype: str, *, geometry: Geometry, batch: int, inputs: int, outputs: int
 ) -> Callable[..., Array] | None:
-    """The fastest form of a map, or None for XLA's.
+    """Returns the fastest oneDNN form of a map, or None for XLA's.
 
     Args:
         name: ``forward``, ``backward`` or ``kernel``.
         dtype: ``float32`` or ``bfloat16``.
-        geometry: of the convolution.
-        batch: B.
-        inputs: I, channels of its images.
-        outputs: O, channels of its results.
+        geometry: geometry of the convolution.
+        batch: batch size B.
+        inputs: input channels I of the convolution.
+        outputs: output channels O of the convolution.
 
     Returns:
-        A function as those of ``forms``.
+        A function with the signature of those in ``forms``.
     """
     pixels = geometry.output[0] * geometry.output[1]
     taps = geometry.kernel[0] * geometry.kernel[1]
@@ -111,16 +112,16 @@ def choose(
 def takes_product(
     dtype: str, multiplications: int, *, inner: int, transposed: bool
 ) -> bool:
-    """Whether oneDNN's product of two matrices is faster than XLA's.
+    """Returns whether oneDNN's matrix product is faster than XLA's.
 
-    XLA gives a float32 product to YNNPACK, which is as fast, but for a transposed left
-    operand and for long sums.
+    XLA uses YNNPACK for float32 products. It is as fast as oneDNN, except for a
+    transposed left operand and for long sums.
 
     Args:
         dtype: ``float32`` or ``bfloat16``.
-        multiplications: of the product.
-        inner: terms of each sum.
-        transposed: whether the left operand is.
+        multiplications: number of multiplications of the product.
+        inner: number of terms of each sum.
+        transposed: whether the left operand is transposed.
     """
     if multiplications < SMALLEST:
         return False

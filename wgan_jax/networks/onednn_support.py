@@ -1,10 +1,10 @@
-"""Decides whether oneDNN's calls are used: a setting, and a trial in a subprocess.
+"""Decides whether oneDNN calls are used: by a setting or a trial in a subprocess.
 
-The environment variable ``WGAN_JAX_ONEDNN`` is ``auto`` (the default), ``on`` or
-``off``; ``use`` sets the same for what is compiled within it. With ``auto`` they are
-tried once for each version of jaxlib and each kind of processor, by running this file
-in a new process, and the answer is kept in the user's cache folder. ``on`` trusts
-without a trial, and an unknown call then ends the program.
+The environment variable ``WGAN_JAX_ONEDNN`` is ``auto`` (the default), ``on``
+or ``off``. ``use`` sets the mode for code compiled within it. With ``auto``,
+the calls are tested once per jaxlib version and processor type, by running
+``onednn_trial`` in a new process. The result is stored in the user's cache
+folder. ``on`` skips the trial; an unsupported call then terminates the program.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ VARIABLE = "WGAN_JAX_ONEDNN"
 MODES = ("auto", "on", "off")
 DTYPES = ("float32", "bfloat16")
 TRIAL_SECONDS = 120
-# Instructions without which oneDNN's bfloat16 is slower than float32.
+# Without these instructions, oneDNN is slower in bfloat16 than in float32.
 _BFLOAT16 = ("amx_bf16", "avx512_bf16")
 _chosen: ContextVar[str | None] = ContextVar("onednn", default=None)
 _NOT_CACHED = "Error writing persistent compilation cache entry for .*bad_alloc"
@@ -40,13 +40,13 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def use(mode: str) -> Iterator[None]:
-    """Sets the mode for whatever is compiled within.
+    """Sets the mode for everything compiled within the context.
 
     Args:
         mode: ``auto``, ``on`` or ``off``.
 
     Raises:
-        ValueError: for another mode.
+        ValueError: for any other mode.
     """
     token = _chosen.set(_checked(mode, "use"))
     try:
@@ -56,10 +56,10 @@ def use(mode: str) -> Iterator[None]:
 
 
 def mode() -> str:
-    """The mode in force: that of ``use``, else of the environment, else ``auto``.
+    """Returns the current mode: from ``use``, the environment, or else ``auto``.
 
     Raises:
-        ValueError: if the environment names no mode.
+        ValueError: if the environment variable has an invalid value.
     """
     return _chosen.get() or _checked(os.environ.get(VARIABLE) or "auto", VARIABLE)
 
@@ -71,10 +71,10 @@ def _checked(mode: str, where: str) -> str:
 
 
 def is_used(dtype: str) -> bool:
-    """Whether oneDNN's calls are compiled for a dtype on this machine's CPU.
+    """Returns whether oneDNN calls are compiled for a dtype on this machine's CPU.
 
     Args:
-        dtype: name of a dtype; float64 and float16 never are.
+        dtype: name of a dtype; always False for float64 and float16.
     """
     if dtype not in DTYPES or mode() == "off":
         return False
@@ -82,28 +82,29 @@ def is_used(dtype: str) -> bool:
 
 
 def takes(ctx: Any, dtype: str) -> bool:
-    """Whether the program that is being lowered may hold oneDNN's calls.
+    """Returns whether the program being lowered may contain oneDNN calls.
 
-    Of several devices the partitioner would give each the whole arrays, since it does
-    not see into the calls; an exported program must do without them.
+    With several devices, the partitioner cannot see into the calls and would
+    give each device the whole arrays. Exported programs must not contain the
+    calls.
 
     Args:
-        ctx: a lowering rule's context.
-        dtype: name of the operands' dtype.
+        ctx: context of a lowering rule.
+        dtype: name of the dtype of the operands.
     """
     module = ctx.module_context
     alone = getattr(module.axis_context, "num_devices", None) == 1
     exported = module.lowering_parameters.for_export
     if not alone or exported or not is_used(dtype):
         return False
-    # jaxlib cannot write a program with these calls into the compilation cache. It is
-    # compiled anew in each process, and JAX would warn of that each time.
+    # jaxlib cannot write programs with these calls to the compilation cache, so they
+    # are compiled in each process. JAX would warn about it every time.
     warnings.filterwarnings("ignore", message=_NOT_CACHED)
     return True
 
 
 def processor() -> str:
-    """What tells kinds of processors apart: architecture, model and instructions."""
+    """Returns the architecture, model and instructions that identify a processor."""
     rows = {"model name": "", "flags": ""}
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -114,14 +115,14 @@ def processor() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers itself."""
+    """Returns whether the processor has bfloat16 multiplication instructions."""
     flags = processor().splitlines()[-1].split()
     return any(name in flags for name in _BFLOAT16)
 
 
 @cache
 def _found() -> tuple[str, ...]:
-    """The dtypes whose calls work here, from the cache or from a trial."""
+    """Returns the dtypes whose calls work here, from the cache or from a trial."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return ()
     kind = hashlib.sha256(processor().encode()).hexdigest()[:16]
@@ -142,8 +143,8 @@ def trial() -> tuple[tuple[str, ...], str]:
     """Runs the calls in a new process.
 
     Returns:
-        The dtypes whose results are right, and a sentence on why some are missing;
-        empty if none is.
+        The dtypes with correct results, and a sentence that says why others are
+        missing (empty if none is).
     """
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",

@@ -1,8 +1,9 @@
-"""Tries oneDNN's calls in a process that they may crash.
+"""Tests oneDNN calls in a separate process, which they may crash.
 
     python -m wgan_jax.networks.onednn_trial
 
-prints a line of JSON: for each dtype ``right``, or what differed from XLA.
+prints one line of JSON. For each dtype, it is ``right`` or the deviation from
+XLA.
 """
 
 import contextlib
@@ -17,11 +18,11 @@ from wgan_jax.networks import forms, onednn_forms
 from wgan_jax.networks.geometry import Geometry
 from wgan_jax.networks.onednn_support import DTYPES
 
-# Largest error over the largest value.
+# Largest error relative to the largest value.
 _TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
-_BATCH = 16  # the channels of a kernel gradient's convolution
-# (side, input channels, output channels, kernel, stride, padding): what the package's
-# networks have, and the edges of it.
+_BATCH = 16  # the channels of the convolution in a kernel gradient
+# (side, input channels, output channels, kernel, stride, padding): shapes as in the
+# networks of this package, and edge cases.
 _SHAPES = (
     (8, 3, 16, 4, 2, (1, 1)),
     (8, 16, 3, 3, 1, (1, 1)),
@@ -41,7 +42,7 @@ def _normal(seed: int, shape: tuple[int, ...]) -> jax.Array:
 def _operands(
     shape: tuple[Any, ...], dtype: str
 ) -> tuple[Geometry, dict[str, list[jax.Array]]]:
-    """A geometry, and of each map its two operands."""
+    """Returns a geometry, and the two operands of each map."""
     side, inputs, outputs, k, stride, padding = shape
     geometry = Geometry(stride, (padding, padding), (side, side), (k, k))
     x = _normal(0, (_BATCH, side, side, inputs)).astype(dtype)
@@ -51,7 +52,7 @@ def _operands(
 
 
 def _worst(dtype: str) -> float:
-    """The largest relative error of any form at any shape."""
+    """Returns the largest relative error of any form at any shape."""
     cases = [_operands(shape, dtype) for shape in _SHAPES]
 
     def errors(arguments: list[dict[str, list[jax.Array]]]) -> list[jax.Array]:
@@ -67,18 +68,18 @@ def _worst(dtype: str) -> float:
                         found.append(apart / jnp.max(jnp.abs(expected)))
         return found
 
-    # One program, since compiling is what a trial takes long for.
+    # One program for all cases, because compilation dominates the time of a trial.
     arguments = [operands for _, operands in cases]
     quick: Any = {"xla_backend_optimization_level": 0}
     lowered = jax.jit(errors).lower(arguments)
     program: Any = lowered.compile(compiler_options=quick)
-    with contextlib.suppress(Exception):  # that it survives is enough
+    with contextlib.suppress(Exception):  # only a crash matters here
         program.runtime_executable().serialize()
     return max(map(float, program(arguments)))
 
 
 def main() -> None:
-    """Tries each dtype and prints."""
+    """Tests each dtype and prints the results."""
     found = {}
     for dtype in DTYPES:
         worst = _worst(dtype)

@@ -1,8 +1,8 @@
 r"""Reparametrizations of a kernel: spectral and weight normalization.
 
 A parametrization is a function ``(layer, kernel, *, axis) -> kernel``. It may
-keep parameters and variables of its own in the layer. The kernel is seen as a
-matrix ``[I, O]`` whose O columns are the ``axis`` of output channels.
+store parameters and variables in the layer. The kernel is treated as a matrix
+``[I, O]`` whose O columns are the output channels along ``axis``.
 """
 
 from collections.abc import Callable
@@ -16,41 +16,42 @@ from wgan_jax.ranges import OneOf
 from wgan_jax.types import Array
 
 SPECTRAL = "spectral"
-"""The collection of the vectors of spectral normalization."""
+"""Name of the collection that holds the vectors of spectral normalization."""
 
-# After as many from a random vector, sigma is right to a few percent even for
-# random kernels, whose singular values crowd below the largest.
+# After this many iterations from a random vector, sigma is accurate to a few percent
+# even for random kernels, whose largest singular values are close together.
 _ITERATIONS_AT_START = 15
 
 
 def plain(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
-    """The kernel itself."""
+    """Returns the kernel unchanged."""
     return kernel
 
 
 def spectral(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
-    r"""The kernel divided by its largest singular value.
+    r"""Divides the kernel by its largest singular value.
 
     .. math:: \bar W = W / \sigma, \qquad \sigma = v^T W u, \qquad
         v = \frac{W u_0}{\|W u_0\|}, \quad u = \frac{W^T v}{\|W^T v\|}
 
-    The vectors carry no gradient; it flows through W in :math:`\sigma`. Each
-    call takes one step of the power iteration from the stored vector
-    :math:`u_0`, and stores :math:`u` where the caller made the collection
-    ``"spectral"`` mutable. The arithmetic is float32 at least.
+    The vectors carry no gradient; the gradient flows through W in
+    :math:`\sigma`. Each call performs one power iteration from the stored
+    vector :math:`u_0`. It stores :math:`u` if the caller made the collection
+    ``"spectral"`` mutable. The computation is in at least float32.
 
     Args:
-        layer: that keeps the vector, ``[O]``.
-        kernel: floating, of any shape.
-        axis: of its output channels.
+        layer: module that stores the vector ``[O]``.
+        kernel: floating-point kernel of any shape.
+        axis: axis of the output channels.
 
     Returns:
-        The kernel, of norm 1 as the vector converges; a zero kernel as it is.
+        The normalized kernel, whose norm tends to 1 as the vector converges. A
+        zero kernel is unchanged.
 
     Reference:
-        Miyato et al. 2018, arXiv:1802.05957, algorithm 1. Their code moves the
-        vector in the pass of the generator's update too; here an update of the
-        generator leaves the critic alone.
+        Miyato et al. 2018, arXiv:1802.05957, algorithm 1. Their code also
+        updates the vector in the generator update; here, generator updates do
+        not change the critic.
     """
     exact = jnp.promote_types(jnp.float32, kernel.dtype)
     matrix = _columns(kernel, axis).astype(exact)
@@ -71,26 +72,27 @@ def spectral(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
 
 
 def weight_norm(layer: nn.Module, kernel: Array, *, axis: int) -> Array:
-    r"""Each output channel of the kernel scaled to a norm that is learned.
+    r"""Scales each output channel of the kernel to a learned norm.
 
     .. math:: w_o = g_o\, v_o / \|v_o\|
 
-    The gains start at :math:`\|v_o\|`, so the layer starts as a plain one.
+    The gains are initialized to :math:`\|v_o\|`, so the layer initially equals
+    a plain one.
 
     Args:
-        layer: that keeps the parameter ``gain``, ``[O]``.
-        kernel: v, floating, of any shape.
-        axis: of its output channels.
+        layer: module that stores the parameter ``gain``, ``[O]``.
+        kernel: floating-point kernel v of any shape.
+        axis: axis of the output channels.
 
     Returns:
-        The kernel w; channels that are zero stay zero.
+        The kernel w; zero channels stay zero.
 
     Reference:
         Salimans, Kingma 2016, arXiv:1602.07868, equation 2.
     """
     exact = jnp.promote_types(jnp.float32, kernel.dtype)
     squares = jnp.sum(jnp.square(_columns(kernel, axis).astype(exact)), 0)
-    # The root has no slope at 0: zero channels are kept away from it.
+    # The square root is not differentiable at 0, so zero channels are masked out.
     norms = jnp.sqrt(jnp.where(squares > 0, squares, 1))
     at_start = jnp.where(squares > 0, norms, 0)
     gain = layer.param("gain", lambda _: at_start.astype(kernel.dtype))
@@ -109,19 +111,19 @@ Parametrization = Annotated[str, OneOf(PARAMETRIZATIONS)]
 
 
 def parametrize(layer: nn.Module, kernel: Array, *, name: str, axis: int) -> Array:
-    """The kernel as the parametrization of that name makes it.
+    """Applies a parametrization by name.
 
     Args:
-        layer: whose kernel it is.
-        kernel: floating, of any shape.
-        name: a row of ``PARAMETRIZATIONS``.
-        axis: of the kernel's output channels.
+        layer: the layer that the kernel belongs to.
+        kernel: floating-point kernel of any shape.
+        name: a key of ``PARAMETRIZATIONS``.
+        axis: axis of the output channels of the kernel.
 
     Returns:
-        A kernel of the same shape and dtype.
+        A kernel with the same shape and dtype.
 
     Raises:
-        ValueError: for another name.
+        ValueError: if the name is unknown.
     """
     if name not in PARAMETRIZATIONS:
         raise ValueError(
@@ -132,21 +134,21 @@ def parametrize(layer: nn.Module, kernel: Array, *, name: str, axis: int) -> Arr
 
 
 def field(name: str) -> dict[str, str]:
-    """The layer field of that parametrization; none if plain.
+    """Returns the layer field for a parametrization; empty if it is plain.
 
-    Plain networks can then be built of flax's own layers, which have no such
-    field.
+    Plain networks can therefore be built from flax's own layers, which do not
+    have this field.
     """
     return {} if name == "plain" else {"parametrization": name}
 
 
 def _columns(kernel: Array, axis: int) -> Array:
-    """``[I, O]``, with O the channels of ``axis``."""
+    """Returns the kernel as ``[I, O]``, where O are the channels of ``axis``."""
     return jnp.moveaxis(kernel, axis, -1).reshape(-1, kernel.shape[axis])
 
 
 def _power_iteration(matrix: Array, u: Array) -> tuple[Array, Array]:
-    """The next u ``[O]`` and its v ``[I]``; the old u where the matrix is zero."""
+    """Returns the next u ``[O]`` and v ``[I]``; u is unchanged for a zero matrix."""
     v = _dot(matrix, u)
     v = v / (jnp.linalg.norm(v) + 1e-12)
     new = _dot(v, matrix)

@@ -1,9 +1,9 @@
-"""Matrix product closed under differentiation, as ``conv`` is.
+"""Matrix product primitive that is closed under differentiation, like ``conv``.
 
-The gradients of ``A B`` are products of the same three matrices, one of them
-transposed. As one primitive with flags for the transposes, every derivative of every
-order is the primitive again, whose code is chosen by platform: on a CPU by oneDNN where
-that is faster.
+The gradients of ``A B`` are products of the same kind, with one factor
+transposed. With one primitive that has transpose flags, derivatives of every
+order consist of the same primitive. Its implementation is chosen by platform;
+on a CPU, oneDNN is used where it is faster.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +21,19 @@ from wgan_jax.types import Array
 
 
 def product(x: Array, w: Array) -> Array:
-    r"""The product of two matrices.
+    r"""Computes the product of two matrices.
 
     .. math:: y_{b,o} = \sum_i x_{b,i}\, w_{i,o}
 
     Args:
-        x: ``[B, I]`` floating.
-        w: ``[I, O]`` floating.
+        x: floating-point ``[B, I]``.
+        w: floating-point ``[I, O]``.
 
     Returns:
         ``[B, O]`` in the promoted dtype of ``x`` and ``w``.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not match.
     """
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(
@@ -47,7 +47,7 @@ def product(x: Array, w: Array) -> Array:
 
 
 def _dot(a: Array, b: Array, *, transpose_a: bool, transpose_b: bool) -> Array:
-    """By XLA."""
+    """Computes the product with XLA."""
     contract = ((int(not transpose_a),), (int(transpose_b),))
     return lax.dot_general(a, b, (contract, ((), ())))
 
@@ -62,8 +62,8 @@ def _batch(
 ) -> tuple[Array, int]:
     (a, b), (at, bt) = args, dims
     if bt is None and not flags["transpose_a"]:
-        assert at is not None  # one of the two is batched
-        # One kernel for all: more rows of one product.
+        assert at is not None  # at least one of the two is batched
+        # With a shared right factor, the batch becomes additional rows of one product.
         a = jnp.moveaxis(a, at, 0)
         y = PRODUCT.bind(a.reshape(-1, a.shape[2]), b, **flags)
         return y.reshape(*a.shape[:2], -1), 0
@@ -85,7 +85,7 @@ def _lower_on_cpu(ctx: Any, a: Any, b: Any, **flags: bool) -> Any:
 
 
 def _run(a: Array, b: Array, **flags: bool) -> Array:
-    with jax.disable_jit(False):  # which would bind again, and again
+    with jax.disable_jit(False):  # otherwise, bind would call _run recursively
         return _bind(a, b, **flags)
 
 

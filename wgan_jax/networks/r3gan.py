@@ -1,4 +1,4 @@
-"""The networks of R3GAN: grouped residual blocks without normalization."""
+"""Networks of R3GAN: grouped residual blocks without normalization."""
 
 import math
 from typing import Any
@@ -13,20 +13,20 @@ from wgan_jax.networks.residual import doublings
 from wgan_jax.types import Array
 
 _SLOPE = 0.2
-# Keeps the second moment through a leaky rectifier of this slope.
+# Preserves the second moment through a leaky ReLU with this slope.
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))
 
 
 def _normal(gain: float = 1.0) -> Initializer:
-    """N(0, gain^2 / fan_in)."""
+    """Returns the initializer N(0, gain^2 / fan_in)."""
     return nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
 
 
 class _Block(nn.Module):
-    """1x1 that widens, grouped 3x3, 1x1 that narrows and starts at zero; plus x.
+    """Residual block: widening 1x1, grouped 3x3, and zero-initialized narrowing 1x1.
 
-    ``blocks`` is L, how many the network has: the two kernels before a rectifier
-    start at the usual scale times L^(-1/4).
+    ``blocks`` is the number L of blocks in the network. The two kernels before
+    a leaky ReLU are initialized with the usual scale times L^(-1/4).
     """
 
     expansion: int
@@ -66,24 +66,26 @@ class _Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """A learned 4x4 basis weighted by the latent, then blocks at each size.
+    """A learned 4x4 basis scaled by the latent, then residual blocks at each size.
 
-    It follows the authors' small networks in the blocks, the basis, the
-    resampling by [1, 2, 1], the initial weights and the linear output, which has
-    no bound. All stages have one width here, as in their CIFAR-10 preset: width
-    768, cardinality 96. Their lower precision in some stages is not followed.
+    The blocks, the basis, the resampling with [1, 2, 1], the initialization and
+    the unbounded linear output follow the authors' small networks. All stages
+    have the same width, as in the authors' CIFAR-10 preset (width 768,
+    cardinality 96). The lower precision of some of their stages is not
+    reproduced.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k; k + 1 stages make it.
+        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k + 1 stages.
         width: channels of every map between blocks.
         blocks_per_stage: residual blocks at each size.
         cardinality: groups of the 3x3 convolutions; divides width * expansion.
-        expansion: of the channels within a block.
-        kernel_size: of the grouped convolutions, odd.
-        classes: 0 for none; a vector of the label is appended to the latent.
-        embedding_size: of that vector.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        expansion: factor on the channels within a block.
+        kernel_size: side of the grouped convolution kernels, odd.
+        classes: number of classes; 0 for none. An embedding of the label is
+            concatenated to the latent.
+        embedding_size: size of that embedding.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         Huang, Gokaslan, Kuleshov, Tompkin 2024, arXiv:2501.05441, section 4 and
@@ -105,7 +107,7 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, Z] -> [B, S, S, C]``, with labels ``[B]`` if by class."""
+        """Maps ``[B, Z] -> [B, S, S, C]``; labels ``[B]`` if conditional."""
         owner = "R3GAN generator"
         stages = doublings(self.image_shape, owner) + 1
         check_labels(owner, self.classes, labels)
@@ -130,20 +132,21 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """The generator's mirror image: blocks at each size, then a learned 4x4 basis.
+    """Mirror image of the generator: blocks at each size, then a learned 4x4 basis.
 
-    With classes the score is the product of ``width`` linear outputs and a
-    vector of the label. What follows the authors is said at the generator.
+    With classes, the score is the inner product of ``width`` linear outputs and
+    an embedding of the label. The generator's docstring describes what follows
+    the authors' code.
 
     Attributes:
         width: channels of every map between blocks.
         blocks_per_stage: residual blocks at each size.
         cardinality: groups of the 3x3 convolutions; divides width * expansion.
-        expansion: of the channels within a block.
-        kernel_size: of the grouped convolutions, odd.
-        classes: 0 for a critic that knows none.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        expansion: factor on the channels within a block.
+        kernel_size: side of the grouped convolution kernels, odd.
+        classes: number of classes; 0 for an unconditional critic.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         Huang, Gokaslan, Kuleshov, Tompkin 2024, arXiv:2501.05441, section 4 and
@@ -163,7 +166,7 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if by class."""
+        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if conditional."""
         owner = "R3GAN critic"
         stages = doublings(images.shape[1:], owner) + 1
         check_labels(owner, self.classes, labels)
@@ -202,21 +205,21 @@ def _block(player: Generator | Critic, stages: int, name: str) -> _Block:
 
 
 def _basis(player: Generator | Critic, init: Initializer) -> Array:
-    """``[1, 4, 4, width]``, one learned map for each channel."""
+    """Returns the learned basis ``[1, 4, 4, width]``, one map per channel."""
     shape = (4, 4, player.width)
     basis: Array = player.param("basis", init, shape, player.param_dtype)
     return basis.astype(player.dtype or player.param_dtype)[None]
 
 
 def upsample(x: Array) -> Array:
-    r"""Twice the size, smoothly: pixels repeated, then averaged by [1, 2, 1].
+    r"""Doubles the size: pixels are repeated, then averaged with [1, 2, 1].
 
     .. math:: y_{2i} = (x_{i-1} + 3 x_i) / 4, \qquad y_{2i+1} = (3 x_i + x_{i+1}) / 4
 
     along both sides, with zeros around the image.
 
     Args:
-        x: ``[B, H, W, C]`` floating.
+        x: floating-point ``[B, H, W, C]``.
 
     Returns:
         ``[B, 2H, 2W, C]``.
@@ -230,15 +233,15 @@ def upsample(x: Array) -> Array:
 
 
 def downsample(x: Array) -> Array:
-    r"""Half the size, smoothly: averaged by [1, 2, 1], then the mean of each patch.
+    r"""Halves the size: pixels are averaged with [1, 2, 1], then over 2x2 patches.
 
     .. math:: y_i = (x_{2i-1} + 3 x_{2i} + 3 x_{2i+1} + x_{2i+2}) / 8
 
-    along both sides, with zeros around the image: a quarter of the transpose of
-    ``upsample``.
+    along both sides, with zeros around the image. This is a quarter of the
+    transpose of ``upsample``.
 
     Args:
-        x: ``[B, H, W, C]`` floating; H and W even.
+        x: floating-point ``[B, H, W, C]``; H and W even.
 
     Returns:
         ``[B, H/2, W/2, C]``.
@@ -253,7 +256,7 @@ def downsample(x: Array) -> Array:
 
 
 def _shift(x: Array, by: int, axis: int) -> Array:
-    """Moved by one pixel, to higher indices for 1 and lower for -1; a zero enters."""
+    """Shifts by one pixel, to higher (1) or lower (-1) indices, filling with zeros."""
     edges = [(0, 0, 0)] * x.ndim
     edges[axis] = (by, -by, 0)
     return lax.pad(x, jnp.zeros((), x.dtype), edges)

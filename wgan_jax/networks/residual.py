@@ -1,4 +1,4 @@
-"""Residual blocks of the gradient-penalty paper: 3x3 convolutions and a shortcut."""
+"""Residual blocks of the WGAN-GP paper: 3x3 convolutions and a shortcut."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,15 +23,15 @@ _LINEAR = nn.initializers.glorot_uniform()
 
 
 class _Residual(nn.Module):
-    """What the blocks share: 3x3 convolutions and linear 1x1 shortcuts.
+    """Common part of the blocks: 3x3 convolutions and linear 1x1 shortcuts.
 
     Attributes:
-        features: channels of the result.
-        conv: class of the plain convolutions, flax's fields.
+        features: output channels.
+        conv: class of the plain convolutions, with flax's fields.
         inner_bias: whether the first 3x3 convolution has a bias.
-        parametrization: of the kernels, a row of ``PARAMETRIZATIONS``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        parametrization: of the kernels; a key of ``PARAMETRIZATIONS``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
     """
 
     features: int
@@ -76,12 +76,12 @@ class _Residual(nn.Module):
 
 
 class UpBlock(_Residual):
-    """Norm, ReLU, upsampling 3x3, norm, ReLU, 3x3; shortcut upsampled 1x1.
+    """Norm, ReLU, upsampling 3x3, norm, ReLU, 3x3; shortcut: upsampled 1x1.
 
     Attributes:
         upsample_conv: class of the upsampling convolution.
         batch_norm: whether to normalize.
-        classes: of the batch normalization; 0 for none.
+        classes: number of classes of the conditional normalization; 0 for none.
     """
 
     upsample_conv: Callable[..., nn.Module] = UpsampleConv
@@ -90,9 +90,9 @@ class UpBlock(_Residual):
 
     @nn.compact
     def __call__(self, x: Array, labels: Array | None, *, train: bool) -> Array:
-        """``[B, h, w, I] -> [B, 2h, 2w, features]``."""
-        # A 1x1 convolution commutes with the repetition of pixels: done before
-        # it, it costs a quarter.
+        """Maps ``[B, h, w, I] -> [B, 2h, 2w, features]``."""
+        # A 1x1 convolution commutes with pixel repetition. Applied first, it costs a
+        # quarter.
         shortcut = repeat(self._shortcut(x))
         x = nn.relu(normalize_maps(self, x, labels, name="norm_0", train=train))
         x = self._conv_0(x, self.upsample_conv)
@@ -101,12 +101,12 @@ class UpBlock(_Residual):
 
 
 class DownBlock(_Residual):
-    """ReLU, 3x3, ReLU, pooled 3x3; shortcut pooled 1x1. First: no leading ReLU.
+    """ReLU, 3x3, ReLU, pooled 3x3; shortcut: pooled 1x1.
 
     Attributes:
         conv_mean_pool: class of the pooled convolution.
-        first: whether the input is the image.
-        layer_norm: whether to normalize each example before each rectifier.
+        first: whether the input is the image; if so, the first ReLU is omitted.
+        layer_norm: whether to apply layer normalization before each ReLU.
         hidden: channels of the map inside the block; None for ``features``.
     """
 
@@ -117,9 +117,10 @@ class DownBlock(_Residual):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, H, W, I] -> [B, H/2, W/2, features]``."""
-        # A 1x1 convolution commutes with the mean: done after it, it costs a
-        # quarter. The authors' first block has this order, the others the same value.
+        """Maps ``[B, H, W, I] -> [B, H/2, W/2, features]``."""
+        # A 1x1 convolution commutes with the mean. Applied last, it costs a quarter.
+        # The authors' first block uses this order; in their other blocks the result
+        # is equal.
         shortcut = self._shortcut(mean_pool(x))
         if not self.first:
             x = nn.relu(self._norm(x, "norm_0"))
@@ -134,11 +135,11 @@ class DownBlock(_Residual):
 
 
 class Block(_Residual):
-    """ReLU, 3x3, ReLU, 3x3, and the input itself."""
+    """ReLU, 3x3, ReLU, 3x3; shortcut: identity."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """``[B, H, W, features]`` to the same shape."""
+        """Maps ``[B, H, W, features]`` to the same shape."""
         y = self._conv_0(nn.relu(x), self.conv)
         return x + self._conv_1(nn.relu(y), self.conv)
 
@@ -153,19 +154,20 @@ def grow(
     output_init: Initializer,
     train: bool,
 ) -> Array:
-    """A residual generator's whole way, inside its ``__call__``.
+    """Computes a residual generator's output, inside its ``__call__``.
 
     Args:
-        generator: with the fields of the residual generators.
+        generator: module with the fields of the residual generators.
         latent: ``[B, Z]``.
         labels: int32 ``[B]``, or None.
-        widths: channels of each block; the first map has those of the first.
-        inner_bias: whether a block's first convolution has a bias.
-        output_init: of the last convolution.
-        train: for the batch norms.
+        widths: channels of each block; the initial map has those of the first
+            block.
+        inner_bias: whether the first convolution of a block has a bias.
+        output_init: initializer of the last convolution.
+        train: mode of batch normalization.
 
     Returns:
-        ``[B, S, S, C]`` in (-1, 1), S four times doubled for each block.
+        ``[B, S, S, C]`` in (-1, 1), where S = 4 * 2^k for k blocks.
     """
     dtypes = {"dtype": generator.dtype, "param_dtype": generator.param_dtype}
     project = Dense(16 * widths[0], kernel_init=_LINEAR, **dtypes, name="project")
@@ -181,7 +183,7 @@ def grow(
             **dtypes,
             name=f"block_{index}",
         )(x, labels, train=train)
-    if generator.batch_norm:  # without classes, as in the authors' code
+    if generator.batch_norm:  # unconditional, as in the authors' code
         x = BatchNorm(**dtypes, name="norm_output")(x, train=train)
     x = generator.conv(
         generator.image_shape[-1],
@@ -194,31 +196,31 @@ def grow(
 
 
 def mean_pool(x: Array) -> Array:
-    """Mean of each 2x2 patch."""
+    """Averages each 2x2 patch."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return jnp.mean(x, (2, 4))
 
 
 def repeat(x: Array) -> Array:
-    """Each pixel twice along both sides."""
+    """Repeats each pixel twice along both sides."""
     batch, height, width, channels = x.shape
     x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return x.reshape(batch, 2 * height, 2 * width, channels)
 
 
 def doublings(size: tuple[int, ...], owner: str) -> int:
-    """K of an image of side 4 * 2^k.
+    """Returns k for an image of side 4 * 2^k.
 
     Args:
-        size: ``(S, S, C)``, of the image.
-        owner: the network, for the sentence.
+        size: ``(S, S, C)`` of the image.
+        owner: name of the network, for the error message.
 
     Returns:
         k, at least 1.
 
     Raises:
-        ValueError: for another shape.
+        ValueError: if the image has another shape.
     """
     k = size[0].bit_length() - 3
     if len(size) != 3 or size[0] != size[1] or k < 1 or size[0] != 4 << k:

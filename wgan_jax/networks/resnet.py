@@ -1,4 +1,4 @@
-"""The residual networks of the WGAN-GP paper, and variants of them."""
+"""Residual networks of the WGAN-GP paper, and variants of them."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -23,23 +23,24 @@ _LINEAR = nn.initializers.glorot_uniform()
 
 
 class Generator(nn.Module):
-    """A linear layer to 4x4, residual blocks that double, a 3x3 convolution.
+    """A linear layer to 4x4, upsampling residual blocks, and a 3x3 convolution.
 
-    Width 128 is the paper's; width 256 is the generator of SN-GAN.
+    The paper uses width 128; the generator of SN-GAN has width 256.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k; k blocks make it.
+        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
         width: channels of every map.
-        batch_norm: whether to normalize before each rectifier.
-        classes: that the blocks' normalization tells apart; 0 for none. The last
-            normalization does not, as in the authors' code.
-        conv: class of the plain convolutions, flax's fields.
-        upsample_conv: class of the upsampling ones.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        batch_norm: whether to normalize before each ReLU.
+        classes: number of classes of the conditional normalization in the
+            blocks; 0 for none. The last normalization is unconditional, as in
+            the authors' code.
+        conv: class of the plain convolutions, with flax's fields.
+        upsample_conv: class of the upsampling convolutions.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        Gulrajani et al. 2017, arXiv:1704.00028, appendix F, in the form of
+        Gulrajani et al. 2017, arXiv:1704.00028, appendix F, as implemented in
         their code.
     """
 
@@ -56,7 +57,7 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         owner = "ResNet generator"
         blocks = doublings(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
@@ -72,32 +73,33 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Two residual blocks that halve, two that do not, a pooling, a linear layer.
+    """Two downsampling residual blocks, two plain ones, pooling, and a linear layer.
 
-    There is no normalization, so scores of different examples never mix. By
-    default it is the paper's. The critic of SN-GAN has
-    ``parametrization="spectral", pool="sum", output_bias=False``, that of CT-GAN
-    ``dropout=(0.2, 0.5, 0.5)``.
+    There is no normalization, so scores of different examples are independent.
+    The defaults are those of the paper. The critic of SN-GAN uses
+    ``parametrization="spectral", pool="sum", output_bias=False``. The critic of
+    CT-GAN uses ``dropout=(0.2, 0.5, 0.5)``.
 
     Attributes:
         width: channels of every map.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        pool: over the last map, ``"mean"`` or ``"sum"``.
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        pool: pooling of the last map, ``"mean"`` or ``"sum"``.
         output_bias: whether the score has a bias.
         dropout: rates in [0, 1) after each block but the first, or empty for
-            none. Drawn in any mode where the caller hands the rng ``dropout``.
-        classes: 0 for a critic that knows none.
-        head: how classes enter: ``"projection"``, also if empty, or
+            none. Dropout is active in both modes if the caller passes the rng
+            stream ``dropout``.
+        classes: number of classes; 0 for an unconditional critic.
+        head: how labels are used: ``"projection"`` (also if empty) or
             ``"auxiliary"``.
-        conv: class of the plain convolutions, flax's fields.
-        conv_mean_pool: class of the pooled ones.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        conv: class of the plain convolutions, with flax's fields.
+        conv_mean_pool: class of the pooled convolutions.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        Gulrajani et al. 2017, arXiv:1704.00028, appendix F, in the form of
+        Gulrajani et al. 2017, arXiv:1704.00028, appendix F, as implemented in
         their code; Miyato et al. 2018, arXiv:1802.05957, table 4; Wei et al.
-        2018, arXiv:1803.01541, appendix, in the form of their code.
+        2018, arXiv:1803.01541, appendix, as implemented in their code.
     """
 
     width: int = 128
@@ -116,7 +118,10 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, H, W, C] -> [B]``, sides divisible by 4; labels ``[B]`` if by class."""
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional.
+
+        H and W must be divisible by 4.
+        """
         self._check(images)
         shared = {
             "conv": self.conv,

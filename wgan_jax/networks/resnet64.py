@@ -1,4 +1,4 @@
-"""The residual networks of the WGAN-GP code for 64x64 images."""
+"""Residual networks of the WGAN-GP code for 64x64 images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,25 +24,27 @@ _LINEAR = nn.initializers.glorot_uniform()
 
 
 class Generator(nn.Module):
-    """A linear layer to 4x4, residual blocks that double, a 3x3 convolution.
+    """A linear layer to 4x4, upsampling residual blocks, and a 3x3 convolution.
 
-    From the 4x4 map on the channels are 2^(k-1) w, again, then half as many
-    with each block down to w: 512, 512, 256, 128, 64 for 64 pixels. The first
-    convolution of a block has no bias, and the last one of all the He rule, as
-    in the authors' code.
+    The 4x4 map and the first block have 2^(k-1) w channels. Each further block
+    halves the number, down to w: 512, 512, 256, 128, 64 for 64 pixels. As in
+    the authors' code, the first convolution of a block has no bias, and the
+    output convolution uses the He initializer.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k; k blocks make it.
-        width: w, channels of the largest map.
-        batch_norm: whether to normalize before each rectifier.
-        classes: that the blocks' normalization tells apart; 0 for none.
-        conv: class of the plain convolutions, flax's fields.
-        upsample_conv: class of the upsampling ones.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
+        width: channels w of the largest map.
+        batch_norm: whether to normalize before each ReLU.
+        classes: number of classes of the conditional normalization in the
+            blocks; 0 for none.
+        conv: class of the plain convolutions, with flax's fields.
+        upsample_conv: class of the upsampling convolutions.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
-        ``GoodGenerator`` in the code of Gulrajani et al. 2017, arXiv:1704.00028.
+        ``GoodGenerator`` in the code of Gulrajani et al. 2017,
+        arXiv:1704.00028.
     """
 
     image_shape: tuple[int, ...] = (64, 64, 3)
@@ -58,7 +60,7 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         owner = "ResNet-64 generator"
         blocks = doublings(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
@@ -74,23 +76,23 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """A 3x3 convolution, residual blocks that halve down to 4x4, a linear layer.
+    """A 3x3 convolution, residual blocks down to 4x4, and a linear layer.
 
-    The channels are w, then twice as many with each block, but not the last: 64,
-    128, 256, 512, 512 for 64 pixels. Each example is normalized by itself, so
-    scores of different examples never mix.
+    The first map has w channels. Each block but the last doubles the number:
+    64, 128, 256, 512, 512 for 64 pixels. Each example is normalized on its own,
+    so scores of different examples are independent.
 
     Attributes:
-        width: w, channels of the largest map.
-        layer_norm: whether to normalize before each rectifier.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        classes: 0 for a critic that knows none.
-        head: how classes enter: ``"projection"``, also if empty, or
+        width: channels w of the largest map.
+        layer_norm: whether to normalize before each ReLU.
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        classes: number of classes; 0 for an unconditional critic.
+        head: how labels are used: ``"projection"`` (also if empty) or
             ``"auxiliary"``.
-        conv: class of the plain convolutions, flax's fields.
-        conv_mean_pool: class of the pooled ones.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        conv: class of the plain convolutions, with flax's fields.
+        conv_mean_pool: class of the pooled convolutions.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         ``GoodDiscriminator`` in the code of Gulrajani et al. 2017,
@@ -111,7 +113,7 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if by class."""
+        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if conditional."""
         owner = "ResNet-64 critic"
         blocks = doublings(images.shape[1:], owner)
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}

@@ -1,4 +1,4 @@
-"""The convolutional networks of the spectral normalization paper."""
+"""Convolutional networks of the spectral normalization paper."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,21 +25,21 @@ def _check_size(size: tuple[int, ...], owner: str) -> None:
 
 
 class Generator(nn.Module):
-    """A linear layer to S/8, three 4x4 transposed convolutions, one 3x3.
+    """A linear layer to S/8, three 4x4 transposed convolutions, and a 3x3 convolution.
 
-    The layers of the paper, and the normalization also after the linear one
-    that pytorch-gan-collections adds.
+    The layers are those of the paper. As in pytorch-gan-collections, the linear
+    layer is also followed by normalization.
 
     Attributes:
         image_shape: ``(S, S, C)``, S divisible by 8.
-        width: channels of the largest map; each smaller one has twice as many.
-        batch_norm: whether to normalize all maps but the image.
-        classes: that the normalization tells apart; 0 for none.
-        conv: class of the last layer, flax's fields.
-        conv_transpose: class of the others, flax's fields and kernel
-            ``[K, K, O, I]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        width: channels of the largest map; each smaller map has twice as many.
+        batch_norm: whether to normalize all maps except the image.
+        classes: number of classes of the conditional normalization; 0 for none.
+        conv: class of the last layer, with flax's fields.
+        conv_transpose: class of the other layers, with flax's fields and a
+            kernel ``[K, K, O, I]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         Miyato et al. 2018, arXiv:1802.05957, table 3a.
@@ -58,7 +58,7 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, Z] -> [B, S, S, C]`` in (-1, 1), with labels ``[B]`` if by class."""
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         _check_size(self.image_shape, "generator")
         check_generator(
             "SN-GAN generator", self.classes, labels, batch_norm=self.batch_norm
@@ -87,22 +87,22 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Seven convolutions, 3x3 and halving 4x4 in turn, and a linear layer.
+    """Seven convolutions, alternating 3x3 and stride-2 4x4, and a linear layer.
 
-    With width w the channels are w, 2w, 2w, 4w, 4w, 8w, 8w, as in
-    pytorch-gan-collections, whose published clipping and penalty results this
-    pair gave; in the paper's table they are w, w, 2w, 2w, 4w, 4w, 8w. SN-GAN has
-    ``parametrization="spectral"``.
+    With width w, the channels are w, 2w, 2w, 4w, 4w, 8w, 8w, as in
+    pytorch-gan-collections, whose published clipping and penalty results use
+    this pair of networks. In the paper's table, they are w, w, 2w, 2w, 4w, 4w,
+    8w. SN-GAN uses ``parametrization="spectral"``.
 
     Attributes:
         width: channels of the first map.
-        parametrization: of every kernel, a row of ``PARAMETRIZATIONS``.
-        classes: 0 for a critic that knows none.
-        head: how classes enter: ``"projection"``, also if empty, or
+        parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        classes: number of classes; 0 for an unconditional critic.
+        head: how labels are used: ``"projection"`` (also if empty) or
             ``"auxiliary"``.
-        conv: the layer class, flax's fields and kernel ``[K, K, I, O]``.
-        dtype: computed in; None is the promoted dtype of input and parameters.
-        param_dtype: of the parameters.
+        conv: layer class, with flax's fields and a kernel ``[K, K, I, O]``.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
 
     Reference:
         Miyato et al. 2018, arXiv:1802.05957, table 3b.
@@ -120,7 +120,10 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """``[B, S, S, C] -> [B]``, S divisible by 8; labels ``[B]`` if by class."""
+        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional.
+
+        S must be divisible by 8.
+        """
         _check_size(images.shape[1:], "critic")
         layer = partial(
             self.conv,

@@ -1,7 +1,7 @@
 """Multi-process initialization, barriers and shutdown.
 
-Thin wrappers around ``jax.distributed``. In a single process each of them does
-nothing, or returns the local value.
+The functions are thin wrappers around ``jax.distributed``. In a single process,
+each of them does nothing or returns the local value.
 """
 
 import itertools
@@ -18,30 +18,30 @@ from jax.experimental import multihost_utils
 
 from wgan_jax.errors import ConfigError
 
-# The runtime ends all processes when one has been silent for this long. Its default
-# of 100 s leaves too little of the two minutes that the documentation promises.
+# The runtime ends all processes if one sends no heartbeat for this long. The default of
+# 100 s leaves too little of the two minutes stated in the documentation.
 HEARTBEAT_SECONDS = 60
 INITIALIZATION_SECONDS = 300
-_BARRIER_SECONDS = 7 * 24 * 3600  # the runtime ends a wait for a dead process
+_BARRIER_SECONDS = 7 * 24 * 3600  # the runtime itself ends a wait for a dead process
 _BARRIERS = itertools.count()  # every barrier needs a new identifier
 _NUMBERS: dict[str, int] = {}  # index and count, if given on the command line
 _FORMS = "give auto, off or COORDINATOR,N,I, such as 10.0.0.1:9876,4,0"
 
 
 def initialize(how: str) -> None:
-    """Joins the processes of one run. Call it before the first use of JAX.
+    """Joins the processes of one run. Must be called before the first use of JAX.
 
     Args:
-        how: ``off``, one process; ``auto``, as the cluster says that started this
-            process (SLURM, Open MPI, Kubernetes, Cloud TPU: what
-            ``jax.distributed.initialize`` finds out by itself); or
+        how: ``off`` for a single process; ``auto`` for the settings of the
+            cluster that started this process (SLURM, Open MPI, Kubernetes,
+            Cloud TPU, as detected by ``jax.distributed.initialize``); or
             ``COORDINATOR,N,I``: host and port on which process 0 listens, the
-            number of processes, and which one of them this is.
+            number of processes, and the index of this process.
 
     Raises:
-        ConfigError: if ``how`` is none of these, or no cluster is found. If the
-            processes do not connect within ``INITIALIZATION_SECONDS``, JAX's runtime
-            aborts this one with a message of its own.
+        ConfigError: if ``how`` is invalid, or no cluster is detected. If the
+            processes do not connect within ``INITIALIZATION_SECONDS``, JAX's
+            runtime aborts this process with its own message.
     """
     if how == "off":
         return
@@ -54,7 +54,7 @@ def initialize(how: str) -> None:
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             initialization_timeout=INITIALIZATION_SECONDS,
         )
-    except (ValueError, RuntimeError) as error:  # the latter of Kubernetes
+    except (ValueError, RuntimeError) as error:  # Kubernetes raises RuntimeError
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"--distributed={how} finds no cluster that started this process "
@@ -65,17 +65,17 @@ def initialize(how: str) -> None:
 
 
 def is_shared() -> bool:
-    """Whether this process belongs to a multi-process run."""
+    """Returns whether this process belongs to a multi-process run."""
     return jax.distributed.is_initialized()
 
 
 def is_primary() -> bool:
-    """Whether this is the primary process, the only one that logs and writes."""
+    """Returns whether this is the primary process, which alone logs and writes."""
     return not is_shared() or _number("index") == 0
 
 
 def process_label() -> str:
-    """Prefix for error messages, such as ``process 1 of 4: ``; empty if alone."""
+    """Returns a prefix such as ``process 1 of 4: `` for messages; empty if alone."""
     if not is_shared():
         return ""
     return f"process {_number('index')} of {_number('count')}: "
@@ -84,14 +84,15 @@ def process_label() -> str:
 def barrier() -> None:
     """Waits until every process has reached this call, without a timeout.
 
-    A collective on a CPU times out after 30 seconds. Call this before a collective
-    when one process may be busy for longer, compiling or evaluating.
+    A collective operation on CPUs times out after 30 seconds. Call this
+    function before a collective if a process may be busy for longer, for
+    example compiling or evaluating.
     """
     if jax.process_count() > 1:
         from orbax.checkpoint import multihost
 
         identifier = f"wgan_jax barrier, {next(_BARRIERS)}"
-        # With the processes listed, Orbax uses the runtime's barrier, not a collective.
+        # If processes are listed, Orbax uses the runtime's barrier and no collective.
         everybody = set(range(jax.process_count()))
         multihost.sync_global_processes(
             identifier, timeout=_BARRIER_SECONDS, processes=everybody
@@ -105,12 +106,12 @@ def broadcast_from_primary(value: float) -> float:
         value: a number; ignored on the other processes.
 
     Returns:
-        The same number everywhere.
+        The value of the primary process.
     """
     if jax.process_count() == 1:
         return value
     barrier()
-    # As integers: without x64 JAX would round a float64.
+    # Sent as integers, because JAX without x64 would round float64 values.
     halves = multihost_utils.broadcast_one_to_all(
         np.array([value], np.float64).view(np.uint32)
     )
@@ -118,13 +119,14 @@ def broadcast_from_primary(value: float) -> float:
 
 
 def is_peer_failure(error: BaseException | None) -> bool:
-    """Whether an error, or one that caused it, was raised by a lost process.
+    """Returns whether an error was caused by the loss of another process.
 
     Args:
-        error: any.
+        error: any exception.
 
     Returns:
-        True if JAX's runtime raised one of them, and this process is not alone.
+        True if JAX's runtime raised the error or one of its causes, and there
+        are several processes.
     """
     while error is not None and jax.process_count() > 1:
         if isinstance(error, JaxRuntimeError):
@@ -134,17 +136,17 @@ def is_peer_failure(error: BaseException | None) -> bool:
 
 
 def shutdown(code: int) -> int:
-    """Shuts the distributed runtime down. Call it last.
+    """Shuts down the distributed runtime. Must be called last.
 
-    After success, or a stop by SIGTERM, the processes wait for each other. After a
-    failure the process exits at once, since the others may not know of it, and the
-    runtime ends them.
+    After success or a stop by SIGTERM, the processes wait for each other. After
+    a failure, this process exits immediately, because the others may not know
+    of the failure. The runtime then ends them.
 
     Args:
-        code: the program's exit code.
+        code: exit code of the program.
 
     Returns:
-        The exit code, if the process goes on.
+        The exit code, if the process continues.
     """
     if not is_shared():
         return code
@@ -164,13 +166,13 @@ def shutdown(code: int) -> int:
 
 
 def _number(which: str) -> int:
-    """``index`` or ``count``, from the command line if it was given there."""
+    """Returns ``index`` or ``count``, from the command line if given there."""
     asked = {"index": jax.process_index, "count": jax.process_count}
     return _NUMBERS[which] if which in _NUMBERS else asked[which]()
 
 
 def _check_free(how: str, explicit: dict[str, Any]) -> None:
-    """Raises if the coordinator's port is in use; JAX would wait for it."""
+    """Raises an error if the coordinator's port is in use, instead of waiting."""
     if explicit["process_id"] != 0:
         return
     port = int(explicit["coordinator_address"].rpartition(":")[2])

@@ -1,9 +1,8 @@
-"""The device mesh, and shardings of batches and training state.
+"""Device mesh, and shardings of batches and training state.
 
-A compiled step computes on global arrays. Its batch means, batch statistics
-and penalties are those of the whole batch by construction, and its random
-numbers are the same for any number of devices, because they are drawn as if
-there were one. A single device is a mesh of one.
+A compiled step operates on global arrays. Batch means, batch statistics and
+penalties are therefore those of the whole batch, and random numbers do not
+depend on the number of devices. A single device is a mesh of size one.
 """
 
 import math
@@ -19,42 +18,43 @@ from wgan_jax.types import Array, PRNGKey, PyTree
 
 DATA_AXIS = "data"
 PLACEMENTS: dict[str, tuple[str, ...]] = {
-    # Name -> the fields whose arrays are divided; all others are on each device.
+    # Name -> fields whose arrays are sharded; all other arrays are replicated.
     "replicated": (),
     "zero1": ("opt_state", "ema_params"),
 }
-_DIVIDED_FROM = 1024  # elements; a smaller array costs a message and saves nothing
+_DIVIDED_FROM = 1024  # elements; sharding a smaller array costs more than it saves
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """All devices in a row, along the axis ``data``.
+    """Returns a one-dimensional mesh of all devices, with the axis ``data``.
 
     Args:
-        devices: in order; all devices of all processes by default.
+        devices: devices in order; by default, all devices of all processes.
 
     Returns:
-        A mesh whose axis is placed by the compiler (``AxisType.Auto``).
+        A mesh whose axis is sharded by the compiler (``AxisType.Auto``).
     """
     devices = jax.devices() if devices is None else devices
     return Mesh(np.asarray(devices), (DATA_AXIS,), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The placing of a full copy on each device."""
+    """Returns the sharding of a full copy on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def sharded(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
-    """The placing of an array in equal parts, one a device.
+    """Returns the sharding of an array in equal parts, one per device.
 
     Args:
-        mesh: the devices.
-        shape: of the array; its largest dimension that divides among the devices
-            is split, the first one of two as large.
+        mesh: device mesh.
+        shape: shape of the array. It is split along the largest axis that is
+            divisible by the number of devices, the first one if there are
+            several.
 
     Returns:
-        The placing: a full copy on each device if the array has fewer than 1,024
-        elements, or no such dimension.
+        The sharding. The array is replicated if it has fewer than 1,024
+        elements or no divisible axis.
     """
     sizes = [0 if size % mesh.size else size for size in shape]
     if math.prod(shape) < _DIVIDED_FROM or not any(sizes):
@@ -64,22 +64,22 @@ def sharded(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
 
 
 def place_state(mesh: Mesh, state: PyTree, *, placement: str) -> PyTree:
-    """Where each array of a state goes.
+    """Returns the sharding of each array of a state.
 
-    A placement names fields. An array belongs to a field if the field is on the
-    way to it, at any depth: ``state.critic.opt_state[0].mu["conv"]`` belongs to
-    ``opt_state``. An entry of a dictionary is no field, whatever its name.
+    A placement names fields. An array belongs to a field if its path contains
+    the field at any depth: ``state.critic.opt_state[0].mu["conv"]`` belongs to
+    ``opt_state``. Dictionary keys are not fields, whatever their name.
 
     Args:
-        mesh: the devices.
-        state: pytree of anything with a ``shape``; nothing is computed.
-        placement: a name in ``PLACEMENTS``.
+        mesh: device mesh.
+        state: pytree of objects with a ``shape``; nothing is computed.
+        placement: a key of ``PLACEMENTS``.
 
     Returns:
-        The same tree of placings.
+        The same tree of shardings.
 
     Raises:
-        ValueError: if there is no such placement.
+        ValueError: if the placement is unknown.
     """
     fields = set(sharded_fields(placement))
 
@@ -91,16 +91,16 @@ def place_state(mesh: Mesh, state: PyTree, *, placement: str) -> PyTree:
 
 
 def sharded_fields(placement: str) -> tuple[str, ...]:
-    """The fields of a state that a placement divides among the devices.
+    """Returns the fields of a state that a placement shards over the devices.
 
     Args:
-        placement: a name in ``PLACEMENTS``.
+        placement: a key of ``PLACEMENTS``.
 
     Returns:
-        Their names.
+        The names of the fields.
 
     Raises:
-        ValueError: if there is no such placement.
+        ValueError: if the placement is unknown.
     """
     if placement not in PLACEMENTS:
         raise ValueError(
@@ -110,13 +110,14 @@ def sharded_fields(placement: str) -> tuple[str, ...]:
 
 
 def gather(arrays: PyTree) -> PyTree:
-    """Arrays that are divided among devices, whole on each of these.
+    """Replicates sharded arrays on each of their devices.
 
     Args:
-        arrays: pytree. All processes whose devices hold a part call this together.
+        arrays: pytree. All processes whose devices hold a part must make this
+            call.
 
     Returns:
-        The same tree; itself if nothing in it is divided.
+        The same tree; ``arrays`` itself if nothing is sharded.
     """
     placings = [
         leaf.sharding
@@ -131,27 +132,27 @@ def gather(arrays: PyTree) -> PyTree:
 
 
 def batch_sharding(mesh: Mesh, *, axis: int = 1) -> NamedSharding:
-    """The placing of batches: B divided among the devices.
+    """Returns the sharding of batches along the batch axis B.
 
     Args:
-        mesh: the devices.
-        axis: of B: 1 in ``[N, B, ...]``, 2 in ``[K, N, B, ...]``.
+        mesh: device mesh.
+        axis: position of B: 1 in ``[N, B, ...]``, 2 in ``[K, N, B, ...]``.
 
     Returns:
-        The placing.
+        The sharding.
     """
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, DATA_AXIS))
 
 
 def check_divisible(mesh: Mesh, **batch_sizes: int) -> None:
-    """Refuses a batch that the devices cannot share equally.
+    """Raises an error if a batch size is not divisible by the number of devices.
 
     Args:
-        mesh: the devices.
-        **batch_sizes: global batch sizes by the name that the user set.
+        mesh: device mesh.
+        **batch_sizes: global batch sizes by the name of their setting.
 
     Raises:
-        ValueError: naming the first one that does not divide.
+        ValueError: naming the first batch size that is not divisible.
     """
     for name, size in batch_sizes.items():
         if size % mesh.size:
@@ -164,13 +165,13 @@ def check_divisible(mesh: Mesh, **batch_sizes: int) -> None:
 
 
 def put_batches(mesh: Mesh, batches: PyTree, *, axis: int = 1) -> PyTree:
-    """Host arrays to the devices.
+    """Puts batches from the host on the devices.
 
     Args:
-        mesh: the devices.
-        batches: pytree of ``[N, B_local, ...]``: this process's rows of each
-            batch, where process p holds block p.
-        axis: of B, as for ``batch_sharding``.
+        mesh: device mesh.
+        batches: pytree of ``[N, B_local, ...]``, the rows of this process;
+            process p holds the p-th block of each batch.
+        axis: position of B, as for ``batch_sharding``.
 
     Returns:
         The same tree of global arrays ``[N, B, ...]``.
@@ -182,30 +183,30 @@ def put_batches(mesh: Mesh, batches: PyTree, *, axis: int = 1) -> PyTree:
 
 
 def put_key(mesh: Mesh, seed: int) -> PRNGKey:
-    """A run's key on each device.
+    """Creates the PRNG key of a run on each device.
 
     Args:
-        mesh: the devices, of other processes too.
+        mesh: device mesh, which may span several processes.
         seed: 0 or above, the same in all processes.
 
     Returns:
-        A typed key.
+        A typed PRNG key.
     """
-    # Computed where it is wanted: JAX does not put typed keys on devices of others.
+    # Computed on the devices, because JAX cannot put typed keys on remote devices.
     return jax.jit(lambda: jax.random.key(seed), out_shardings=replicated(mesh))()
 
 
 def constrain_batch(x: Array) -> Array:
-    """Asks for the first axis of ``x`` to be split where a mesh is in force.
+    """Constrains the first axis of ``x`` to be sharded if a mesh is active.
 
-    Random numbers drawn inside a step belong to no device. Without this each
-    device would compute all of the batch that they stand for.
+    Random numbers drawn inside a step have no sharding. Without this
+    constraint, each device would compute the whole batch derived from them.
 
     Args:
         x: ``[B, ...]``.
 
     Returns:
-        ``x``; outside ``with_mesh`` untouched.
+        ``x``; unchanged outside ``with_mesh``.
     """
     if DATA_AXIS not in jax.sharding.get_abstract_mesh().axis_names:
         return x
@@ -213,16 +214,17 @@ def constrain_batch(x: Array) -> Array:
 
 
 def constrain_replicated(arrays: PyTree) -> PyTree:
-    """Asks for a full copy on each device where a mesh is in force.
+    """Constrains arrays to be replicated if a mesh is active.
 
-    What an optimizer makes of its divided state is divided, too. Without this the
-    compiler leaves parameters so, and each layer collects its own several times.
+    An optimizer with sharded state produces sharded updates. Without this
+    constraint, the compiler keeps the parameters sharded, and each layer
+    gathers its own several times.
 
     Args:
         arrays: pytree.
 
     Returns:
-        The same tree; outside ``with_mesh`` untouched.
+        The same tree; unchanged outside ``with_mesh``.
     """
     if DATA_AXIS not in jax.sharding.get_abstract_mesh().axis_names:
         return arrays
@@ -230,7 +232,7 @@ def constrain_replicated(arrays: PyTree) -> PyTree:
 
 
 def with_mesh(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps a function so that the two ``constrain_*`` take effect on the mesh."""
+    """Wraps a function so that the ``constrain_*`` functions apply to the mesh."""
 
     def placed(*args: Any, **kwargs: Any) -> Any:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):

@@ -1,1 +1,1 @@
-"""Ahead-of-time compilation for absent devices, and what the compiled program costs."""
+"""Ahead-of-time compilation for other devices, and costs of the compiled program."""

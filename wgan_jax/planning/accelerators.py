@@ -1,25 +1,28 @@
-"""Ahead-of-time compilation targets: published figures, and their compilers.
+"""Ahead-of-time compilation targets: published specifications and compilers.
 
-The compilers are in wheels that need no driver and run on any machine; the extra
-``plan`` installs them. A program compiled so cannot run, and none of its algorithms
-has been chosen by trying: it says what is computed, moved and kept, not how long
-that takes.
+The compilers are distributed as wheels that need no driver and run on any
+machine. The extra ``plan`` installs them. A program compiled this way cannot be
+run, and none of its algorithms has been autotuned. It shows what is computed,
+transferred and stored, but not how long that takes.
 
-Sources of the table: Google's pages docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e},
-read in November 2026, and NVIDIA's data sheets of the H100 and of the DGX H100, as
-others quote them. TPUs: peak of a chip in bfloat16,
-which is also what they multiply float32 in by default. H100 SXM: without sparsity,
-half of the figures printed with it; float32 is multiplied as TF32, in half the rate.
-Links are bytes a second that a device sends while it receives as many: half of the
-"bidirectional" figure; of a v4 its share of the pod's all-reduce bandwidth, 1.1 PB/s
-of 4,096 chips. Eight H100 are joined by NVLink (900 GB/s both ways); beyond that each
-has one 400 Gb/s port of a DGX H100. ``h100.textproto`` is the device's description in
+Sources of the table: Google's pages
+docs.cloud.google.com/tpu/docs/{v4,v5e,v5p,v6e}, read in November 2026, and
+NVIDIA's data sheets of the H100 and of the DGX H100, as quoted by others. For
+TPUs, the peak is that of a chip in bfloat16, which is also the default
+precision of float32 products. For the H100 SXM, the peak is without sparsity,
+half of the figures printed with it; float32 is multiplied as TF32, at half the
+rate. Links are bytes per second that a device sends while receiving at the same
+rate, which is half of the "bidirectional" figure. For a v4, the link is its
+share of the pod's all-reduce bandwidth, 1.1 PB/s over 4,096 chips. Eight H100s
+are connected by NVLink (900 GB/s in both directions). Beyond that, each has one
+400 Gb/s port of a DGX H100. ``h100.textproto`` is the device description in
 openxla/xla's pull request 25919.
 
-No maker publishes how long a kernel takes to start. The 3 microseconds of a CUDA device
-are an estimate: the order of magnitude commonly measured for kernels that a host
-launches one after another. Those recorded as a CUDA graph start faster. A TPU has 0:
-the chip itself sequences the whole program, and no cost of that is published.
+No vendor publishes the time to launch a kernel. The 3 microseconds for a CUDA
+device are an estimate: the order of magnitude commonly measured for kernels
+that a host launches one after another. Kernels recorded as a CUDA graph launch
+faster. For a TPU, the time is 0: the chip itself sequences the whole program,
+and its overhead is not published.
 """
 
 import math
@@ -43,23 +46,24 @@ _COUNTS = ("1", "2", "4", "8", "16", "32", "64", "128", "256")
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """One device, as its maker publishes it.
+    """Published specification of one device.
 
     Attributes:
-        title: for people.
+        title: display name.
         platform: ``tpu`` or ``cuda``.
-        memory: bytes.
-        bandwidth: of the memory, bytes a second.
-        peak: floating-point operations a second of products in bfloat16.
-        peak_float32: of products of float32 numbers by default.
-        float32_as: what these are multiplied as.
-        link: bytes a second that a device sends to others within ``near``.
-        near: devices that are joined by ``link``, None for all.
-        far_link: bytes a second to others beyond that.
-        adds_in_switches: whether sums over devices can be taken on the way.
-        shapes: of the sets of devices that there are.
-        options: for the compiler.
-        launch: seconds to start a kernel, an estimate; 0 where the chip itself
+        memory: memory in bytes.
+        bandwidth: memory bandwidth in bytes per second.
+        peak: floating-point operations per second of bfloat16 products.
+        peak_float32: floating-point operations per second of float32 products,
+            by default settings.
+        float32_as: format in which float32 products are computed.
+        link: bytes per second that a device sends to others within ``near``.
+        near: number of devices connected by ``link``; None for all.
+        far_link: bytes per second to devices beyond that.
+        adds_in_switches: whether the switches can reduce sums over devices.
+        shapes: shapes of the available sets of devices.
+        options: options of the compiler.
+        launch: estimated seconds to launch a kernel; 0 if the chip itself
             sequences a program.
     """
 
@@ -90,7 +94,7 @@ def _tpu(title: str, *, peak: float, **fields: Any) -> Accelerator:
     )
 
 
-# Two cores of a chip as one device, which is how JAX finds them on a v4 and v5p.
+# Both cores of a chip form one device, as JAX presents a v4 and v5p.
 _ONE_A_CHIP = (("chip_config_name", "megacore"),)
 ACCELERATORS: dict[str, Accelerator] = {
     "v4": _tpu(
@@ -147,10 +151,10 @@ ACCELERATORS: dict[str, Accelerator] = {
 
 @dataclass(frozen=True)
 class Target:
-    """A set of devices to compile for.
+    """Set of devices to compile for.
 
     Attributes:
-        name: a row of ``ACCELERATORS``.
+        name: a key of ``ACCELERATORS``.
         shape: one of its ``shapes``.
     """
 
@@ -162,17 +166,17 @@ class Target:
 
     @property
     def accelerator(self) -> Accelerator:
-        """Its devices."""
+        """Specification of the devices."""
         return ACCELERATORS[self.name]
 
     @property
     def devices(self) -> int:
-        """How many there are."""
+        """Number of devices."""
         return math.prod(map(int, self.shape.split("x")))
 
 
 def parse_target(text: str) -> Target:
-    """The target that a user named.
+    """Parses a target given by the user.
 
     Args:
         text: such as ``v5e:2x4`` or ``h100:8``.
@@ -181,7 +185,8 @@ def parse_target(text: str) -> Target:
         The target.
 
     Raises:
-        ConfigError: listing the accelerators, or the shapes of the one named.
+        ConfigError: if the target is invalid; the message lists the
+            accelerators or the shapes of the given one.
     """
     if not text:
         some = ", ".join(f"{name}:{a.shapes[3]}" for name, a in ACCELERATORS.items())
@@ -203,31 +208,32 @@ def parse_target(text: str) -> Target:
 
 
 def prepare_environment() -> None:
-    """Variables without which the compilers look for devices.
+    """Sets environment variables that keep the compilers from looking for devices.
 
-    They are read once, so this comes before JAX's first use. The program must also
-    set JAX's ``jax_platforms`` to ``cpu``: the CUDA plugin looks for a driver
-    otherwise.
+    They are read once, so this must be called before the first use of JAX. The
+    program must also set JAX's ``jax_platforms`` to ``cpu``. Otherwise, the
+    CUDA plugin looks for a driver.
     """
-    # Asked of a cloud's metadata server, which is not there.
+    # Otherwise, a cloud metadata server would be queried.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    # Both would try kernels on a device.
+    # Both would run kernels on a device.
     flags = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 
 
 def target_mesh(target: Target, devices: int | None = None) -> Mesh:
-    """Devices that are not there, in a row as ``make_mesh`` has them.
+    """Returns a mesh of compile-only devices, arranged as in ``make_mesh``.
 
     Args:
-        target: what to compile for.
-        devices: take only the first of them.
+        target: the target.
+        devices: number of devices to use, the first ones; None for all.
 
     Returns:
         The mesh.
 
     Raises:
-        MissingCompilerError: saying what to install.
+        MissingCompilerError: if the compiler is missing; the message says how
+            to install it.
     """
     accelerator = target.accelerator
     options: dict[str, Any] = dict(accelerator.options)
@@ -243,7 +249,7 @@ def target_mesh(target: Target, devices: int | None = None) -> Mesh:
         topology = topologies.get_topology_desc(
             platform=accelerator.platform, topology_name=name, **options
         )
-    except Exception as error:  # whatever a missing plugin raises
+    except Exception as error:  # missing plugins raise various exceptions
         reason = re.split(r"[.;\n]", str(error))[0]
         raise MissingCompilerError(
             f"the compiler for {target} is not there ({reason}); install it with "

@@ -21,14 +21,14 @@ from wgan_jax.types import PyTree
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes of a device's memory while a step runs.
+    """Device memory during a step, in bytes.
 
     Attributes:
-        arguments: what the step is given.
-        results: what it gives.
-        donated: of the results, in the memory of arguments.
-        temporaries: in between.
-        program: the step's code.
+        arguments: arguments of the step.
+        results: results of the step.
+        donated: part of the results that reuses the memory of arguments.
+        temporaries: temporary buffers.
+        program: code of the step.
     """
 
     arguments: int
@@ -39,17 +39,17 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """The most at once, the code apart."""
+        """Peak memory, excluding the code."""
         return self.arguments + self.results - self.donated + self.temporaries
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchanged:
-    """What devices say to each other in one update or iteration.
+    """Communication between devices in one update or iteration.
 
     Attributes:
-        count: messages, each between all devices.
-        bytes: of their results.
+        count: number of collective operations.
+        bytes: bytes of their results.
     """
 
     count: float
@@ -58,23 +58,27 @@ class Exchanged:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """One iteration on one device.
+    """Costs of one iteration on one device.
 
     Attributes:
-        updates: the critic's, in the iteration.
+        updates: critic updates per iteration.
         operations: floating-point operations of products, as compiled.
-        operations_traced: as many as the functions need, divided among the devices.
-        traffic: bytes to and from the memory.
-        kernels: that are launched.
-        memory: of a call, which takes ``iterations_per_call``.
-        state_bytes: of the state.
-        state_donated: of these, whose memory the new state takes over.
-        exchanged: by kind, in the iteration.
-        critic_update: of all kinds, in one; None if it cannot be told apart.
-        generator_update: likewise.
-        bound: how fast it can be.
-        compiler_counts: what the compiler counts itself, of a call, each loop once;
-            empty where it does not.
+        operations_traced: floating-point operations of the traced functions,
+            divided by the number of devices.
+        traffic: bytes read from and written to memory.
+        kernels: number of launched kernels.
+        memory: memory of one call, which performs ``iterations_per_call``
+            iterations.
+        state_bytes: bytes of the state.
+        state_donated: bytes of the state whose memory is reused for the new
+            state.
+        exchanged: communication per iteration, by kind.
+        critic_update: communication of one critic update, all kinds; None if it
+            cannot be separated.
+        generator_update: communication of the generator update, likewise.
+        bound: lower bound of the time.
+        compiler_counts: the compiler's own counts for one call, with each loop
+            body counted once; empty if there are none.
     """
 
     updates: int
@@ -92,7 +96,7 @@ class Costs:
     compiler_counts: dict[str, float]
 
     def record(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
+        """Returns all costs as JSON values."""
         return asdict(self) | {
             "memory": asdict(self.memory) | {"peak": self.memory.peak},
             "bound": self.bound.record(),
@@ -110,17 +114,17 @@ def read_costs(
     microbatches: int = 1,
     dtype: str = "float32",
 ) -> Costs:
-    """The costs of a compiled step.
+    """Reads the costs of a compiled step.
 
     Args:
-        program: what ``compile()`` gave.
-        target: the devices it is for.
-        state: its first argument, as shapes, dtypes and placings.
-        updates: the critic's, in one iteration.
-        traced: operations of an iteration before compiling, of all devices.
-        per_call: iterations of one call.
+        program: result of ``compile()``.
+        target: the devices it was compiled for.
+        state: its first argument, as shapes, dtypes and shardings.
+        updates: critic updates per iteration.
+        traced: operations per iteration before compilation, over all devices.
+        per_call: iterations per call.
         microbatches: parts of each update's batch.
-        dtype: that products are computed in.
+        dtype: dtype in which products are computed.
 
     Returns:
         The costs.
@@ -167,7 +171,7 @@ def read_costs(
 
 
 def bytes_of(state: PyTree) -> int:
-    """Bytes of a state on one device, from its shapes, dtypes and placings."""
+    """Returns the bytes of a state on one device, from shapes, dtypes and shardings."""
 
     def size(leaf: jax.ShapeDtypeStruct) -> int:
         shape = leaf.sharding.shard_shape(leaf.shape) if leaf.sharding else leaf.shape
@@ -179,9 +183,9 @@ def bytes_of(state: PyTree) -> int:
 def _by_player(
     exchanges: list[Collective], updates: int, per_call: int, microbatches: int
 ) -> tuple[Exchanged | None, Exchanged | None]:
-    """What one update of each exchanges; the critic's are in the loop over them."""
+    """Returns the communication per update, using the loop over critic updates."""
     if updates in (1, microbatches):
-        return None, None  # that loop is gone, or looks like another
+        return None, None  # that loop was removed, or cannot be identified
     level = int(per_call > 1)
     inside = [one.loops[level : level + 1] == (updates,) for one in exchanges]
     parts = [

@@ -1,9 +1,9 @@
 """Counts floating-point operations of a function's products and convolutions.
 
-They are counted in the program that JAX has traced, after what nobody reads is left
-out: an addition and a multiplication for each pair of numbers that meet. Pairs with
-a zero that pads or dilates are not counted, nor is anything but products. Where a
-condition chooses, the way with the most of them counts.
+They are counted in the traced program, after dead-code elimination: one
+addition and one multiplication for each pair of multiplied numbers. Pairs with
+a zero from padding or dilation are not counted, and nor are operations other
+than products. For a conditional, the branch with the most operations counts.
 """
 
 import math
@@ -15,22 +15,22 @@ import jax
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters import partial_eval
 
-OURS = "wgan_jax_conv"  # the three maps of networks/conv.py, and _backward, _kernel
-PRODUCT = "wgan_jax_product"  # of networks/product.py
+OURS = "wgan_jax_conv"  # the primitives of networks/conv.py: this, _backward, _kernel
+PRODUCT = "wgan_jax_product"  # the primitive of networks/product.py
 
 
 def operations(function: Callable[..., Any], *arguments: Any) -> float:
-    """Of one call.
+    """Counts the operations of one call.
 
     Args:
-        function: pure.
+        function: pure function.
         *arguments: pytrees of arrays, or of their shapes and dtypes.
 
     Returns:
-        Twice the multiplications.
+        Twice the number of multiplications.
 
     Raises:
-        ValueError: for a convolution that is not known here.
+        ValueError: if the function contains an unknown convolution.
     """
     closed = jax.make_jaxpr(function)(*arguments)
     jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.out_avals))
@@ -58,7 +58,7 @@ def _products(jaxpr: Any) -> int:
 
 
 def _dot(equation: Any) -> int:
-    """Numbers of the result times those summed for each."""
+    """Returns the size of the result times the number of terms of each sum."""
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     summed = math.prod(left[axis] for axis in contracted)
@@ -66,17 +66,17 @@ def _dot(equation: Any) -> int:
 
 
 def _product(equation: Any) -> int:
-    """As ``_dot``, of a product whose flags say which side is summed."""
+    """Counts like ``_dot``, for a product with transpose flags."""
     left = equation.invars[0].aval.shape
     summed = left[int(not equation.params["transpose_a"])]
     return summed * math.prod(equation.outvars[0].aval.shape)
 
 
 def _convolution(equation: Any) -> int:
-    """Examples times taps that meet a pixel times pairs of channels.
+    """Returns examples times taps on pixels times pairs of channels.
 
-    The three maps are slices of one trilinear form over images, kernel and
-    results, so it is the same number for each.
+    The three maps are partial evaluations of one trilinear form over images,
+    kernel and results, so the number is the same for each.
     """
     geometry = equation.params["geometry"]
     a, b = (v.aval.shape for v in equation.invars)
@@ -98,10 +98,10 @@ def _convolution(equation: Any) -> int:
 
 
 def _general(equation: Any) -> int:
-    """The same for JAX's own convolution, whose shapes reflect its groups.
+    """Counts like ``_convolution`` for JAX's own convolution, including groups.
 
-    With groups of channels the kernel has the input channels of one group and the
-    output channels of all. With groups of examples the result has as many examples
+    With channel groups, the kernel has the input channels of one group and the
+    output channels of all. With batch groups, the result has as many examples
     as one group.
     """
     params = equation.params
@@ -134,19 +134,19 @@ def taps(
     image_dilation: int = 1,
     kernel_dilation: int = 1,
 ) -> int:
-    """Pairs of a result and a tap of the kernel that fall on a pixel, on one axis.
+    """Counts the pairs of a result and a kernel tap that hit a pixel, on one axis.
 
     Args:
-        image: pixels.
-        kernel: taps.
-        result: numbers.
-        stride: of the window.
-        low: zeros before the first pixel, negative where pixels are left out.
-        image_dilation: distance of two pixels, with zeros between them.
-        kernel_dilation: distance of two taps.
+        image: number of pixels.
+        kernel: number of taps.
+        result: number of results.
+        stride: stride of the window.
+        low: zeros before the first pixel; negative if pixels are cropped.
+        image_dilation: distance between two pixels, with zeros between them.
+        kernel_dilation: distance between two taps.
 
     Returns:
-        How many.
+        The number of pairs.
     """
     places = (
         stride * i - low + kernel_dilation * t

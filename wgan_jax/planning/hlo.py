@@ -1,8 +1,8 @@
 """Parses the text of a compiled program.
 
-XLA prints a program as computations of one instruction a line. What is fused, called
-or looped over stands in a computation of its own; ``executions`` follows a run
-through all of them, with the length of the loops that it is in.
+XLA prints a program as computations with one instruction per line. Fusions,
+calls and loop bodies are separate computations. ``executions`` follows a run
+through all of them and records the lengths of the enclosing loops.
 """
 
 import math
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-_PART = re.compile(r"\w+\[[\d,]*\](?:\{[^}]*\})?")  # an array in a type
+_PART = re.compile(r"\w+\[[\d,]*\](?:\{[^}]*\})?")  # one array of a type
 
 
 class Instruction(NamedTuple):
     """One line of a computation.
 
     Attributes:
-        name: of its result.
-        type: of its result, such as ``f32[64,3]{1,0}``.
+        name: name of its result.
+        type: type of its result, such as ``f32[64,3]{1,0}``.
         operation: such as ``fusion``.
         rest: operands and attributes.
     """
@@ -31,12 +31,12 @@ class Instruction(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """An instruction in a run.
+    """An instruction as executed in a run.
 
     Attributes:
         line: the instruction.
-        types: of all results in its computation, by name.
-        loops: lengths of the loops that it is in, the outermost first.
+        types: types of all results in its computation, by name.
+        loops: lengths of the enclosing loops, outermost first.
     """
 
     line: Instruction
@@ -45,18 +45,18 @@ class Execution(NamedTuple):
 
     @property
     def times(self) -> int:
-        """How often one run executes it."""
+        """How often it is executed in one run."""
         return math.prod(self.loops)
 
     @property
     def operand_types(self) -> list[str]:
-        """The types of what it reads."""
+        """Types of the operands."""
         return [self.types.get(name, "") for name in operands(self.line)]
 
 
-@lru_cache(maxsize=1)  # several counts of one program follow each other
+@lru_cache(maxsize=1)  # a program is usually counted several times in a row
 def computations(text: str) -> dict[str, list[Instruction]]:
-    """The instructions of each computation, by its name."""
+    """Returns the instructions of each computation, by name."""
     bodies = re.findall(
         r"^(?:ENTRY )?%?([\w.\-]+) [^\n]*\{\n(.*?)^\}", text, re.M | re.S
     )
@@ -72,19 +72,19 @@ def _instructions(body: str) -> Iterator[Instruction]:
 
 
 def operands(line: Instruction) -> list[str]:
-    """Names of what an instruction reads."""
+    """Returns the names of an instruction's operands."""
     return re.findall(r"%([\w.\-]+)", line.rest.split(")")[0])
 
 
 def attribute(name: str, line: Instruction) -> str | None:
-    """What an instruction says of one of its attributes, None if nothing.
+    """Returns an attribute of an instruction, or None if it is missing.
 
     Args:
         name: such as ``body`` or ``window``.
         line: the instruction.
 
     Returns:
-        What stands behind ``name=``: a name without its ``%``, or what is within
+        The value after ``name=``: a name without its ``%``, or the content of
         the braces.
     """
     found = re.search(rf"\b{name}=(?:%?([\w.\->?]+)|\{{([^}}]*)\}})", line.rest)
@@ -92,18 +92,18 @@ def attribute(name: str, line: Instruction) -> str | None:
 
 
 def arrays(type_: str) -> list[str]:
-    """The types of the arrays in a type: its parts if it is a tuple."""
+    """Returns the array types in a type: its elements if it is a tuple."""
     return _PART.findall(type_)
 
 
 def sides(type_: str) -> list[int]:
-    """The shape of a type's first array."""
+    """Returns the shape of the first array in a type."""
     found = re.search(r"\[([\d,]*)\]", type_)
     return [int(side) for side in found[1].split(",") if side] if found else []
 
 
 def size(type_: str) -> int:
-    """Bytes of a type; of a tuple, those of its first array."""
+    """Returns the bytes of a type; for a tuple, those of its first array."""
     found = re.search(r"([a-z]+)(\d*)\w*\[", type_)
     if found is None:
         return 0
@@ -111,18 +111,18 @@ def size(type_: str) -> int:
 
 
 def executions(text: str, *, fused: bool = False) -> list[Execution]:
-    """What one run of a program executes, each instruction once.
+    """Returns the instructions that one run of a program executes, each once.
 
-    Where a condition chooses between computations, the longest one is taken: of a
-    term that is due every so many updates, the update in which it is.
+    For a conditional, the longest branch is taken. For a lazily evaluated term,
+    this is the update in which it is due.
 
     Args:
-        text: of the program.
-        fused: give what is inside fusions and asynchronous calls, too.
+        text: text of the program.
+        fused: include the contents of fusions and asynchronous calls.
 
     Returns:
-        The instructions in the order of the text; loops and calls are followed,
-        and not given themselves.
+        The instructions in text order. Loops and calls are followed and are not
+        included themselves.
     """
     bodies = computations(text)
     entry = re.search(r"^ENTRY %?([\w.\-]+)", text, re.M)
@@ -152,10 +152,10 @@ def executions(text: str, *, fused: bool = False) -> list[Execution]:
 
 
 def _length(loop: Instruction, bodies: dict[str, list[Instruction]]) -> int:
-    """How often a loop's body runs, and 1 where that cannot be read.
+    """Returns the trip count of a loop, or 1 if it cannot be determined.
 
-    The CUDA compiler says it; the TPU's leaves a condition that compares a count
-    from 0 with its one constant.
+    The CUDA compiler annotates it. The TPU compiler only leaves a condition
+    that compares a counter starting at 0 with its single constant.
     """
     said = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.rest)
     if said:

@@ -1,7 +1,7 @@
-"""Counts the costs of a compiled program in its text.
+"""Counts the costs of a compiled program from its text.
 
-Loops count by their length. All is of one device: the compilers print the program
-that each of them runs.
+Loop bodies are multiplied by the length of the loop. All counts are for one
+device, because the compilers print the program of a single device.
 """
 
 import math
@@ -28,13 +28,13 @@ COLLECTIVES = (
     "collective-permute",
     "reduce-scatter",
 )
-# Operations that compute nothing: names for memory, and moves within it.
+# Operations that compute nothing: aliases for memory, and moves within it.
 _FREE = (
     "parameter|constant|tuple|get-tuple-element|bitcast|after-all|partition-id|"
     "replica-id|optimization-barrier|copy|copy-start|slice-start|async-start|"
     r"[\w\-]+-done|dynamic-update-slice"
 )
-_NAMES = "AllocateBuffer|ConcatBitcast"  # custom calls that are names for memory
+_NAMES = "AllocateBuffer|ConcatBitcast"  # custom calls that are aliases for memory
 _PARTS_READ = ("dynamic-slice", "slice", "gather")
 _LIBRARY = r'custom_call_target="__cu'
 _PRODUCTS = r'custom_call_target="__cublas\$'
@@ -42,12 +42,13 @@ _CONVOLUTIONS = r'custom_call_target="__cudnn\$conv(\w*)"'
 
 
 class Collective(NamedTuple):
-    """Data that devices exchange at one place of a program.
+    """Data exchange between devices at one point of a program.
 
     Attributes:
         kind: one of ``COLLECTIVES``.
-        bytes: of the whole result; of a ``reduce-scatter``, of what is summed.
-        loops: lengths of the loops that it is in, the outermost first.
+        bytes: bytes of the whole result; for ``reduce-scatter``, of the
+            operand.
+        loops: lengths of the enclosing loops, outermost first.
     """
 
     kind: str
@@ -56,15 +57,15 @@ class Collective(NamedTuple):
 
     @property
     def times(self) -> int:
-        """How often one run does it."""
+        """How often it is executed in one run."""
         return math.prod(self.loops)
 
 
 def kernels(text: str) -> int:
-    """Kernels of one run of a program.
+    """Counts the kernels of one run of a program.
 
-    Those are the operations that compute: fusions, library calls and what is left
-    alone; moves between memories apart.
+    Kernels are the operations that compute: fusions, library calls and unfused
+    operations. Memory moves are not counted.
     """
 
     def is_one(line: Instruction) -> bool:
@@ -75,7 +76,7 @@ def kernels(text: str) -> int:
 
 
 def collectives(text: str) -> list[Collective]:
-    """Where a run's devices exchange data."""
+    """Returns the points where the devices exchange data."""
     found = []
     for one in executions(text, fused=True):
         kind = one.line.operation.removesuffix("-start")
@@ -91,9 +92,9 @@ def collectives(text: str) -> list[Collective]:
 
 
 def donated(text: str) -> int:
-    """Bytes of the arguments whose memory the results take over.
+    """Returns the bytes of the arguments whose memory is reused by the results.
 
-    Numbers alone: what a compiler adds to fill its tiles is not counted.
+    Padding that a compiler adds to fill its tiles is not counted.
     """
     header, _, body = text.partition("ENTRY ")
     taken = set(re.findall(r"\((\d+), \{\}, \w+-alias\)", header.split("\n")[0]))
@@ -102,19 +103,19 @@ def donated(text: str) -> int:
 
 
 def traffic(text: str) -> int:
-    """Bytes that one run of a program reads from a device's memory and writes to it.
+    """Counts the bytes that one run of a program reads from and writes to memory.
 
-    Operands and results of all that is launched, but for those that the compiler
-    keeps in a memory of the chip itself, which its text marks. Of an operand that a
-    kernel reads in slices alone, these are counted. A cache that keeps a result for
-    the next kernel, as a GPU's may, saves some of it.
+    It counts operands and results of everything launched, except those that the
+    compiler keeps in on-chip memory, which the text marks. If a kernel only
+    reads slices of an operand, the slices are counted. A cache that keeps a
+    result for the next kernel, as on a GPU, may reduce the actual traffic.
     """
     bodies = computations(text)
     return sum(one.times * _moved(one, bodies) for one in executions(text))
 
 
 def _moved(one: Execution, bodies: dict[str, list[Instruction]]) -> int:
-    """Bytes of one execution."""
+    """Counts the bytes of one execution."""
     line = one.line
     ends = arrays(line.type)
     if line.operation == "slice-start":  # operand, result, flag
@@ -128,7 +129,7 @@ def _moved(one: Execution, bodies: dict[str, list[Instruction]]) -> int:
     if line.operation != "copy" and re.fullmatch(_FREE, line.operation):
         return 0
     if re.search(_LIBRARY, line.rest):
-        ends = ends[:1]  # the second is room to work in
+        ends = ends[:1]  # the second result is the library's workspace
     inner = bodies.get(attribute("calls", line) or "", [])
     moved = sum(_written(end, inner) for end in ends if _is_main(end))
     for place, type_ in enumerate(one.operand_types):
@@ -143,7 +144,7 @@ def _is_main(type_: str) -> bool:
 
 
 def _written(type_: str, fused: list[Instruction]) -> int:
-    """Bytes of a result; where a fusion updates an array in place, of the update."""
+    """Returns the bytes of a result; for an in-place update, those of the update."""
     updates = [line for line in fused if line.operation == "dynamic-update-slice"]
     types = {line.name: line.type for line in fused}
     for line in updates:
@@ -153,7 +154,7 @@ def _written(type_: str, fused: list[Instruction]) -> int:
 
 
 def _read_in_part(fused: list[Instruction], place: int) -> int | None:
-    """Bytes that a fusion reads of an operand, None if that is all of it."""
+    """Returns the bytes that a fusion reads of an operand, or None for all of it."""
     for line in fused:
         if line.operation == "parameter" and line.rest.startswith(f"{place})"):
             name = line.name
@@ -165,18 +166,18 @@ def _read_in_part(fused: list[Instruction], place: int) -> int | None:
         if line.operation in _PARTS_READ and operands(line)[0] == name:
             total += size(line.type)
         elif line.operation == "dynamic-update-slice" and operands(line)[0] == name:
-            continue  # written in place
+            continue  # updated in place
         else:
             return None
     return total if users else None
 
 
 def products(text: str) -> float:
-    """Floating-point operations of a run's matrix products and convolutions.
+    """Counts the floating-point operations of matrix products and convolutions.
 
-    Twice the multiplications, of pairs of numbers that both exist: those with a zero
-    that pads or dilates are not counted, as in XLA's own count, unless the compiler
-    has put the zeros into memory.
+    This is twice the number of multiplications. As in XLA's own count,
+    multiplications with a zero from padding or dilation are excluded, unless
+    the compiler has materialized the zeros in memory.
     """
     return 2.0 * sum(
         one.times * _multiplications(one) for one in executions(text, fused=True)
@@ -201,10 +202,10 @@ def _multiplications(one: Execution) -> int:
 
 
 def _convolution(one: Execution, kind: str) -> int:
-    """Examples times pairs of channels times taps of the kernel on a pixel.
+    """Returns examples times pairs of channels times taps on pixels.
 
-    cuDNN's two gradients are given by the geometry of the convolution that they
-    belong to: its operands are then results.
+    cuDNN's two gradients are described by the geometry of the forward
+    convolution. Their operands and results have other roles.
     """
     first, second = one.operand_types[:2]
     roles = {

@@ -1,4 +1,4 @@
-"""Lower bounds of the time of a program, from its costs and a device."""
+"""Lower bounds of a program's run time, from its costs and a device."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,13 +9,13 @@ from wgan_jax.planning.hlo_costs import Collective
 
 @dataclass(frozen=True, kw_only=True)
 class Roofline:
-    """Seconds that a program takes at least, by what it uses, of each device.
+    """Lower bounds of a program's run time in seconds, by resource of each device.
 
     Attributes:
         operations: products at the published peak.
         memory: traffic at the published bandwidth.
-        links: exchanged data at the published rate of the links.
-        launches: starts of kernels, one after another, at the estimated time of each.
+        links: communication at the published rate of the links.
+        launches: sequential kernel launches at the estimated time of each.
     """
 
     operations: float
@@ -25,16 +25,16 @@ class Roofline:
 
     @property
     def seconds(self) -> float:
-        """The longest of the four: all at once, each at its best."""
+        """Largest of the four bounds, which assumes perfect overlap."""
         return max(vars(self).values())
 
     @property
     def binds(self) -> str:
-        """Which one that is."""
+        """Name of the largest bound."""
         return max(vars(self), key=lambda name: getattr(self, name))
 
     def record(self) -> dict[str, Any]:
-        """The terms and the rate of a program of one iteration, as JSON values."""
+        """Returns the bounds and rate of a one-iteration program, as JSON values."""
         rate = {"iterations_per_second": 1 / self.seconds}
         return asdict(self) | {"binds": self.binds} | rate
 
@@ -48,18 +48,18 @@ def roofline(
     exchanges: list[Collective],
     dtype: str = "float32",
 ) -> Roofline:
-    """The bound on one run of a program.
+    """Computes the bounds for one run of a program.
 
     Args:
         target: the devices.
-        products: floating-point operations of each device.
-        traffic: bytes to and from the memory of each.
-        kernels: that each launches.
-        exchanges: between them.
-        dtype: that products are computed in, ``float32`` or ``bfloat16``.
+        products: floating-point operations per device.
+        traffic: bytes read from and written to memory per device.
+        kernels: kernel launches per device.
+        exchanges: communication between devices.
+        dtype: dtype of the products, ``float32`` or ``bfloat16``.
 
     Returns:
-        The seconds.
+        The bounds in seconds.
     """
     accelerator = target.accelerator
     peak = accelerator.peak if dtype == "bfloat16" else accelerator.peak_float32
@@ -72,12 +72,13 @@ def roofline(
 
 
 def _seconds(target: Target, one: Collective) -> float:
-    """What each device has to send, over its link.
+    """Returns the time for each device to send its data over its link.
 
-    Of n devices each gives its part of a sum to the n - 1 others' shares and then
-    passes on the sum of its own share: 2 (n - 1) / n of the bytes, whatever the
-    order. Switches that add can spare it the second half. The other kinds are the
-    first half, the second, or a part of them; a permutation is one message.
+    In an all-reduce over n devices, each device sends its parts of the sum to
+    the other n - 1 devices, and then distributes the sum of its own share. This
+    is 2 (n - 1) / n of the bytes for any algorithm. Switches that add save the
+    second half. The other collectives are the first half, the second half, or a
+    part of them. A permutation is one message.
     """
     accelerator, n = target.accelerator, target.devices
     near = accelerator.near or n
@@ -87,7 +88,7 @@ def _seconds(target: Target, one: Collective) -> float:
     seconds = one.bytes * (1 + both) * (min(n, near) - 1) / min(n, near)
     seconds /= accelerator.link
     if n > near:
-        # A node's devices share the work: each sends its part to the other nodes.
+        # The devices of a node share the work: each sends its part to the other nodes.
         nodes = n // near
         far = one.bytes / near * (1 + (one.kind == "all-reduce"))
         seconds = max(seconds, far * (nodes - 1) / nodes / accelerator.far_link)

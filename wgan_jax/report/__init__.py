@@ -1,4 +1,4 @@
-"""The HTML report on one or several runs."""
+"""HTML report on one or several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ __all__ = ["GAPS", "ReportError", "write_report"]
 
 
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
-    """Writes the page, as ``report.page.write_report`` says.
+    """Writes the page; see ``report.page.write_report``.
 
     Raises:
-        ReportError: also if a library that draws the page is not installed.
+        ReportError: also if a library needed for the page is not installed.
     """
-    # Bokeh takes half a second to import, which no start of a training needs.
+    # Importing Bokeh takes half a second and is not needed for training.
     try:
         from wgan_jax.report import page
     except ModuleNotFoundError as error:

@@ -32,25 +32,25 @@ from markupsafe import Markup
 
 from wgan_jax.report.curves import Chart, Curve
 
-# Told apart by all eyes; the first two are those of the pictures.
+# Distinguishable for the color-blind; the first two are those of the pictures.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#a6761d", "#7f7f7f")
 _DASHES: tuple[list[int], ...] = ([], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4])
 _HEIGHT = 280  # pixels
 _MARGIN = 0.02  # of the iterations, on each side
-_DOTS = 3  # points at most that are also drawn as dots: of one there is no line
+_DOTS = 3  # curves with at most this many points also get dots
 _FAINT = 0.4  # opacity of the raw curve behind the smoothed one
-_BAND = 0.15  # opacity of a deviation
+_BAND = 0.15  # opacity of the deviation band
 
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of a chart's legend; a button that hides the curve.
+    """Entry of a chart's legend, a button that hides the curve.
 
     Attributes:
-        tag: that the curve's renderers carry.
-        label: with the run's name if there are several.
-        color: as in CSS.
-        dash: of the line, as in SVG.
+        tag: tag of the curve's renderers.
+        label: name of the curve, with the run's name if there are several runs.
+        colour: CSS color.
+        dash: SVG dash pattern of the line.
     """
 
     tag: str
@@ -61,14 +61,14 @@ class Key:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart with all that the page writes around it.
+    """One chart with the text around it.
 
     Attributes:
         title: plain text.
         note: plain text, may be empty.
         keys: the legend.
-        plot: where the browser puts the drawing.
-        sparse: it shows evaluations.
+        plot: HTML element that the browser draws into.
+        sparse: whether the chart shows evaluations.
     """
 
     title: str
@@ -81,14 +81,14 @@ class Panel:
 def draw_charts(
     charts: Sequence[Chart], names: Sequence[str]
 ) -> tuple[list[Panel], Markup]:
-    """Makes the figures, all on one axis of iterations.
+    """Creates the figures, with a common axis of iterations.
 
     Args:
         charts: at least one.
-        names: of the runs.
+        names: names of the runs.
 
     Returns:
-        The panels in the charts' order, and the script that draws them.
+        The panels in the order of the charts, and the script that draws them.
     """
     last = max(int(c.steps[-1]) for chart in charts for c in chart.curves)
     first = min(0, *(int(c.steps[0]) for chart in charts for c in chart.curves))
@@ -103,7 +103,7 @@ def draw_charts(
         figures.append(plot)
         keys.append(entries)
     document = Document()
-    # Frozen, because otherwise each figure has all before it collected anew.
+    # Frozen, because each added figure would otherwise recompute all models.
     with document.models.freeze():
         for plot in figures:
             document.add_root(plot)
@@ -116,7 +116,7 @@ def draw_charts(
 
 
 def library() -> Markup:
-    """BokehJS itself, only the part that draws figures."""
+    """Returns the part of BokehJS that draws figures."""
     return Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))
 
 
@@ -131,7 +131,7 @@ def _draw(
         y_range=DataRange1d(only_visible=True),
         tools=[PanTool(), box, wheel, ResetTool()],
         active_drag=box,
-        # With Ctrl, so that the page scrolls past a chart; a pinch zooms without.
+        # With Ctrl, so that the page can be scrolled past a chart; pinching also zooms.
         active_scroll=wheel,
         toolbar_location="above",
         background_fill_color=None,
@@ -155,7 +155,7 @@ def _draw(
 
 
 def _key(curve: Curve, names: Sequence[str], labels: list[str], tag: str) -> Key:
-    """Several runs have a color each; of a single one, its curves do."""
+    """Returns a legend entry; colors identify runs or, for a single run, curves."""
     place = labels.index(curve.label)
     label, colour, dash = curve.label, place, place // len(PALETTE)
     if len(names) > 1:
@@ -194,7 +194,7 @@ def _add(
         front = [line, dots] if len(values) <= _DOTS else [line]
 
     def add(glyph: Glyph, *, follows: bool) -> "GlyphRenderer[Any]":
-        # The page's script lets what follows show smoothed columns.
+        # The page's script switches renderers tagged "follows" to smoothed data.
         tags = [key.tag, "follows"] if follows else [key.tag]
         return plot.add_glyph(source, glyph, name=key.label, tags=tags)
 
@@ -211,5 +211,5 @@ def _hover(renderers: "list[GlyphRenderer[Any]]", sparse: bool) -> HoverTool:
         renderers=list(renderers),
         tooltips=rows,
         line_policy="nearest",
-        visible=False,  # in the toolbar, where nobody would turn it off
+        visible=False,  # hidden in the toolbar, because it is always active
     )

@@ -1,4 +1,4 @@
-"""Groups metrics into charts, and thins out their points."""
+"""Groups metrics into charts and reduces the number of points."""
 
 import math
 import re
@@ -9,10 +9,10 @@ import numpy as np
 
 from wgan_jax.report.run import GAPS, SLOPES, Run, Series
 
-_POINTS = 1_000  # of a curve: more than a chart has pixels to tell apart
-_NUMBERS = 290_000  # of all curves together; 1.5 MB of the page
-_OVERHEAD = 430  # numbers' room that a curve takes, however short it is
-_FEWEST = 20  # points of a curve, however many curves there are
+_POINTS = 1_000  # per curve, more than a chart has distinguishable pixels
+_NUMBERS = 290_000  # over all curves, 1.5 MB of the page
+_OVERHEAD = 430  # fixed cost of a curve, in numbers
+_FEWEST = 20  # minimum number of points per curve
 _PARTS = re.compile(r"(?P<base>.+?)(?P<setting>/[^/=]+=.+?)?(?P<std>_std)?")
 
 
@@ -21,12 +21,12 @@ class Curve:
     """One line of a chart.
 
     Attributes:
-        label: what it shows, without the run's name.
+        label: what it shows, without the name of the run.
         run: index of its run.
         steps: int64 ``[n]``.
         values: ``[n]``, NaN in gaps.
         deviation: ``[n]``, drawn around the values; or None.
-        dashed: draw the line with dashes.
+        dashed: whether the line is dashed.
     """
 
     label: str
@@ -39,13 +39,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves on one pair of axes.
+    """Several curves on common axes.
 
     Attributes:
         title: plain text.
-        note: how to read it, in plain sentences; may be empty.
-        curves: in order of run and name.
-        sparse: draw each point with its deviation, and smooth nothing.
+        note: explanation in complete sentences; may be empty.
+        curves: curves, ordered by run and name.
+        sparse: draw each point with its deviation, without smoothing.
     """
 
     title: str
@@ -95,14 +95,14 @@ _GROUPS = [
 
 
 def metric_charts(runs: Sequence[Run]) -> list[Chart]:
-    """Everything that runs logged, in charts.
+    """Groups all logged metrics into charts.
 
     Args:
-        runs: overlaid in each chart.
+        runs: runs to overlay in each chart.
 
     Returns:
-        Charts in a fixed order of topics; what belongs to no topic has a chart of
-        its own at the end.
+        Charts in a fixed order of topics. Metrics without a topic get their own
+        chart at the end.
     """
     charts: dict[tuple[int, str], Chart] = {}
     for index, run in enumerate(runs):
@@ -116,23 +116,23 @@ def metric_charts(runs: Sequence[Run]) -> list[Chart]:
             deviation = (
                 spread.values if spread and _same_steps(spread, series) else None
             )
-            # In a sweep's chart the title names the metric.
+            # In the chart of a sweep, the title names the metric.
             label = parts["setting"][1:] + parts["std"] if parts["setting"] else name
             charts.setdefault(place, chart).curves.append(
                 Curve(label, index, series.steps, series.values, deviation)
             )
-    # Metrics of a sweep's settings follow the charts of the means in each topic.
+    # In each topic, the metrics of a sweep's settings follow those of the mean.
     return [charts[place] for place in sorted(charts)]
 
 
 def thin(charts: Sequence[Chart]) -> list[Chart]:
-    """The charts with no more points than a page has room for.
+    """Reduces the points of all charts to fit the size limit of the page.
 
     Args:
-        charts: of all the page.
+        charts: all charts of the page.
 
     Returns:
-        The same, with shorter curves.
+        The same charts with fewer points per curve.
     """
     columns = [2 if c.deviation is None else 4 for x in charts for c in x.curves]
     numbers = _NUMBERS - _OVERHEAD * len(columns)
@@ -141,15 +141,15 @@ def thin(charts: Sequence[Chart]) -> list[Chart]:
 
 
 def thin_indices(values: np.ndarray, limit: int) -> np.ndarray:
-    """Which points of a curve to keep, such that its peaks and gaps stay.
+    """Selects points of a curve, preserving peaks and gaps.
 
     Args:
         values: ``[n]``, NaN in gaps.
-        limit: points to keep at most, 8 or more.
+        limit: maximum number of points, 8 or more.
 
     Returns:
-        Growing indices; the first and the last point, and of each stretch between
-        the least, the greatest and, if there is one, a gap.
+        Ascending indices: the first and the last point and, for each interval
+        in between, its minimum, its maximum and, if there is one, a gap.
     """
     if len(values) <= limit:
         return np.arange(len(values))
@@ -174,13 +174,13 @@ def _thin(curve: Curve, limit: int) -> Curve:
 
 
 def _parts(name: str) -> dict[str, str]:
-    """Base, setting of a sweep and mark of a deviation, empty where there is none."""
+    """Splits a name into base, sweep setting and deviation suffix; empty if missing."""
     match = _PARTS.fullmatch(name)
     return match.groupdict("") if match else {"base": name, "setting": "", "std": ""}
 
 
 def _chart_of(base: str, setting: str) -> tuple[tuple[int, str], Chart]:
-    """Where a metric belongs, and the chart to make there if it is the first."""
+    """Returns the position of a metric, and the chart to create there if needed."""
     place, title, note = len(_GROUPS), base, ""
     for index, (pattern, group_title, group_note) in enumerate(_GROUPS):
         if re.match(pattern, base):
@@ -190,12 +190,12 @@ def _chart_of(base: str, setting: str) -> tuple[tuple[int, str], Chart]:
         swept = setting[1:].partition("=")[0]
         title, note = f"{base} by {swept}", ""
         return (place, title), Chart(title, note)
-    # The empty string sorts before the sweep's charts of the same topic.
+    # The empty string sorts before the charts of a sweep on the same topic.
     return (place, "" if place < len(_GROUPS) else base), Chart(title, note)
 
 
 def _order(name: str) -> tuple[bool, str, float, str]:
-    """The figures that a run is judged by, the alphabet, a sweep's numbers."""
+    """Returns a sort key: main metrics first, then by name, then by setting."""
     parts = _parts(name)
     try:
         number = float(parts["setting"].rpartition("=")[2])

@@ -17,16 +17,16 @@ _WEIGHTS = {"ema": "average", "live": "live"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the last and the best of one curve.
+    """One row of the table: the last and the best value of one curve.
 
     Attributes:
-        metric: its name.
+        metric: name of the metric.
         run: index of the run.
         whose: replica and weights.
         last: value, deviation and step, as text.
-        best: the same, with the direction; empty where none is known.
-        protocol: in short, what a number cannot be read without.
-        details: fields of the protocol and their values, all of them.
+        best: the same for the best value; empty if the direction is unknown.
+        protocol: short form of the protocol.
+        details: all fields of the protocol and their values.
     """
 
     metric: str
@@ -46,21 +46,21 @@ class _Point:
 
 
 def evaluation_charts(runs: Sequence[Run]) -> tuple[list[Chart], list[Row]]:
-    """What evaluations found, as charts and as a table.
+    """Collects evaluation results as charts and as a table.
 
     Args:
-        runs: overlaid where metric and protocol are the same.
+        runs: runs to overlay where metric and protocol are the same.
 
     Returns:
-        A chart for each metric and protocol, as numbers of two protocols do not
-        compare; and a row for each curve.
+        A chart for each metric and protocol, because results of different
+        protocols are not comparable; and a row for each curve.
     """
     found: dict[tuple[str, str], dict[tuple[int, str, str], list[_Point]]] = {}
     for index, run in enumerate(runs):
         for line in run.evaluations:
             owner = (index, str(line.get("run") or ""), str(line.get("weights") or ""))
             for protocol, point in _points(line):
-                # Sorted keys, so that equal protocols are equal texts.
+                # Keys are sorted, so that equal protocols give equal strings.
                 key = (_metric(protocol), json.dumps(protocol, sort_keys=True))
                 found.setdefault(key, {}).setdefault(owner, []).append(point)
     charts, rows = [], []
@@ -68,7 +68,7 @@ def evaluation_charts(runs: Sequence[Run]) -> tuple[list[Chart], list[Row]]:
         protocol = json.loads(text)
         chart = Chart(metric, f"{_in_short(protocol)}.", sparse=True)
         for (index, replica, weights), points in sorted(curves.items()):
-            # Evaluated again, the same thing has the same number.
+            # Repeated evaluations of the same step give the same value.
             points = sorted({p.step: p for p in points}.values(), key=_step)
             whose = " ".join(filter(None, (replica, _WEIGHTS.get(weights, weights))))
             chart.curves.append(_curve(whose, index, weights == "live", points))
@@ -140,7 +140,7 @@ def _in_short(protocol: Mapping[str, Any]) -> str:
 
 
 def _less_is_better(metric: str) -> bool | None:
-    """The direction of a metric, None if it has none or nobody knows it."""
+    """Returns the direction of a metric, or None if it has none or is unknown."""
     for measure in MEASURES.values():
         better = measure.reports.get(metric)
         if better:

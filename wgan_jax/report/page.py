@@ -1,4 +1,4 @@
-"""The HTML page: one file with charts, pictures, styles and scripts."""
+"""HTML page: a single file with charts, pictures, styles and scripts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,21 +18,23 @@ _NOTHING, _ABSENT = "not known", "absent"
 
 
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
-    """Writes what runs did as one HTML page that needs no network.
+    """Writes a report on runs as one HTML page that works offline.
 
-    Of several runs the curves lie over each other and the pictures side by side.
-    The page is below 5 MB: long curves and long series of pictures are thinned.
-    Whoever looks sees the old file or the whole new one.
+    For several runs, curves are overlaid and pictures are shown side by side.
+    The page is smaller than 5 MB: long curves and long series of pictures are
+    thinned. The file is written atomically.
 
     Args:
-        workdirs: the runs' folders, at least one. More than seven share colors.
-        path: of the page; folders on the way are made.
+        workdirs: work directories of the runs, at least one. More than seven
+            runs share colors.
+        path: path of the page; missing folders are created.
 
     Returns:
         The path.
 
     Raises:
-        ReportError: if a folder is no run's, or holds no metrics yet.
+        ReportError: if a folder does not belong to a run, or has no metrics
+            yet.
     """
     runs = read_runs(workdirs)
     write_text(path, _render(runs))
@@ -73,7 +75,7 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _about(index: int, run: Run, album: Album) -> dict[str, Any]:
-    """What the page says of one run in words."""
+    """Returns the text that the page shows about one run."""
     record, parent = run.record, run.record.get("parent")
     parent = parent if isinstance(parent, Mapping) else {}
     overrides = record.get("overrides")
@@ -92,7 +94,7 @@ def _about(index: int, run: Run, album: Album) -> dict[str, Any]:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    """The lines of a run's card."""
+    """Returns the summary lines of a run."""
     data, devices = _mapping(run.record, "data"), _mapping(run.record, "devices")
     count = data.get("count")
     examples = f"{count:,} examples" if isinstance(count, int) else ""
@@ -132,13 +134,13 @@ def _last(run: Run, name: str) -> str:
 
 
 def _mapping(record: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    """A part of the record that older runs, or other programs, may lack."""
+    """Returns a part of the record, or {} if it is missing, as in older runs."""
     found = record.get(part)
     return found if isinstance(found, Mapping) else {}
 
 
 def _differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """The config's fields in which runs differ, with the value in each."""
+    """Returns the config fields in which the runs differ, with all values."""
     configs = [run.config for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
     rows = [
@@ -149,16 +151,16 @@ def _differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
 
 
 def _text(value: Any) -> str:
-    """A value of the config as it would be typed."""
+    """Returns a config value as it would be typed."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _slider_steps(albums: Sequence[Album]) -> list[int]:
-    """Every step at which some run has a picture."""
+    """Returns every step at which any run has a picture."""
     series = [frames for album in albums for frames in album.frames.values()]
     return sorted({picture.step for frames in series for picture in frames})
 
 
 def _weights(albums: Sequence[Album]) -> list[str]:
-    """The kinds of weights that drew samples, the generator's average first."""
+    """Returns the kinds of weights that generated samples, with the EMA first."""
     return list(dict.fromkeys(w for album in albums for w in album.frames))

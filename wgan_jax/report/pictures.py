@@ -1,4 +1,4 @@
-"""Shrinks pictures of runs so that a page can hold them."""
+"""Reduces the pictures of runs to fit the size limit of a page."""
 
 import base64
 import io
@@ -13,10 +13,10 @@ from PIL import Image
 
 from wgan_jax.report.run import Run
 
-_CHARACTERS = 1_900_000  # of all pictures as base64
-_SIDES = (720, 512, 360, 240)  # pixels; the largest that leaves enough pictures
+_CHARACTERS = 1_900_000  # of all pictures in base64
+_SIDES = (720, 512, 360, 240)  # pixels; the largest that allows enough pictures
 _FRAMES_ENOUGH, _FRAMES_MOST = 8, 40  # of a series over time
-_STILL_SHARE = 0.12  # of a run's characters, for each picture that stands alone
+_STILL_SHARE = 0.12  # fraction of a run's characters for each single picture
 _WAYS: tuple[Mapping[str, Any], ...] = ({"quality": 72}, {"lossless": True})
 _STEP = re.compile(r"step_(\d+)(_live)?\.png")
 STILLS = {
@@ -35,14 +35,15 @@ STILLS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture inside the page.
+    """One picture embedded in the page.
 
     Attributes:
-        step: iterations done when it was drawn.
-        uri: the picture itself, as a data URI.
-        width: in pixels.
-        height: in pixels.
-        weights: what drew it, such as ``average of the weights``; may be empty.
+        step: number of completed iterations when it was drawn.
+        uri: the picture as a data URI.
+        width: width in pixels.
+        height: height in pixels.
+        weights: weights that generated it, such as ``average of the weights``;
+            may be empty.
     """
 
     step: int
@@ -54,11 +55,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Album:
-    """One run's pictures.
+    """Pictures of one run.
 
     Attributes:
-        frames: of the samples over time, by the weights that drew them.
-        stills: the last picture of each kind in ``STILLS`` that there is.
+        frames: samples over time, by the weights that generated them.
+        stills: latest picture of each available kind in ``STILLS``.
     """
 
     frames: Mapping[str, Sequence[Picture]]
@@ -66,15 +67,15 @@ class Album:
 
 
 def read_album(run: Run, *, runs: int) -> Album:
-    """A run's pictures, within its share of the page.
+    """Reads the pictures of a run, within its share of the page.
 
     Args:
-        run: whose.
-        runs: how many share the page.
+        run: the run.
+        runs: number of runs that share the page.
 
     Returns:
-        The album. A file that is no picture is left out, and a long series is
-        thinned evenly between its first and its last.
+        The album. Files that are not pictures are skipped, and long series are
+        thinned evenly between the first and the last picture.
     """
     budget = _CHARACTERS / runs
     folder = run.path / "samples"
@@ -104,17 +105,17 @@ def read_album(run: Run, *, runs: int) -> Album:
 def _series(
     files: Mapping[int, Path], budget: float, *, most: int, weights: str = ""
 ) -> list[Picture]:
-    """Encodes a series, evenly thinned and small enough for the characters given.
+    """Encodes a series, thinned evenly to fit the number of characters.
 
-    Of ``most=1`` the last is kept.
+    With ``most=1``, the last picture is kept.
     """
     steps = sorted(files)
-    # The last one that can be read is taken for what all will need.
+    # The size of the last readable picture is used as an estimate for all.
     last = next(((s, i) for s in reversed(steps) if (i := _open(files[s]))), None)
     if last is None:
         return []
     for side in _SIDES:
-        # Magnified pixels are shorter without loss, photographs with it.
+        # Magnified pixels compress better without loss, photographs with loss.
         tried = [(_encode(last[1], last[0], side, weights, way), way) for way in _WAYS]
         probe, way = min(tried, key=lambda pair: len(pair[0].uri))
         room = int(budget // len(probe.uri))
@@ -125,14 +126,14 @@ def _series(
         return [probe]
     opened = ((step, _open(files[step])) for step in _evenly(steps, count))
     pictures = read = [_encode(i, s, side, weights, way) for s, i in opened if i]
-    # The first ones may need more room than the probe: noise is hard to compress.
+    # Early pictures may be larger than the estimate, because noise compresses badly.
     while len(pictures) > 1 and sum(len(p.uri) for p in pictures) > budget:
         pictures = _evenly(read, len(pictures) - 1)
     return pictures
 
 
 def _evenly(items: list, count: int) -> list:
-    """``count`` of the items, the last and, if there are two, the first among them."""
+    """Returns ``count`` items: always the last and, if count > 1, also the first."""
     if count == 1:
         return items[-1:]
     places = np.rint(np.linspace(0, len(items) - 1, count)).astype(int)
@@ -140,7 +141,7 @@ def _evenly(items: list, count: int) -> list:
 
 
 def _open(path: Path) -> Image.Image | None:
-    """The picture of a file, None if it is no picture."""
+    """Returns the picture of a file, or None if it is not a picture."""
     try:
         with Image.open(path) as opened:
             return opened.convert("RGB")
@@ -160,5 +161,5 @@ def _encode(
 
 
 def _averages(run: Run) -> bool:
-    """Whether the plain sample pictures are of a generator's average."""
+    """Returns whether the regular sample pictures show the generator's EMA."""
     return run.config.get("training.ema_decay") is not None

@@ -1,4 +1,4 @@
-"""Reads a run's folder: config, metrics and evaluations."""
+"""Reads the work directory of a run: config, metrics and evaluations."""
 
 import json
 import math
@@ -18,15 +18,15 @@ GAPS = {
     "critic/score_gap": "score gap",
 }
 SLOPES = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
-_LARGEST = 3e38  # that a curve can show: browsers are sent float32
+_LARGEST = 3e38  # largest value of a curve, because browsers receive float32
 
 
 @dataclass(frozen=True)
 class Series:
-    """One metric over a run.
+    """One metric of a run.
 
     Attributes:
-        steps: int64 ``[n]``, growing.
+        steps: int64 ``[n]``, ascending.
         values: float64 ``[n]``; NaN where the run logged null.
     """
 
@@ -34,21 +34,21 @@ class Series:
     values: np.ndarray
 
     def last(self) -> float | None:
-        """The last value that is a number."""
+        """Returns the last finite value, or None."""
         known = self.values[np.isfinite(self.values)]
         return float(known[-1]) if len(known) else None
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run's records.
+    """Records of one run.
 
     Attributes:
-        name: for people; no other run of the report has it.
-        path: the folder.
-        record: ``config.json``.
-        series: metrics by the names they were logged under.
-        evaluations: the lines of ``evaluations.jsonl``.
+        name: display name, unique within the report.
+        path: work directory.
+        record: contents of ``config.json``.
+        series: metrics by the names under which they were logged.
+        evaluations: lines of ``evaluations.jsonl``.
     """
 
     name: str
@@ -59,26 +59,27 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Iterations done when the last line was logged."""
+        """Number of completed iterations at the last logged line."""
         return max(int(s.steps[-1]) for s in self.series.values())
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config's fields by dotted path."""
+        """Fields of the config by dotted path."""
         return dict(flatten(self.record["config"]))
 
 
 def read_runs(workdirs: Sequence[Path]) -> list[Run]:
-    """Reads runs' folders.
+    """Reads the work directories of runs.
 
     Args:
         workdirs: at least one.
 
     Returns:
-        The runs in that order.
+        The runs in the same order.
 
     Raises:
-        ReportError: if a folder is no run's, or holds no metrics yet.
+        ReportError: if a folder does not belong to a run, or has no metrics
+            yet.
     """
     if not workdirs:
         raise ReportError("a report is of one run folder or more, and none was given.")
@@ -113,12 +114,13 @@ def _read(path: Path, name: str) -> Run:
 
 
 def _read_metrics(path: Path) -> dict[str, Series]:
-    # Flat arrays: a run of 100,000 lines would be gigabytes of Python's objects.
+    # Flat arrays: for 100,000 lines, Python objects would take gigabytes.
     columns: dict[str, tuple[array, array]] = {}
     for line in _lines(path):
         step = line.pop("step")
         for name, value in line.items():
-            # Nearly all are floats, and a call for each of millions takes seconds.
+            # Nearly all values are floats, and millions of function calls would take
+            # seconds.
             number = value if type(value) is float else _number(value)
             if number is None:
                 continue
@@ -138,7 +140,7 @@ def _read_metrics(path: Path) -> dict[str, Series]:
 
 
 def _number(value: Any) -> float | None:
-    """A number, NaN for null; None for what no curve can show."""
+    """Converts to a number, with NaN for null, or None if it cannot be plotted."""
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -147,7 +149,7 @@ def _number(value: Any) -> float | None:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects with a step; a killed run's torn line is none."""
+    """Yields the objects that have a step, skipping an incomplete last line."""
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -164,7 +166,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, with those above where two have the same."""
+    """Returns the folder names, with the parent folder if two are the same."""
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = ["/".join(path.parts[-2:]) for path in paths]

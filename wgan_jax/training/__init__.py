@@ -1,1 +1,1 @@
-"""Training: initial state, gradients, updates, and the steps made of them."""
+"""Training: initial state, gradients, parameter updates and training steps."""

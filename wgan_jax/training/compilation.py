@@ -10,14 +10,14 @@ import numpy as np
 from wgan_jax.types import Array
 
 _OPTIONS = {
-    # XLA's library of CPU kernels, for single products and for sums; left out is
-    # LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION, which the default has too.
+    # The library of CPU kernels, for single matrix products and for reductions. The
+    # default also has LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION.
     "cpu": {
         "xla_cpu_experimental_ynn_fusion_type": (
             "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
         )
     },
-    # What XLA records in CUDA graphs by default, and convolutions.
+    # The commands that XLA records in CUDA graphs by default, plus convolutions.
     "gpu": {
         "xla_gpu_enable_command_buffer": (
             "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONVOLUTION"
@@ -27,27 +27,31 @@ _OPTIONS = {
 
 
 def compiler_options(platform: str) -> dict[str, str]:
-    """Options for ``jax.jit(..., compiler_options=...)`` on one platform.
+    """Returns options for ``jax.jit(..., compiler_options=...)`` on one platform.
 
-    XLA's CPU backend gives stride-1 convolutions to a library that runs each on
-    one core. Restricting that library to sums and matrix products, which it runs
-    on all cores, leaves convolutions on the path that uses all of them too.
+    On a CPU, XLA passes stride-1 convolutions to a library that runs each of
+    them on one core. The option restricts that library to reductions and matrix
+    products, which it runs on all cores. Convolutions then use XLA's own path,
+    which also uses all cores.
 
-    On an NVIDIA GPU XLA records kernels in CUDA graphs, which start faster, but no
-    convolutions, so that a step falls into hundreds of pieces. With them recorded
-    too an iteration takes 0.61 to 0.98 of the time (``docs/accelerator.md``).
+    On an NVIDIA GPU, XLA records kernels in CUDA graphs, which launch faster,
+    but excludes convolutions. A step is then split into hundreds of graphs. If
+    convolutions are recorded as well, an iteration takes 0.61 to 0.98 of the
+    time (``docs/accelerator.md``).
 
-    Both options are experimental, so each is tried once in a process: on a trivial
-    program, on a GPU also on small convolutions, whose results are compared with
-    those without it. A compiler that does not know it, or fails, gets none.
+    Both options are experimental, so each is tested once per process. The test
+    compiles a trivial program. On a GPU, it also runs small convolutions and
+    compares the results with those without the option. If the compiler does not
+    support the option, or the test fails, no options are returned.
 
     Args:
-        platform: of the devices the program is for: ``"cpu"``, ``"gpu"``,
+        platform: platform of the target devices: ``"cpu"``, ``"gpu"`` or
             ``"tpu"``; ``mesh.devices.flat[0].platform``.
 
     Returns:
-        The options by name, empty where none helps or where ``XLA_FLAGS`` in the
-        environment says otherwise. No global configuration is read or changed.
+        The options by name. Empty if none helps, or if ``XLA_FLAGS`` in the
+        environment sets one of them. No global configuration is read or
+        changed.
     """
     options = _OPTIONS.get(platform, {})
     chosen = os.environ.get("XLA_FLAGS", "")
@@ -61,7 +65,7 @@ def _is_known(platform: str) -> bool:
     try:
         (device, *_) = jax.local_devices(backend=platform)
         if "rocm" in device.client.platform_version:
-            return False  # nobody has tried
+            return False  # not tested
         zero = jax.device_put(0.0, device)
         jax.jit(jnp.negative, compiler_options=_OPTIONS[platform])(zero)
         return platform != "gpu" or _records(device, _OPTIONS[platform])
@@ -70,10 +74,11 @@ def _is_known(platform: str) -> bool:
 
 
 def _records(device: jax.Device, options: dict[str, str]) -> bool:
-    """Whether convolutions and their gradients survive being recorded on a device.
+    """Returns whether convolutions and their gradients work when recorded.
 
-    XLA records none by default because some of cuDNN's algorithms cannot be. The
-    results are compared with those of the same program without the options.
+    By default, XLA records none because some cuDNN algorithms cannot be
+    recorded. The results are compared with those of the same program without
+    the options.
     """
     draw = np.random.default_rng(0).standard_normal
     arrays = [draw((16, 8, 8, 16)), draw((3, 3, 16, 16)), draw((4, 4, 16, 16))]
@@ -91,7 +96,7 @@ def _records(device: jax.Device, options: dict[str, str]) -> bool:
 
 
 def _convolutions(x: Array, w: Array, v: Array) -> tuple[Array, ...]:
-    """The gradients of two convolutions, one of them strided."""
+    """Returns the gradients of two convolutions, one of them strided."""
 
     def loss(x: Array, w: Array, v: Array) -> Array:
         for kernel, stride in ((w, 1), (v, 2)):

@@ -1,4 +1,4 @@
-"""The training steps jit-compiled for a device mesh."""
+"""Training steps, jit-compiled for a device mesh."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,21 +29,22 @@ def make_train_step(
     placement: str = "replicated",
     donate: bool = True,
 ) -> Wrapped:
-    """``train_step`` compiled once for a mesh.
+    """Compiles ``train_step`` for a mesh.
 
     Args:
-        gan: the static parts.
-        mesh: devices to split each batch among; the default device if None.
-        placement: that of the state, as for ``init_state``.
-        donate: let the new state take the old one's memory. The old state can
-            then not be used again.
+        gan: static definition of the GAN.
+        mesh: devices over which each batch is split; None for the default
+            device.
+        placement: placement of the state, as for ``init_state``.
+        donate: reuse the memory of the old state for the new one. The old state
+            can then no longer be used.
 
     Returns:
-        ``step(state, batch, key) -> (state, metrics)``, a jitted function; it
-        compiles anew for each N.
+        ``step(state, batch, key) -> (state, metrics)``, a jitted function. It
+        is compiled once for each N.
 
     Raises:
-        ValueError: if there is no such placement.
+        ValueError: if the placement is unknown.
     """
 
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
@@ -61,18 +62,18 @@ def make_train_steps(
     placement: str = "replicated",
     donate: bool = True,
 ) -> Wrapped:
-    """``train_steps`` compiled once for a mesh.
+    """Compiles ``train_steps`` for a mesh.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         mesh: as for ``make_train_step``.
         placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
-        ``steps(state, batches, key) -> (state, metrics)``, the batches and the
-        metrics as for ``train_steps``, each batch split among the devices; it
-        compiles anew for each K and N.
+        ``steps(state, batches, key) -> (state, metrics)``, with batches and
+        metrics as for ``train_steps`` and each batch sharded over the devices.
+        It is compiled once for each K and N.
     """
 
     def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:
@@ -95,16 +96,16 @@ def make_critic_step(
     placement: str = "replicated",
     donate: bool = True,
 ) -> Wrapped:
-    """``critic_step`` compiled once for a mesh.
+    """Compiles ``critic_step`` for a mesh.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         mesh: as for ``make_train_step``.
         placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
-        ``step(state, batch, key) -> (state, metrics)``, the batch as for
+        ``step(state, batch, key) -> (state, metrics)``, with the batch as for
         ``critic_step``.
     """
 
@@ -124,18 +125,18 @@ def make_generator_step(
     placement: str = "replicated",
     donate: bool = True,
 ) -> Wrapped:
-    """``generator_step`` compiled once for a mesh.
+    """Compiles ``generator_step`` for a mesh.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         mesh: as for ``make_train_step``.
-        batch_size: latents to draw.
+        batch_size: number of latents to draw.
         placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
 
     Returns:
-        ``step(state, key) -> (state, metrics)``; for a paired objective
-        ``step(state, key, real)``, the real examples as for ``critic_step``.
+        ``step(state, key) -> (state, metrics)``. For a paired objective,
+        ``step(state, key, real)`` with real examples as for ``critic_step``.
     """
     if not gan.objective.paired:
 
@@ -154,7 +155,7 @@ def make_generator_step(
 
 
 def _placings(gan: Gan, mesh: Mesh, placement: str) -> Any:
-    """Those of a state's arrays; one for all where that is enough."""
+    """Returns the shardings of a state, or a single one if it applies to all arrays."""
     if not sharded_fields(placement):
         return replicated(mesh)
     target = abstract_state(gan, mesh, placement=placement)
@@ -169,7 +170,7 @@ def _compiled(
     donate: bool,
     inputs: Callable[[Mesh], tuple[Any, ...]],
 ) -> Wrapped:
-    """A step jit-compiled for a mesh; ``inputs`` gives the shardings of its inputs."""
+    """Compiles a step for a mesh; ``inputs`` returns the shardings of its inputs."""
     mesh = mesh or make_mesh(jax.devices()[:1])
     state = _placings(gan, mesh, placement)
     return jax.jit(

@@ -1,4 +1,4 @@
-"""Corrected readings of the critic's estimate in the metrics."""
+"""Corrected Wasserstein estimates in the metrics."""
 
 from functools import partial
 
@@ -16,19 +16,20 @@ _SLOPE_AT_FAKES = "critic/gradient_norm_at_fakes"
 
 
 def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
-    """Readings of a critic that only the gradient penalty to norm 1 constrains.
+    """Corrects the estimate of a critic constrained only by the gradient penalty.
 
-    They are derived for that penalty alone: beside another term, a constraint or
-    rescaled kernels, or with another target, there are none. Of a lazy penalty the
-    value and the gradient norm are those last measured.
+    The corrections are derived for a single gradient penalty with target norm
+    1. With any other term, a constraint, a kernel parametrization or another
+    target, there are none. For a lazily evaluated penalty, the latest penalty
+    value and gradient norm are used.
 
     Args:
-        gan: the static parts.
-        metrics: of the critic's update.
-        step: scalar int32, the iteration, for the penalty's weight.
+        gan: static definition of the GAN.
+        metrics: metrics of the critic update.
+        step: scalar int32 iteration, for the weight of the penalty.
 
     Returns:
-        ``critic/wasserstein_by_penalty`` (``penalty_reading``),
+        The metrics ``critic/wasserstein_by_penalty`` (``penalty_reading``),
         ``critic/wasserstein_by_flow`` (``flow_reading``) and
         ``critic/wasserstein_by_slope`` (``slope_reading``).
     """
@@ -46,18 +47,20 @@ def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
 
 
 def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
-    """Reading of a critic with any other constraint, over its gradient norm at fakes.
+    """Divides the estimate by the gradient norm at fakes, for other constraints.
 
-    A clipped or spectrally normalized critic has a scale of its own: its estimate
-    says nothing until it is divided by a gradient norm.
+    The scale of a clipped or spectrally normalized critic is arbitrary. Its
+    estimate is meaningful only relative to a gradient norm.
 
     Args:
-        gan: the static parts.
-        metrics: of the iteration: the critic's last update and the generator's.
+        gan: static definition of the GAN.
+        metrics: metrics of the iteration: of the last critic update and of the
+            generator update.
 
     Returns:
-        ``critic/wasserstein_by_slope_at_fakes`` (``slope_reading`` of the slope
-        that the generator met), where ``critic_readings`` has none.
+        The metric ``critic/wasserstein_by_slope_at_fakes``: ``slope_reading``
+        with the gradient norm seen by the generator. Empty if
+        ``critic_readings`` applies.
     """
     if _unit_penalty(gan) is not None or _ESTIMATE not in metrics:
         return {}
@@ -66,7 +69,7 @@ def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
 
 
 def _unit_penalty(gan: Gan) -> Term | None:
-    """The gradient penalty to gradient norm 1, if nothing else bounds the critic."""
+    """Returns the penalty if it is the only constraint and has target norm 1."""
     rescaled = getattr(gan.critic, "parametrization", "plain") != "plain"
     if len(gan.penalties) != 1 or gan.constraint is not None or rescaled:
         return None
@@ -77,5 +80,5 @@ def _unit_penalty(gan: Gan) -> Term | None:
         function = function.func
     if function is not gradient_penalty_and_norms:
         return None
-    known = not isinstance(target, jax.core.Tracer)  # one of a sweep is not
+    known = not isinstance(target, jax.core.Tracer)  # traced in a sweep
     return term if known and target == 1.0 else None

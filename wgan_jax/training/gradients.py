@@ -1,4 +1,4 @@
-"""Losses of generator and critic, put together from a Gan, and their gradients."""
+"""Losses of the generator and the critic of a Gan, and their gradients."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
 
 
 class Pairs(NamedTuple):
-    """What a critic's update sees.
+    """Inputs of a critic update.
 
     Attributes:
-        real: ``[B, ...]``.
-        fake: ``[B, ...]``, without gradient.
-        labels: int32 ``[B]`` of the real ones, or None.
-        fake_labels: int32 ``[B]``, or None.
+        real: ``[B, ...]`` real examples.
+        fake: ``[B, ...]`` generated examples, without gradient.
+        labels: int32 ``[B]`` labels of the real examples, or None.
+        fake_labels: int32 ``[B]`` labels of the generated examples, or None.
     """
 
     real: Array
@@ -32,13 +32,13 @@ class Pairs(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What a generator's update starts from.
+    """Inputs of a generator update.
 
     Attributes:
         latent: ``[B, Z]``.
-        labels: int32 ``[B]`` to generate, or None.
-        real: ``[B, ...]`` for a paired objective, or None.
-        real_labels: int32 ``[B]``, or None.
+        labels: int32 ``[B]`` labels to generate, or None.
+        real: ``[B, ...]`` real examples for a paired objective, or None.
+        real_labels: int32 ``[B]`` labels of the real examples, or None.
     """
 
     latent: Array
@@ -48,7 +48,7 @@ class Draws(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Random keys of a loss: of its terms, and of the passes through the critic."""
+    """PRNG keys of a loss: for its terms, and for the passes through the critic."""
 
     terms: PRNGKey
     passes: PRNGKey
@@ -61,21 +61,21 @@ def critic_gradients(
     pairs: Pairs,
     keys: Keys,
 ) -> tuple[PyTree, tuple[PyTree, tuple[Metrics, ...]], Metrics]:
-    r"""The gradient of the critic's loss with respect to its parameters.
+    r"""Computes the gradient of the critic loss with respect to its parameters.
 
     .. math:: L = L_C(f(x), f(\tilde x)) + \textstyle\sum_i w_i P_i
         + w_y\, \mathbb{E}[-\log p(y \mid x)]
 
     Args:
-        gan: the static parts.
-        state: a run's arrays; the critic's parameters are taken from it.
-        model_state: the critic's, and what the lazy penalties last measured, at
-            the start of this part of the batch.
+        gan: static definition of the GAN.
+        state: training state, with the critic parameters.
+        model_state: critic model state and latest metrics of lazily evaluated
+            penalties, before this part of the batch.
         pairs: real and fake examples.
         keys: PRNG keys, consumed.
 
     Returns:
-        The gradient, the new model states and the metrics.
+        The gradient, the new model state and penalty metrics, and the metrics.
     """
     real_key, fake_key, penalty_key = jax.random.split(keys.passes, 3)
 
@@ -100,7 +100,7 @@ def critic_gradients(
         )
         loss += penalty
         if gan.conditional is not None and real.class_logits is not None:
-            assert pairs.labels is not None  # seen to by critic_update
+            assert pairs.labels is not None  # ensured by critic_update
             value, accuracy = class_loss(real.class_logits, pairs.labels)
             loss += gan.conditional.critic_weight * value
             metrics["critic/class_loss"] = value
@@ -120,19 +120,19 @@ def _score_pairs(
     real_key: PRNGKey,
     fake_key: PRNGKey,
 ) -> tuple[CriticOutput, CriticOutput, PyTree]:
-    """What the critic says of both kinds of examples, in one pass if that is sound."""
+    """Scores both kinds of examples, in one pass if possible."""
 
     def score(images: Array, moved: PyTree, labels: Any, key: PRNGKey) -> Any:
         return gan.score(params, moved, images, train=True, labels=labels, key=key)
 
     if not uses_joint_pass(gan.critic, model_state):
-        # Two passes: with batch norm, real and fake examples are normed apart.
+        # Two passes: batch normalization must use separate statistics for each kind.
         real, moved = score(pairs.real, model_state, pairs.labels, real_key)
         fake, moved = score(pairs.fake, moved, pairs.fake_labels, fake_key)
         return real, fake, moved
 
     def both(a: Array, b: Array) -> Array:
-        # In turn, so that on a mesh no example leaves its device.
+        # Interleaved, so that examples stay on their device of the mesh.
         return jnp.stack([a, b], 1).reshape(-1, *a.shape[1:])
 
     labels = None
@@ -150,21 +150,22 @@ def generator_gradients(
     draws: Draws,
     keys: Keys,
 ) -> tuple[PyTree, tuple[PyTree, tuple[PyTree, ...]], Metrics]:
-    r"""The gradient of the generator's loss with respect to its parameters.
+    r"""Computes the gradient of the generator loss with respect to its parameters.
 
     .. math:: L = L_G(f(G(z))) + w_y\, \mathbb{E}[-\log p(y \mid G(z))]
         + \textstyle\sum_i w_i R_i
 
     Args:
-        gan: the static parts.
-        state: a run's arrays; the parameters are taken from it.
-        model_state: the generator's and the regularizers', at the start of this
-            part of the batch.
-        draws: latents, and what else the objective asks for.
+        gan: static definition of the GAN.
+        state: training state, with the parameters of both networks.
+        model_state: generator model state and state of the regularizers, before
+            this part of the batch.
+        draws: latents, and the other inputs that the objective needs.
         keys: PRNG keys, consumed.
 
     Returns:
-        The gradient, the new model states and the metrics.
+        The gradient, the new model state and regularizer states, and the
+        metrics.
     """
 
     def generate(params: Params) -> tuple[Array, PyTree]:
@@ -198,7 +199,7 @@ def generator_gradients(
 def _judge(
     gan: Gan, critic: PlayerState, fake: Array, draws: Draws, key: PRNGKey
 ) -> tuple[Array, Array, Metrics]:
-    """The generator's loss of its images, and the gradient with respect to them."""
+    """Returns the generator loss on images, its gradient there, and the metrics."""
     fake_key, real_key = jax.random.split(key)
 
     def score(images: Array, labels: Array | None, key: PRNGKey) -> Any:
@@ -220,8 +221,8 @@ def _judge(
 
     (scores, logits), pull = jax.vjp(lambda x: score(x, draws.labels, fake_key), fake)
     loss, score_grads = jax.value_and_grad(objective_loss)(scores)
-    # A power of two, exact: a critic that is sure of itself leaves gradients so
-    # small that their norms would vanish.
+    # A power of two, so scaling is exact. A confident critic has gradients so small
+    # that their norms would underflow.
     scale = _power_of_two(score_grads)
     no_class = None if logits is None else jnp.zeros_like(logits)
     (scaled_grads,) = pull((score_grads * scale, no_class))
@@ -242,19 +243,19 @@ def _judge(
 
 
 def _power_of_two(x: Array) -> Array:
-    """A power of two that brings the largest of ``x`` near 1; 1 if all are 0."""
+    """Returns a power of two that scales the maximum of ``x`` near 1; 1 if all 0."""
     _, exponent = jnp.frexp(jnp.max(jnp.abs(x)))
     return jnp.ldexp(jnp.ones((), x.dtype), -exponent)
 
 
 def _mean_slope(fake_grads: Array, score_grads: Array) -> Array:
-    # The chain rule's factor d loss / d score_i is divided out again, of the
-    # examples that have one to speak of.
+    # Divide by the chain-rule factor d loss / d score_i, for the examples where it is
+    # not negligible.
     norms = example_norms(fake_grads)
     factors = jnp.abs(score_grads).astype(norms.dtype)
     counts = factors > 1e-6
     slopes = jnp.where(counts, norms / jnp.where(counts, factors, 1), 0)
-    # Summed together: among devices a sum of its own, which often waits for nothing,
-    # may overtake others, and two CPU devices then wait for each other for ever.
+    # Reduced together: on several devices, a separate reduction often has no data
+    # dependency and may overtake other collectives. Two CPU devices then deadlock.
     total, count = jnp.sum(jnp.stack([slopes, counts.astype(norms.dtype)]), axis=1)
     return total / jnp.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""The initial training state, and checks that the parts of a Gan fit together."""
+"""Initial training state, and checks that the parts of a Gan are compatible."""
 
 from typing import Any
 
@@ -22,21 +22,21 @@ def init_state(
     *,
     placement: str = "replicated",
 ) -> GanState:
-    """Fresh arrays for both networks.
+    """Initializes the training state.
 
     Args:
-        gan: the static parts; the critic is shaped by what the generator makes.
-        key: typed key; equal keys give equal states on any mesh.
-        mesh: the devices; the default device alone if None.
-        placement: what each device holds, a name in ``sharding.PLACEMENTS``.
+        gan: static definition of the GAN. The critic is initialized for the
+            shape of the generator's output.
+        key: PRNG key; the same key gives the same state on any mesh.
+        mesh: device mesh; None for the default device.
+        placement: what each device stores, a key of ``sharding.PLACEMENTS``.
 
     Returns:
-        The state at step 0. The moving average starts as a copy of the
-        generator.
+        The state at step 0. The EMA starts as a copy of the generator.
 
     Raises:
-        ValueError: if there is no such placement, or the parts do not go
-            together, as ``check`` says.
+        ValueError: if the placement is unknown, or the parts of the GAN are
+            incompatible (see ``check_gan``).
     """
     target = abstract_state(gan, mesh, placement=placement)
     placings = jax.tree.map(lambda x: x.sharding, target)
@@ -46,10 +46,10 @@ def init_state(
 def abstract_state(
     gan: Gan, mesh: Mesh | None = None, *, placement: str = "replicated"
 ) -> GanState:
-    """``init_state`` as shapes, dtypes and placings, without computing.
+    """Returns shapes, dtypes and shardings of ``init_state`` without computing it.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         mesh: as for ``init_state``.
         placement: as for ``init_state``.
 
@@ -71,11 +71,11 @@ def abstract_state(
 
 
 def initial_state(gan: Gan, key: PRNGKey) -> GanState:
-    """``init_state`` as a pure function, to be traced; nothing is checked.
+    """Computes ``init_state`` as a traceable pure function, without checks.
 
     Args:
-        gan: the static parts.
-        key: typed key.
+        gan: static definition of the GAN.
+        key: PRNG key.
 
     Returns:
         The state at step 0.
@@ -120,24 +120,29 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
 
 
 def check_gan(gan: Gan) -> GanState:
-    """Refuses a Gan whose parts do not go together, by shapes alone.
+    """Checks that the parts of a GAN are compatible, using shapes only.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
 
     Returns:
-        Its state as shapes and dtypes.
+        The shapes and dtypes of its state.
 
     Raises:
-        ValueError: naming the parts, if a penalized critic or a regularized
-            generator has batch norm; the critic does not return one score per
-            example; a conditional GAN has a network that knows no labels or
-            another number of classes, an auxiliary head that nothing trains, or
-            weights for one that is not there; fakes with labels of their own
-            meet a penalty that looks at them or a paired objective; a penalty
-            or constraint cannot be computed; a constraint meets kernels that
-            the network rescales; or the network cannot make images of the size
-            asked for.
+        ValueError: naming the incompatible parts, if
+
+            * a critic with penalties or a generator with regularizers has batch
+              normalization;
+            * the critic does not return one score per example;
+            * a network of a conditional GAN takes no labels, or has another number
+              of classes;
+            * an auxiliary head is not trained, or there are weights for a missing
+              one;
+            * ``fake_labels="uniform"`` is combined with a paired objective or with
+              a penalty that uses fake examples;
+            * a penalty or constraint cannot be computed;
+            * a constraint is combined with a kernel parametrization; or
+            * the network does not support the image size.
     """
     for term in gan.regularizers:
         if not hasattr(term.function, "apply"):
@@ -223,7 +228,7 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
 
 
 def _check_penalties(gan: Gan, state: GanState, *, head: bool) -> None:
-    """Traces each penalty, so that what it cannot work with is said early."""
+    """Traces each penalty, so that errors are raised before training."""
 
     def values(
         state: GanState, real: Array, fake: Array, labels: Any, key: PRNGKey
@@ -273,7 +278,7 @@ def _is_above_0(weight: Any) -> bool:
 
 
 def _abstract_images(gan: Gan, state: GanState) -> Any:
-    """Shapes and dtypes of two generated images."""
+    """Returns shapes and dtypes of two generated images."""
     latent = jax.ShapeDtypeStruct((2, gan.latent_size), jnp.result_type(float))
     labels = _some_labels(gan)
 
@@ -285,7 +290,7 @@ def _abstract_images(gan: Gan, state: GanState) -> Any:
 
 
 def _abstract_output(gan: Gan, state: GanState) -> Any:
-    """Shapes and dtypes of what the critic says of two images."""
+    """Returns shapes and dtypes of the critic's output for two images."""
 
     def score(player: PlayerState, images: Array) -> CriticOutput:
         params, model_state = player.params, player.model_state

@@ -1,10 +1,10 @@
-"""Several runs in one program: seeds, or values of one setting.
+"""Several runs in one program, with different seeds or values of one setting.
 
-A replica is a run of its own: its key, its batches, its state. ``vmap`` puts K
-of them into one compiled step, whose number of kernels does not grow with K;
-an accelerator that one small network leaves idle computes them together. A CPU
-has nothing idle, and K states at once leave its caches: there the same step
-takes the replicas one after the other.
+A replica is an independent run with its own key, batches and state. ``vmap``
+combines K replicas in one compiled step whose number of kernels does not depend
+on K. This helps on an accelerator that a single small network does not
+saturate. A CPU has no idle resources, and K states together exceed its caches.
+On a CPU, the same step therefore processes the replicas one after the other.
 """
 
 from collections.abc import Callable
@@ -35,22 +35,25 @@ def init_replicas(
     settings: Array | np.ndarray | None = None,
     mesh: Mesh | None = None,
 ) -> GanState:
-    """Fresh arrays of K runs.
+    """Initializes the states of K replicas.
 
     Args:
-        gan: the static parts, or with ``settings`` a function from one of them
-            to the static parts, such as the weight of a penalty.
-        keys: typed keys ``[K]``; replica k starts as ``init_state`` does with
-            key k.
-        settings: ``[K]``, the setting of each replica, or None.
-        mesh: devices to divide the replicas among; the default device if None.
+        gan: static definition of the GAN; with ``settings``, a function from
+            one setting, such as the weight of a penalty, to the static
+            definition.
+        keys: PRNG keys ``[K]``; replica k is initialized as by ``init_state``
+            with key k.
+        settings: ``[K]`` setting of each replica, or None.
+        mesh: devices over which the replicas are split; None for the default
+            device.
 
     Returns:
-        The state, each leaf with a leading axis K.
+        The state, where each leaf has a leading axis K.
 
     Raises:
-        ValueError: if the parts do not go together, the replicas do not divide
-            among the devices, or there is not one key and setting for each.
+        ValueError: if the parts of the GAN are incompatible, K is not divisible
+            by the number of devices, or the number of keys and settings
+            differs.
     """
     mesh = mesh or make_mesh(jax.devices()[:1])
     if keys.ndim != 1:
@@ -71,12 +74,12 @@ def init_replicas(
 def abstract_replicas(
     gan: GanOf, *, settings: Array | np.ndarray, mesh: Mesh | None = None
 ) -> GanState:
-    """``init_replicas`` as shapes, dtypes and placings, without computing.
+    """Returns shapes, dtypes and shardings of ``init_replicas`` without computing it.
 
     Args:
-        gan: as for ``init_replicas``, like all other arguments.
-        settings: ``[K]``; one that is not read will do where ``gan`` is a Gan.
-        mesh: devices.
+        gan: as for ``init_replicas``.
+        settings: ``[K]``; its values are ignored if ``gan`` is a Gan.
+        mesh: as for ``init_replicas``.
 
     Returns:
         A state of ``jax.ShapeDtypeStruct``.
@@ -102,20 +105,21 @@ def make_replicas_step(
     together: bool | None = None,
     donate: bool = True,
 ) -> Wrapped:
-    """``train_step`` of K runs at once, compiled.
+    """Compiles ``train_step`` for K replicas.
 
     Args:
         gan: as for ``init_replicas``.
         mesh: as for ``init_replicas``.
         settings: as for ``init_replicas``.
-        together: ``vmap`` over the replicas, or one after the other in one
-            program (``lax.map``); None takes the second on a CPU.
-        donate: let the new state take the old one's memory.
+        together: True to ``vmap`` over the replicas, False to process them one
+            after the other (``lax.map``). None selects False on a single CPU
+            device and True otherwise.
+        donate: reuse the memory of the old state for the new one.
 
     Returns:
-        ``step(state, batch, keys) -> (state, metrics)``: everything with a
-        leading axis K, the batch ``[K, N, B, ...]``; replica k does what
-        ``train_step`` does with its own part.
+        ``step(state, batch, keys) -> (state, metrics)``, where everything has a
+        leading axis K and the batch is ``[K, N, B, ...]``. Replica k performs
+        ``train_step`` on its own part.
     """
     mesh = mesh or make_mesh(jax.devices()[:1])
     platform = mesh.devices.flat[0].platform
@@ -142,11 +146,11 @@ def make_replicas_step(
 
 
 def replica(state: PyTree, index: int) -> PyTree:
-    """One run's part of a state or of metrics.
+    """Returns the part of one replica from a state or from metrics.
 
     Args:
         state: pytree of ``[K, ...]``.
-        index: in [0, K).
+        index: replica index in [0, K).
 
     Returns:
         The same tree without the leading axis.
@@ -155,12 +159,12 @@ def replica(state: PyTree, index: int) -> PyTree:
 
 
 def put_replicas(mesh: Mesh, batches: PyTree) -> PyTree:
-    """Host arrays ``[K, ...]`` to the devices, K divided among them."""
+    """Puts host arrays ``[K, ...]`` on the devices, sharded along K."""
     return jax.device_put(batches, _apart(mesh))
 
 
 def _settings(gan: GanOf, settings: Any, count: int) -> Array:
-    """The setting of each replica, 0 where none is read."""
+    """Returns the setting of each replica, or 0 if settings are not used."""
     if settings is None and not isinstance(gan, Gan):
         raise ValueError(
             "replicas: the Gan is given as a function of a setting, but settings is "

@@ -1,9 +1,10 @@
-"""The training steps as pure functions; ``compiled.py`` jit-compiles them for a mesh.
+"""Training steps as pure functions; ``compiled.py`` compiles them for a mesh.
 
-``key`` is the run's key everywhere and the same for all steps: each update
-folds its own counter from the state into it. So no update repeats another's
-random numbers, a resumed run repeats the unbroken one, and N calls of
-``critic_step`` and one of ``generator_step`` are ``train_step``.
+``key`` is always the PRNG key of the run and is the same for all steps. Each
+update folds its own counter from the state into the key. Random numbers
+therefore differ between updates, a resumed run matches an uninterrupted one,
+and N calls of ``critic_step`` followed by one of ``generator_step`` are
+equivalent to ``train_step``.
 """
 
 from functools import partial
@@ -32,29 +33,29 @@ from wgan_jax.training.updates import (
 )
 from wgan_jax.types import Array, Batch, Metrics, PRNGKey
 
-# Branches of the run's key.
+# Branches of the PRNG key of the run.
 _CRITIC, _GENERATOR, _CRITIC_PASSES, _GENERATOR_PASSES = range(4)
 
 
 def critic_step(
     gan: Gan, state: GanState, batch: Batch | Array, key: PRNGKey
 ) -> tuple[GanState, Metrics]:
-    """One update of the critic; the generator's arrays stay as they are.
+    """Performs one critic update; the generator is unchanged.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays.
-        batch: ``[B, ...]`` real examples, uint8 or floating in [-1, 1], or
-            ``{"image": [B, ...], "label": [B]}``, the labels int32 and needed
-            if the GAN is conditional.
-        key: the run's key; ``state.critic_updates`` is folded in.
+        gan: static definition of the GAN.
+        state: training state.
+        batch: ``[B, ...]`` real examples, uint8 or floating-point in [-1, 1],
+            or ``{"image": [B, ...], "label": [B]}`` with int32 labels, which a
+            conditional GAN requires.
+        key: PRNG key of the run; ``state.critic_updates`` is folded in.
 
     Returns:
         The new state and the metrics, as ``critic_update``.
 
     Raises:
-        ValueError: if labels are needed and missing, or the batch does not
-            divide into the microbatches.
+        ValueError: if required labels are missing, or the batch size is not
+            divisible by the number of microbatches.
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 3 to 9;
@@ -68,7 +69,7 @@ def critic_step(
     if gan.conditional is not None and gan.conditional.fake_labels == "uniform":
         fake_labels = gan.conditional.draw(label_key, real.shape[0])
     generator = state.generator
-    # Batch statistics of the generator belong to its own update.
+    # The generator's batch statistics are updated only in its own update.
     fake, _ = gan.generate(
         generator.params,
         generator.model_state,
@@ -82,27 +83,30 @@ def critic_step(
 def critic_update(
     gan: Gan, state: GanState, pairs: Pairs, key: PRNGKey
 ) -> tuple[GanState, Metrics]:
-    """One update of the critic between given examples, wherever they are from.
+    """Performs one critic update on given real and fake examples.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays.
-        pairs: real and fake examples, floating.
-        key: the run's key; ``state.critic_updates`` is folded in.
+        gan: static definition of the GAN.
+        state: training state.
+        pairs: real and fake examples, floating-point.
+        key: PRNG key of the run; ``state.critic_updates`` is folded in.
 
     Returns:
-        The new state, and of the critic before its update: ``critic/loss``,
-        ``critic/wasserstein_estimate`` (of other objectives
-        ``critic/score_gap``), ``critic/real_score`` and ``critic/fake_score``,
-        the weighted ``critic/penalty`` and what the penalties report (lazy ones
-        what they last measured),
-        ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary
-        head; the L2 norms ``critic/grad_norm``, ``critic/update_norm``,
-        ``critic/param_norm``; and ``critic_readings``.
+        The new state, and metrics of the critic before its update:
+
+        * ``critic/loss``;
+        * ``critic/wasserstein_estimate``, or ``critic/score_gap`` for other
+          objectives; ``critic/real_score`` and ``critic/fake_score``;
+        * ``critic/penalty`` (weighted), and the metrics of the penalties (the
+          latest ones of lazily evaluated penalties);
+        * ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary head;
+        * the L2 norms ``critic/grad_norm``, ``critic/update_norm`` and
+          ``critic/param_norm``;
+        * the metrics of ``critic_readings``.
 
     Raises:
-        ValueError: if the examples are of two shapes, not floating, or without
-            the labels that a conditional GAN needs.
+        ValueError: if the examples have different shapes, are not
+            floating-point, or lack the labels that a conditional GAN requires.
     """
     (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
     keys = Keys(term_key, pass_key)
@@ -142,27 +146,32 @@ def generator_step(
     batch_size: int,
     real: Batch | Array | None = None,
 ) -> tuple[GanState, Metrics]:
-    """One update of the generator and its average; the critic stays as it is.
+    """Performs one update of the generator and its EMA; the critic is unchanged.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays.
-        key: the run's key; ``state.step`` is folded in.
-        batch_size: latents to draw, B.
-        real: ``[B, ...]`` real examples, as for ``critic_step``, for a paired
-            objective, whose generator is compared with them.
+        gan: static definition of the GAN.
+        state: training state.
+        key: PRNG key of the run; ``state.step`` is folded in.
+        batch_size: number B of latents to draw.
+        real: ``[B, ...]`` real examples as for ``critic_step``; required for a
+            paired objective.
 
     Returns:
-        The new state, and of the networks before the update: ``generator/loss``
-        and ``critic/gradient_norm_at_fakes``, the mean gradient norm of the critic at
-        the images drawn (it costs nothing: the generator's gradient runs
-        through it); ``generator/class_loss`` and ``generator/class_accuracy``
-        of an auxiliary head; ``generator/regularizer`` and what the
-        regularizers report; and the L2 norms ``generator/grad_norm``,
-        ``generator/update_norm``, ``generator/param_norm``.
+        The new state, and metrics of the networks before the update:
+
+        * ``generator/loss``;
+        * ``critic/gradient_norm_at_fakes``, the mean gradient norm of the critic
+          at the generated images. It adds no cost, because the generator's
+          gradient is computed through it;
+        * ``generator/class_loss`` and ``generator/class_accuracy`` of an auxiliary
+          head;
+        * ``generator/regularizer``, and the metrics of the regularizers;
+        * the L2 norms ``generator/grad_norm``, ``generator/update_norm`` and
+          ``generator/param_norm``.
 
     Raises:
-        ValueError: if a paired objective gets no real examples.
+        ValueError: if the objective is paired and the real examples are missing
+            or their number is not ``batch_size``.
 
     Reference:
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 9 to 11.
@@ -214,22 +223,22 @@ def generator_step(
 def train_step(
     gan: Gan, state: GanState, batch: Batch | Array, key: PRNGKey
 ) -> tuple[GanState, Metrics]:
-    """One iteration: N critic updates, then one generator update.
+    """Performs one iteration: N critic updates, then one generator update.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays.
+        gan: static definition of the GAN.
+        state: training state.
         batch: ``{"image": [N, B, ...], "label": [N, B]}`` or the images alone,
-            uint8 or floating in [-1, 1]: a fresh batch for each critic update.
-            For a paired objective one more, the last, is the generator's.
-        key: the run's key, the same for all iterations.
+            uint8 or floating-point in [-1, 1]: one batch per critic update. A
+            paired objective needs one more batch, the last, for the generator.
+        key: PRNG key of the run, the same for all iterations.
 
     Returns:
         The new state, and the metrics of the last critic update and of the
-        generator update, with ``iteration_readings`` of both.
+        generator update, including ``iteration_readings``.
 
     Raises:
-        ValueError: as the two steps.
+        ValueError: as ``critic_step`` and ``generator_step``.
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1.
@@ -247,7 +256,7 @@ def train_step(
             )
         real = jax.tree.map(lambda x: x[-1], batches)
         batches = jax.tree.map(lambda x: x[:-1], batches)
-    # One body, not N copies: compile time does not grow with n_critic.
+    # A scan, so that compile time does not grow with n_critic.
     state, history = jax.lax.scan(
         lambda state, x: critic_step(gan, state, x, key), state, batches
     )
@@ -278,7 +287,7 @@ def _check_pairs(gan: Gan, pairs: Pairs) -> None:
 
 
 def _critic_keys(key: PRNGKey, state: GanState) -> tuple[PRNGKey, PRNGKey]:
-    """Latents, noise and terms of the coming update; passes, flips and labels."""
+    """Returns two triples of keys: latents, noise, terms; and passes, flips, labels."""
     branches = _CRITIC, _CRITIC_PASSES
     first, second = (
         jax.random.split(_update_key(key, branch, state.critic_updates), 3)
@@ -303,17 +312,18 @@ def _prepare(gan: Gan, images: Array, noise_key: PRNGKey, flip_key: PRNGKey) -> 
 def train_steps(
     gan: Gan, state: GanState, batches: Batch | Array, key: PRNGKey
 ) -> tuple[GanState, Metrics]:
-    """K iterations: K calls of ``train_step``, traced once.
+    """Performs K iterations, equal to K calls of ``train_step`` but traced once.
 
     Args:
-        gan: the static parts.
-        state: a run's arrays.
+        gan: static definition of the GAN.
+        state: training state.
         batches: ``{"image": [K, N, B, ...], "label": [K, N, B]}`` or the images
-            alone: for each iteration what ``train_step`` takes.
-        key: the run's key, the same for all iterations.
+            alone: the batches of ``train_step`` for each iteration.
+        key: PRNG key of the run, the same for all iterations.
 
     Returns:
-        The state after the last iteration, and the metrics of each, ``[K]`` by name.
+        The state after the last iteration, and the metrics of each iteration,
+        ``[K]`` by name.
 
     Raises:
         ValueError: as ``train_step``.

@@ -1,4 +1,4 @@
-"""The parts of an update: inputs, gradients, optimizer and moving average."""
+"""Parts of an update: inputs, gradients, optimizer and moving average."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,10 +14,10 @@ from wgan_jax.types import Array, Batch, Metrics, Params, PRNGKey, PyTree
 
 
 def examples(gan: Gan, batch: Batch | Array) -> tuple[Array, Array | None]:
-    """Images and labels of a batch, the latter only where they are read.
+    """Returns the images of a batch, and its labels if they are used.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         batch: ``{"image": ..., "label": ...}``, or the images alone.
 
     Returns:
@@ -39,25 +39,26 @@ def examples(gan: Gan, batch: Batch | Array) -> tuple[Array, Array | None]:
 
 
 def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
-    r"""uint8 images to the generator's range; floating ones pass.
+    r"""Converts uint8 images to [-1, 1]; floating-point images are unchanged.
 
     .. math:: x = u / 127.5 - 1
-        \quad\text{or, dequantised,}\quad x = (u + \nu) / 128 - 1,
+        \quad\text{or, dequantized,}\quad x = (u + \nu) / 128 - 1,
         \; \nu \sim U[0, 1)
 
     Args:
-        images: ``[B, ...]``, uint8 in 0 .. 255 or floating in [-1, 1].
-        key: typed key of the noise.
-        dequantize: add the noise; without effect on floating images.
+        images: ``[B, ...]``, uint8 in 0 .. 255 or floating-point in [-1, 1].
+        key: PRNG key of the noise.
+        dequantize: add the noise; ignored for floating-point images.
 
     Returns:
-        ``[B, ...]`` floating in [-1, 1].
+        Floating-point ``[B, ...]`` in [-1, 1].
 
     Raises:
-        AssertionError: if the dtype is neither uint8 nor floating.
+        AssertionError: if the dtype is neither uint8 nor floating-point.
 
     Reference:
-        Dequantised: the authors' ``gan_cifar_resnet.py`` to arXiv:1704.00028.
+        Dequantization: the authors' ``gan_cifar_resnet.py`` for
+        arXiv:1704.00028.
     """
     if images.dtype != jnp.uint8:
         chex.assert_type(images, float)
@@ -70,20 +71,20 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
 
 
 def split(gan: Gan, batch: PyTree) -> PyTree:
-    """A batch in as many parts as the Gan has microbatches.
+    """Splits a batch into the microbatches of a Gan.
 
-    Example i goes to part i modulo their number, so that on a mesh each device
-    keeps its own examples.
+    Example i is assigned to part i modulo the number of parts, so that each
+    device of a mesh keeps its own examples.
 
     Args:
-        gan: the static parts.
+        gan: static definition of the GAN.
         batch: pytree of ``[B, ...]``.
 
     Returns:
         The same tree of ``[parts, B / parts, ...]``.
 
     Raises:
-        ValueError: if B is not divisible.
+        ValueError: if B is not divisible by the number of parts.
     """
     parts = gan.microbatches
 
@@ -105,22 +106,22 @@ def mean_gradients(
     batch: PyTree,
     keys: PyTree,
 ) -> tuple[PyTree, PyTree, Metrics]:
-    r"""The gradient of a loss over a batch, computed part by part.
+    r"""Computes the gradient of a loss over a batch by averaging over microbatches.
 
     .. math:: \nabla L = \frac{1}{A} \sum_a \nabla L_a
 
     Args:
-        gan: the static parts; its ``microbatches`` is A.
+        gan: static definition of the GAN; A is its ``microbatches``.
         gradients: ``(model_state, part, keys) -> (gradients, model_state,
-            metrics)``, of a loss that is a mean over its examples.
-        model_state: of the network, passed on from part to part.
+            metrics)`` of a loss that is a mean over examples.
+        model_state: model state of the network, passed from part to part.
         batch: pytree of ``[B, ...]``.
-        keys: pytree of typed keys; each part folds its index into them, unless
-            it is alone.
+        keys: pytree of PRNG keys; with several parts, part a uses
+            ``fold_in(key, a)``.
 
     Returns:
-        The mean of the gradients, the last model state, and the mean of the
-        metrics (of those named ``..._max``, the greatest).
+        The mean gradient, the last model state, and the metrics averaged over
+        the parts (the maximum for names that end in ``_max``).
     """
     if gan.microbatches == 1:
         return gradients(model_state, batch, keys)
@@ -132,7 +133,7 @@ def mean_gradients(
         found, model_state, metrics = gradients(model_state, rows, own)
         return model_state, (found, metrics)
 
-    # The parts' gradients are summed by a scan that keeps one of them, not all.
+    # The scan accumulates the gradients, so that only one part's is in memory.
     indices = jnp.arange(gan.microbatches)
     parts = split(gan, batch)
     shapes = jax.eval_shape(
@@ -163,21 +164,22 @@ def apply_gradients(
     grads: PyTree,
     scale: Array,
 ) -> tuple[PlayerState, dict[str, Array]]:
-    r"""One update of a network's parameters.
+    r"""Performs one update of the parameters of a network.
 
     .. math:: w \leftarrow w + s\, u(\nabla_w L)
 
     Args:
-        optimizer: gives the update u, learning rate included.
-        player: its arrays.
-        grads: of the network's loss, like its params.
-        scale: scalar s, the learning-rate schedule's factor. The optimizer's
-            own count runs n_critic times too fast for the critic, so the
-            schedule is a factor on the updates, which are linear in the rate.
+        optimizer: computes the update u, including the learning rate.
+        player: state of the network.
+        grads: gradients of the loss, with the structure of the parameters.
+        scale: scalar factor s of the learning-rate schedule. The schedule is
+            applied to the updates, which are linear in the learning rate,
+            because the optimizer's own counter advances n_critic times as fast
+            for the critic.
 
     Returns:
-        The network with new params and optimizer state, and the L2 norms
-        ``grad_norm``, ``update_norm`` and ``param_norm`` over all parameters.
+        The new state of the network, and the L2 norms ``grad_norm``,
+        ``update_norm`` and ``param_norm`` over all parameters.
     """
     grads = constrain_replicated(grads)
     updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
@@ -192,12 +194,12 @@ def apply_gradients(
 
 
 def ema_decay_at(step: Array, *, decay: float) -> Array:
-    r"""Decay of the generator's average in a given iteration.
+    r"""Returns the decay of the generator's EMA in an iteration.
 
     .. math:: d_t = \min\left(d, \frac{1 + t}{10 + t}\right)
 
     Args:
-        step: scalar int32 t, generator updates before this one.
+        step: scalar int32 t, number of previous generator updates.
         decay: d, in [0, 1).
 
     Returns:
@@ -208,19 +210,20 @@ def ema_decay_at(step: Array, *, decay: float) -> Array:
 
 
 def update_average(gan: Gan, state: GanState) -> GanState:
-    r"""Moves the generator's average towards its parameters.
+    r"""Updates the EMA of the generator.
 
     .. math:: a \leftarrow a + (1 - d_t)(w - a)
 
-    The batch statistics are averaged alike, so that they belong to the
-    averaged weights.
+    Batch statistics are averaged in the same way, to match the averaged
+    parameters.
 
     Args:
-        gan: the static parts.
-        state: with the generator's new arrays, and ``step`` before this update.
+        gan: static definition of the GAN.
+        state: training state with the new generator, and ``step`` from before
+            this update.
 
     Returns:
-        The state; unchanged if the Gan keeps no average.
+        The new state; unchanged if the GAN keeps no EMA.
     """
     if gan.ema_decay is None:
         return state
