@@ -25,11 +25,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from small_cases import named
 
 from wgan_jax import sample
+from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.resolve import resolve
 from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
@@ -71,9 +72,9 @@ def finish(process: Popen, seconds: float) -> int:
         return process.wait()
 
 
-def config_of(workdir: Workdir) -> ml_collections.ConfigDict:
+def config_of(workdir: Workdir) -> ExperimentConfig:
     """Returns the config that a run has written."""
-    return ml_collections.ConfigDict(json.loads(workdir.config.read_text())["config"])
+    return resolve(json.loads(workdir.config.read_text())["config"])
 
 
 def iterations_per_second(workdir: Workdir) -> float:

@@ -21,6 +21,7 @@ PYTHON = "3.12"
 LIMIT = 60 * 2**20  # bytes, including the repository
 # ``BUILT`` has no wheel in the index. It is pure Python and is built here.
 WHEELS = (
+    "annotated-types",
     "array-record",
     "dm-tree",
     "docstring-parser",
@@ -28,12 +29,16 @@ WHEELS = (
     "immutabledict",
     "importlib-resources",
     "ml-collections",
+    "pydantic==2.14.4",  # it requires exactly this version of its core
+    "pydantic-core==2.50.5",
     "simple-parsing",
     "tensorboardX",
     "tensorflow-datasets",
     "tensorflow-metadata",
     "termcolor",
     "toml",
+    "typing-extensions",
+    "typing-inspection",
 )
 BUILT = ("promise",)
 GLIBC = ("2_28", "2_27", "2_24", "2_17")
