@@ -3,6 +3,7 @@
 import json
 
 import ml_collections
+import numpy as np
 import pydantic
 import pytest
 
@@ -45,6 +46,15 @@ def test_a_whole_number_is_a_number():
     config = digits_wgan_gp.get_config()
     config.penalty.weight = 3
     assert type(resolve(config).penalty.weight) is float
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = digits_wgan_gp.get_config().to_dict()
+    config["training"]["n_critic"] = np.int64(3)
+    config["penalty"]["weight"] = np.float32(0.5)
+    experiment = resolve(config)
+    assert type(experiment.training.n_critic) is int
+    assert (experiment.training.n_critic, experiment.penalty.weight) == (3, 0.5)
 
 
 def test_fields_by_name():
@@ -111,6 +121,8 @@ def test_every_field_says_what_it_is():
 def test_values_that_are_no_config_are_refused():
     with pytest.raises(ConfigError, match=r"config\.training is 3; it must be a group"):
         resolve({"training": 3})
+    with pytest.raises(ConfigError, match=r"config\.penalties is 3; it must be groups"):
+        resolve({"penalties": 3})
     with pytest.raises(ConfigError, match=r"config\.optimizer\.critic\.name is 3"):
         config = digits_wgan_gp.get_config().to_dict()
         config["optimizer"]["critic"] = {"name": 3}

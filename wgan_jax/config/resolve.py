@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar, get_origin
 
 import ml_collections
+import numpy as np
 import pydantic
 from pydantic.fields import FieldInfo
 
@@ -137,7 +138,10 @@ class Reader(Problems):
 
     def _keyed(
         self, inner: type[Group], table: Table | None, value: Any, path: str
-    ) -> tuple[tuple[str, Group], ...]:
+    ) -> tuple[tuple[str, Group], ...] | None:
+        if not isinstance(value, Mapping):
+            self.add(path, f"config.{path} is {value!r}; it must be groups by label.")
+            return None
         parts = {
             label: self._part(inner, table, group, f"{path}.{label}")
             for label, group in value.items()
@@ -187,13 +191,15 @@ _KINDS = (bool, int, float, str, tuple)
 
 
 def _plain(value: Any) -> Any:
-    """Nested dictionaries without None, lists as tuples."""
+    """Nested dictionaries without None, lists as tuples, no types of NumPy."""
     if isinstance(value, ml_collections.ConfigDict):
         value = value.copy_and_resolve_references().to_dict()
     if isinstance(value, Mapping):
         found = {name: _plain(item) for name, item in value.items()}
         return {k: v for k, v in found.items() if v is not None}
-    return tuple(map(_plain, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _sentence(

@@ -177,9 +177,13 @@ def _held_out(c: Comparison) -> Iterator[Measured]:
         "critic_estimate_on_held_out_split": held_out - fake,
         "critic_held_out_gap": train - held_out,
     }
+    options = {"held_out": c.held_out_split}
     for name, value in values.items():
-        options = {"held_out": c.held_out_split}
-        yield Measured(name, value, options, "the critic", counts, c.train_split)
+        about = (name, value, options, "the critic")
+        if name == "critic_estimate_on_held_out_split":
+            yield Measured(*about, (limit, counts[1]), c.held_out_split)
+        else:
+            yield Measured(*about, counts, c.train_split)
 
 
 def _mean_score(

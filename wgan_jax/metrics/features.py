@@ -15,7 +15,7 @@ from jax.sharding import Sharding
 from numpy.typing import ArrayLike
 
 from wgan_jax.io.images import to_uint8
-from wgan_jax.types import Array
+from wgan_jax.types import Array, PyTree
 
 QUANTISATION = "uint8, round((x + 1) * 127.5)"
 
@@ -94,6 +94,32 @@ class FunctionFeatures:
     def __call__(self, images: ArrayLike) -> Features:
         """Computes features ``[B, D]``, without logits."""
         return Features(self.function(images))
+
+
+class NetworkFeatures:
+    """Base class of extractors that apply a fixed network to gray levels.
+
+    A subclass sets ``_params`` and ``_apply``, a compiled function of the parameters
+    and of levels ``[B, H, W, 3]`` in [0, 255].
+    """
+
+    _params: PyTree
+    _apply: Callable[[PyTree, Array | np.ndarray], Features]
+
+    def __call__(self, images: ArrayLike) -> Features:
+        """Computes the features of images, and the logits where there are some."""
+        return self._apply(self._params, rgb_levels(images))
+
+    def from_levels(self, levels: Array) -> Features:
+        """Computes features of floating-point levels in [0, 255], without rounding.
+
+        Args:
+            levels: ``[B, H, W, 3]``.
+
+        Returns:
+            Features and logits, differentiable with respect to the levels.
+        """
+        return self._apply(self._params, levels)
 
 
 def rgb_levels(images: ArrayLike) -> Array | np.ndarray:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 
-from wgan_jax.metrics.features import QUANTISATION, Features, rgb_levels
+from wgan_jax.metrics.features import QUANTISATION, Features, NetworkFeatures
 from wgan_jax.metrics.inception_network import InceptionV3
 from wgan_jax.metrics.state_dict import hash_state_dict, read_state_dict
 from wgan_jax.types import Array, PyTree
@@ -20,7 +19,7 @@ _SMALLEST = 75  # below this, a block without padding has an empty output
 _EPSILON = 1e-3  # of batch normalization
 
 
-class InceptionFeatures:
+class InceptionFeatures(NetworkFeatures):
     """Features of FID; distances between them are FID and KID.
 
     Attributes:
@@ -72,21 +71,6 @@ class InceptionFeatures:
         self.input_size = _SIDE if resize == "bilinear" else None
         self._params = fold_inception(state)
         self._apply = jax.jit(self._features)
-
-    def __call__(self, images: ArrayLike) -> Features:
-        """Computes features ``[B, tap]``, and logits ``[B, 1008]`` for the last tap."""
-        return self._apply(self._params, rgb_levels(images))
-
-    def from_levels(self, levels: Array) -> Features:
-        """Computes features of floating-point levels in [0, 255], without rounding.
-
-        Args:
-            levels: ``[B, H, W, 3]``.
-
-        Returns:
-            Features and logits, differentiable with respect to the levels.
-        """
-        return self._apply(self._params, levels)
 
     def _features(self, params: PyTree, levels: Array) -> Features:
         x = levels.astype(jnp.float32) / 255

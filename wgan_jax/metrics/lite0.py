@@ -14,9 +14,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 
-from wgan_jax.metrics.features import QUANTISATION, Features, rgb_levels
+from wgan_jax.metrics.features import QUANTISATION, Features, NetworkFeatures
 from wgan_jax.metrics.state_dict import hash_state_dict, read_state_dict
 from wgan_jax.types import Array, PyTree
 
@@ -35,7 +34,7 @@ _STAGES = (
 )
 
 
-class Lite0Features:
+class Lite0Features(NetworkFeatures):
     """Pooled features of EfficientNet-Lite0, 1,280 per image.
 
     Attributes:
@@ -75,21 +74,6 @@ class Lite0Features:
         self.input_size = input_size
         self._params = _fold(state)
         self._apply = jax.jit(partial(_apply, side=input_size))
-
-    def __call__(self, images: ArrayLike) -> Features:
-        """Computes features ``[B, 1280]`` and logits ``[B, 1000]`` of images."""
-        return self._apply(self._params, rgb_levels(images))
-
-    def from_levels(self, levels: Array) -> Features:
-        """Computes features of floating-point levels in [0, 255], without rounding.
-
-        Args:
-            levels: ``[B, H, W, 3]``.
-
-        Returns:
-            Features and logits, differentiable with respect to the levels.
-        """
-        return self._apply(self._params, levels)
 
 
 def installed_weights() -> Path:
