@@ -170,7 +170,7 @@ def test_a_wrong_split_lists_what_there_is(split):
 
 @pytest.mark.parametrize("name", ["imagenet", None, ""])
 def test_an_unknown_name_lists_the_choices(name):
-    with pytest.raises(ValueError, match="unknown dataset") as caught:
+    with pytest.raises(ValueError, match="is not known") as caught:
         load_source(name)
     for choice in (*DATASETS, "tfds:NAME"):
         assert choice in str(caught.value)

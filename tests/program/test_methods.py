@@ -64,7 +64,7 @@ def test_sampling_by_label(tmp_path):
     more = [*flags, "--mode=sample", "--config.samples.label=10"]
     refused = launch(tmp_path, *more, config="configs/digits_conditional.py")
     assert refused.returncode == 2
-    assert "they must be in 0 to 9" in refused.stderr
+    assert "it must be in 0 to 9" in refused.stderr
 
 
 def picture(workdir):
