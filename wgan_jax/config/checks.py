@@ -1,7 +1,8 @@
-"""Checks of an experiment's fields against one another.
+"""Consistency checks between the fields of an experiment.
 
-To add one, write a function that raises ConfigError and add it to ``CHECKS``. What
-depends on the data or on the devices is checked where the objects are built.
+To add a check, write a function that raises ConfigError and add it to ``CHECKS``.
+Checks that depend on the dataset or the devices are made when the objects are
+built.
 """
 
 import inspect
@@ -17,7 +18,7 @@ from wgan_jax.evaluation import MEASURES
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
-# What happens after certain iterations happens between two calls.
+# These events can only happen between two calls of the compiled step.
 _BETWEEN_CALLS = (
     "training.iterations",
     "checkpoint.every",
@@ -27,7 +28,7 @@ _BETWEEN_CALLS = (
 
 
 def check_critic_schedule(config: ExperimentConfig) -> None:
-    """Refuses a boost that is given in part."""
+    """Raises ConfigError if only some of the boost fields are set."""
     training = config.training
     names = ("boosted_n_critic", "boosted_first", "boosted_every")
     missing = [name for name in names if getattr(training, name) is None]
@@ -38,7 +39,7 @@ def check_critic_schedule(config: ExperimentConfig) -> None:
 
 
 def check_learning_rate_schedule(config: ExperimentConfig) -> None:
-    """Refuses options that the schedule does not read, or lacks."""
+    """Raises ConfigError if ``learning_rate_final`` is missing or unused."""
     training = config.training
     name = training.learning_rate_schedule
     reads = inspect.signature(LEARNING_RATE_SCHEDULES[name]).parameters
@@ -54,7 +55,7 @@ def check_learning_rate_schedule(config: ExperimentConfig) -> None:
 
 
 def check_schedule_length(config: ExperimentConfig) -> None:
-    """Refuses a length of schedules where there is none."""
+    """Raises ConfigError if ``schedule_iterations`` is set but unused."""
     training = config.training
     reads = inspect.signature(
         LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
@@ -69,7 +70,7 @@ def check_schedule_length(config: ExperimentConfig) -> None:
 
 
 def check_conditional(config: ExperimentConfig) -> None:
-    """Refuses settings of generation by class without labels."""
+    """Raises ConfigError if ``conditional`` is set for a dataset without labels."""
     if config.conditional is not None and not config.dataset.labels:
         raise ConfigError(
             "config.conditional is set, but config.dataset.labels is not; set that to "
@@ -78,7 +79,7 @@ def check_conditional(config: ExperimentConfig) -> None:
 
 
 def check_paired(config: ExperimentConfig) -> None:
-    """Refuses batches of two sizes where the losses compare examples in pairs."""
+    """Raises ConfigError if a paired objective is given two batch sizes."""
     size = config.training.generator_batch_size
     if size is not None and OBJECTIVES[config.objective.name].paired:
         raise ConfigError(
@@ -89,7 +90,7 @@ def check_paired(config: ExperimentConfig) -> None:
 
 
 def check_placement(config: ExperimentConfig) -> None:
-    """Refuses to divide one run among devices that replicas divide."""
+    """Raises ConfigError if replicas are combined with a sharded state."""
     placement = config.training.placement
     if placement != "replicated" and _is_replicated(config):
         raise ConfigError(
@@ -100,15 +101,15 @@ def check_placement(config: ExperimentConfig) -> None:
 
 
 def check_calls(config: ExperimentConfig) -> None:
-    """Refuses calls of several iterations where something comes in between.
+    """Raises ConfigError if ``iterations_per_call`` does not fit the config.
 
     Args:
-        config: one experiment.
+        config: an experiment.
 
     Raises:
-        ConfigError: if an interval or the run's length is no multiple of the
-            iterations of a call, the critic's updates differ between iterations, or
-            there are replicas.
+        ConfigError: if an interval or the length of the run is not a multiple
+            of ``iterations_per_call``, the number of critic updates differs
+            between iterations, or there are replicas.
     """
     per_call = config.training.iterations_per_call
     if per_call == 1:
@@ -140,7 +141,7 @@ def check_calls(config: ExperimentConfig) -> None:
 
 
 def check_evaluation(config: ExperimentConfig) -> None:
-    """Refuses measures, a best checkpoint or a split that cannot be."""
+    """Raises ConfigError if the evaluation fields contradict each other."""
     fields = config.evaluation
     if fields is None:
         return
@@ -169,7 +170,7 @@ def check_evaluation(config: ExperimentConfig) -> None:
 
 
 def check_sweep(config: ExperimentConfig) -> None:
-    """Refuses a sweep over something other than distinct values of a number."""
+    """Raises ConfigError unless the sweep has distinct values of a float field."""
     if config.sweep is None:
         return
     name, values = config.sweep.field, config.sweep.values
@@ -182,7 +183,7 @@ def check_sweep(config: ExperimentConfig) -> None:
             f"config.sweep.field is {name!r}; it must be the name of a field that "
             "holds a decimal number, such as 'penalty.weight'."
         )
-    # The compiled step takes them as float32.
+    # The compiled step receives the values as float32.
     if not values or len({np.float32(v) for v in values}) < len(values):
         raise ConfigError(
             f"config.sweep.values is {values!r}; it must be numbers that are all "

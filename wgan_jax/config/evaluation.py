@@ -17,13 +17,13 @@ def build_evaluator(
     """Returns the evaluator of a config.
 
     Args:
-        config: one experiment.
-        source: its dataset, as training sees it.
-        cache: folder of reference features.
+        config: config of one experiment.
+        source: dataset used for training.
+        cache: folder of cached reference features.
 
     Raises:
-        ConfigError: for mistakes in the config, features that are unavailable, or no
-            ``evaluation`` at all.
+        ConfigError: if the config has mistakes, the features are unavailable,
+            or ``evaluation`` is missing.
         DataError: if the split to evaluate on is unavailable.
     """
     config = resolve(config)
