@@ -32,27 +32,29 @@ def evaluate(
     checkpoint: str = "latest",
     images: str | None = None,
 ) -> int:
-    """Measures what a run's generator draws, or the examples of a file.
+    """Evaluates samples of a run's generator, or the examples in a file.
 
-    Of a run it appends to ``evaluations.jsonl`` and draws interpolations and near
-    neighbors; of a file it writes ``<its stem>.evaluation.json`` beside it.
+    For a run, appends to ``evaluations.jsonl`` and draws interpolations and
+    nearest neighbors. For a file, writes ``<stem>.evaluation.json`` next to it.
 
     Args:
-        config: the run's, or any whose dataset and ``evaluation`` shall be used.
-        workdir: the run's folder.
-        command: as the user typed it; kept in the record of a file.
-        log: prints one line for the user.
+        config: config of the run, or any config with the dataset and
+            ``evaluation`` to use for a file.
+        workdir: folder of the run.
+        command: command line, stored in the record of a file.
+        log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
-        images: an ``.npz`` with an array ``images``, uint8 or in [-1, 1], as
-            ``--mode=sample`` writes it; None for the run.
+        images: path of an ``.npz`` file with an array ``images``, uint8 or in
+            [-1, 1], as written by ``--mode=sample``. If None, the run is
+            evaluated.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ValueError: a mistake in the config, the data or the file, in a sentence.
-        WorkdirError: the folder belongs to something else.
-        CheckpointError: there is no checkpoint of use.
+        ValueError: if there is a mistake in the config, the data or the file.
+        WorkdirError: if the folder does not belong to this run.
+        CheckpointError: if no suitable checkpoint exists.
     """
     config = resolve(config)
     if images is not None:
@@ -75,7 +77,7 @@ def evaluate(
     finally:
         stages.close()
     draw_pictures(experiment, state, found[0].comparison, workdir.samples)
-    # The run may be training beside: its last line may be one in the making.
+    # If the run is still training, its last line may be incomplete.
     lines = JsonLines(workdir.evaluations, mend=False)
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()

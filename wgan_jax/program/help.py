@@ -1,4 +1,4 @@
-"""What the command line offers: its modes, flags and configs, and the help on them."""
+"""Modes, flags and configs of the command line, and their help texts."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +12,17 @@ from wgan_jax.config.loading import (
     shipped_configs,
 )
 
-FOLDER = Path("runs")  # of runs without --workdir
+FOLDER = Path("runs")  # parent of the default --workdir
 
 
 class Mode(NamedTuple):
-    """What one mode does, for the help texts.
+    """Description of a mode, for the help texts.
 
     Attributes:
-        summary: one line.
-        example: arguments of a command.
-        options: names of the flags that it reads beside ``--config``, ``--workdir``.
+        summary: description in one line.
+        example: arguments of an example command.
+        options: names of the flags that the mode reads, in addition to
+            ``--config`` and ``--workdir``.
     """
 
     summary: str
@@ -71,11 +72,11 @@ FLAGS = {
 
 
 def help_text(program: str, mode: str | None) -> str:
-    """Returns the help on one mode, or on all of them.
+    """Returns the help text of one mode or of all modes.
 
     Args:
-        program: how it is called.
-        mode: a row of ``MODES``, ``configs``, or None.
+        program: name of the program on the command line.
+        mode: name of a mode, ``configs``, or None for all modes.
     """
     if mode == "configs":
         return f"{CONFIGS}\n\n  {program} configs [NAME]"
@@ -96,7 +97,7 @@ def help_text(program: str, mode: str | None) -> str:
 
 
 def listed_configs() -> list[str]:
-    """Returns a line for each shipped config."""
+    """Returns one line for each shipped config."""
     lines = []
     for name, path in shipped_configs().items():
         first = path.read_text().split('"""')[1].strip().splitlines()[0]
@@ -105,7 +106,7 @@ def listed_configs() -> list[str]:
 
 
 def listed_fields(name: str) -> list[str]:
-    """Returns a line for each field of a config, with its comment."""
+    """Returns one line for each field of a config, with its comment."""
     path = find_config(name)
     comments = {} if path.suffix == ".json" else field_comments(path)
     lines = []
