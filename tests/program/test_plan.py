@@ -251,7 +251,7 @@ def test_prepared_data_is_counted_and_a_larger_batch_refused():
     source = build_source(config, examples=False)
     assert (len(source), source.images.strides[0]) == (100, 0)  # one number, repeated
     config.training.batch_size = 128
-    with pytest.raises(ConfigError, match="128 cannot be filled"):
+    with pytest.raises(ConfigError, match="batch_size is 128; it must be in 1 to 100"):
         prepare(config, SimpleNamespace(size=1))
 
 

@@ -338,7 +338,7 @@ def test_no_network_and_no_data_names_the_three_ways_on(tmp_path):
         env=env,
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    for word in ("cifar10", str(tmp_path / "data"), "data_dir", "digits_wgan_gp.py"):
+    for word in ("cifar10", str(tmp_path / "data"), "data_dir", "digits_wgan_gp"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - began < 60  # the promise is 30 s beside the imports
