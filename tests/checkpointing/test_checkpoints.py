@@ -182,7 +182,7 @@ def test_reading_only_touches_nothing(two_steps, tmp_path):
     being_written.mkdir()
     with Checkpoints(copy, keep=1, read_only=True) as checkpoints:
         assert checkpoints.restore(make_state())[2] == 2
-        with pytest.raises(CheckpointError, match="open for reading"):
+        with pytest.raises(CheckpointError, match="open read-only"):
             checkpoints.save(3, make_state(), {})
     assert being_written.exists()
     with Checkpoints(copy, keep=2):
@@ -211,7 +211,7 @@ def test_a_failed_write_is_a_sentence(tmp_path, monkeypatch):
                     call()
             assert str(failure.value) == (
                 f"a checkpoint could not be written to {tmp_path} (OSError: No space "
-                "left on device); see that there is room and permission."
+                "left on device). Check the free space and the permissions."
             )
 
 
@@ -220,7 +220,7 @@ def test_a_failed_write_is_a_sentence(tmp_path, monkeypatch):
 
 def test_a_missing_step_lists_those_there_are(two_steps):
     with pytest.raises(
-        CheckpointError, match=r"no checkpoint of step 9; there: 1, 2\."
+        CheckpointError, match=r"no checkpoint of step 9; choices: 1, 2\."
     ):
         restore(two_steps, step=9)
 
@@ -400,7 +400,7 @@ def test_a_flipped_bit_in_the_inventory_is_no_mismatch(two_steps, tmp_path):
     (state, _, step), said = restore(copy)
     assert step == 1
     assert_same(state, make_state(1))
-    assert "is broken (its inventory has changed since it was written);" in said[0]
+    assert "is broken (its manifest has changed since it was written);" in said[0]
 
 
 def test_training_goes_on_past_a_broken_checkpoint(two_steps, tmp_path):
