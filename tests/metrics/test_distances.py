@@ -153,11 +153,11 @@ def test_what_does_not_fit_is_refused():
         frechet_distance(np.zeros(3), np.zeros((2, 2)), np.zeros(3), np.eye(3))
     with pytest.raises(ValueError, match="not finite"):
         frechet_distance(np.zeros(3), np.eye(3) * np.nan, np.zeros(3), np.eye(3))
-    with pytest.raises(ValueError, match=r"2 \.\. 4"):
+    with pytest.raises(ValueError, match="in 2 to 4"):
         kernel_distance(x, x, subset_size=5)
-    with pytest.raises(ValueError, match="no pair"):
+    with pytest.raises(ValueError, match=r"must be \[n, D\] and \[m, D\]"):
         kernel_distance(x, np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="10 splits of"):
+    with pytest.raises(ValueError, match="splits is 10"):
         inception_score(x)
     with pytest.raises(ValueError, match="sum to 1"):
         inception_score(x, splits=2, probabilities=True)

@@ -77,7 +77,7 @@ def test_path_length_leaves_the_ends_out_and_is_zero_for_a_constant():
     assert length(lambda z: jnp.zeros((z.shape[0], 2))) == (0, 0)
     trimmed, whole = (length(lambda z: z, trim=t) for t in (0.1, 0.0))
     assert trimmed.deviation < whole.deviation
-    with pytest.raises(ValueError, match="must divide the samples"):
+    with pytest.raises(ValueError, match="must divide samples"):
         length(lambda z: z, trim=0.5)
 
 
@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_refused():
         structural_similarity(images(8), images(8))
     with pytest.raises(ValueError, match="at least 2 uint8 images"):
         pair_similarity(images(32).astype(np.float32))
-    with pytest.raises(ValueError, match="no pair"):
+    with pytest.raises(ValueError, match=r"must be \[n, D\] and \[m, D\]"):
         mode_scores(np.zeros((4, 3)), np.zeros((2, 2)), deviation=1.0)
     with pytest.raises(ValueError, match="no points"):
         mode_scores(np.zeros((0, 2)), np.zeros((2, 2)), deviation=1.0)

@@ -52,5 +52,5 @@ def test_missing_and_foreign_weights_are_refused(monkeypatch):
     monkeypatch.setattr(lite0, "_PACKAGE", "efficientnet_lite0_nowhere")
     with pytest.raises(ModuleNotFoundError, match=r"wgan-jax\[eval\]"):
         Lite0Features()
-    with pytest.raises(ValueError, match="not one of EfficientNet-Lite0"):
+    with pytest.raises(ValueError, match="the weights of EfficientNet-Lite0"):
         Lite0Features(FOLDER / "legacy.pth")

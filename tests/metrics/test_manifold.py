@@ -78,7 +78,7 @@ def test_no_block_holds_all_pairs():
 
 def test_too_few_examples_are_refused():
     x = np.zeros((4, 2))
-    with pytest.raises(ValueError, match=r"6 neighbours.*sample of 4"):
+    with pytest.raises(ValueError, match="k is 6; it must be in 1 to 4"):
         manifold_scores(x, x)
-    with pytest.raises(ValueError, match="0 neighbours"):
+    with pytest.raises(ValueError, match="k is 0"):
         nearest_neighbours(x, x, k=0)

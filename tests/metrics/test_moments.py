@@ -84,13 +84,13 @@ def test_one_and_eight_devices_agree(truth, tmp_path):
 
 def test_what_does_not_fit_is_refused():
     moments = no_moments(5)
-    with pytest.raises(ValueError, match=r"\(4, 3\) do not fit.*\[B, 5\]"):
+    with pytest.raises(ValueError, match=r"\[4, 3\]; they must be \[B, 5\]"):
         update_moments(moments, np.zeros((4, 3)))
-    with pytest.raises(ValueError, match=r"valid is 5, and must be in 0 \.\. 4"):
+    with pytest.raises(ValueError, match=r"valid is 5; it must be in 0 to 4"):
         update_moments(moments, np.zeros((4, 5)), valid=5)
-    with pytest.raises(ValueError, match="5 and of 6 features do not merge"):
+    with pytest.raises(ValueError, match="5 and of 6 features cannot be merged"):
         merge_moments(moments, no_moments(6))
-    with pytest.raises(ValueError, match="give at least 2"):
+    with pytest.raises(ValueError, match="at least 2 are needed"):
         mean_and_covariance(moments)
     with pytest.raises(ValueError, match="not all finite"):
         mean_and_covariance(update_moments(moments, np.full((4, 5), np.inf)))

@@ -64,7 +64,7 @@ def test_every_field_is_compared():
 def test_another_protocol_is_refused_by_name(name):
     other = Result(0.1, dataclasses.replace(PROTOCOL, **{name: OTHERS[name]}))
     shown = "option subset_size is 20 in one and 30" if name == "options" else name
-    with pytest.raises(ValueError, match=f"do not compare: {shown}"):
+    with pytest.raises(ValueError, match=f"cannot be compared: {shown}"):
         compare(RESULT, other)
 
 
@@ -84,5 +84,5 @@ def test_a_missing_option_is_a_difference():
     ],
 )
 def test_other_json_is_refused(text):
-    with pytest.raises(ValueError, match="no result with its protocol"):
+    with pytest.raises(ValueError, match="not a result with a protocol"):
         from_json(text)
