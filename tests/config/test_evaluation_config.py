@@ -77,12 +77,12 @@ MISTAKES = [
     ),
     ("held_out", "train", "which the critic trains on"),
     ("seed", -1, "seed is -1"),
-    ("measures", ("inception_score",), "needs features that come with classes"),
+    ("measures", ("inception_score",), "needs features with class logits"),
     ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),
     ("features", {}, "config.evaluation.features is missing"),
     ("features", {"name": "pixels", "tap": 64}, "features.tap is not read by"),
     ("features", {"name": "inception", "tap": 65}, "tap is 65; it must be one of 64,"),
-    ("features", {"name": "inception", "path": "x"}, "no file 'x'"),
+    ("features", {"name": "inception", "path": "x"}, "'x' does not exist"),
     ("features", {"name": "lite0", "input_size": 8}, "input_size is 8"),
     ("features", {"name": "lite0", "path": "x"}, "'x'"),
 ]
@@ -109,7 +109,7 @@ def test_networks_for_images_are_refused_for_points():
     assert build_evaluator(config, points).extractor.name == "coordinates"
     for name in ("lite0", "inception"):
         config.evaluation.features.name = name
-        with pytest.raises(ConfigError, match="choose pixels"):
+        with pytest.raises(ConfigError, match="Use pixels"):
             build_evaluator(config, points)
 
 
