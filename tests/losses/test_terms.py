@@ -430,8 +430,8 @@ def test_a_penalty_that_is_no_scalar_is_refused():
         ({"penalties": ((r1, 1.0, 0),)}, "every is 0"),
         ({"penalties": ((r1, 1.0, 1.5),)}, "every is 1.5"),
         ({"penalties": ((r1, -1.0),)}, "weight is -1.0"),
-        ({"penalties": (r1,)}, "each entry is a pair"),
-        ({"penalties": (r1, 1.0)}, "each entry is a pair"),
+        ({"penalties": (r1,)}, "each entry must be a pair"),
+        ({"penalties": (r1, 1.0)}, "each entry must be a pair"),
         ({"microbatches": 0}, "microbatches is 0"),
         (
             {
@@ -460,7 +460,7 @@ def test_a_lazy_penalty_is_logged_as_it_last_was(key, real):
         assert now[name] == then[name]
     gap = then["critic/wasserstein_estimate"]
     np.testing.assert_allclose(then["critic/loss"], -gap, rtol=1e-6)
-    with pytest.raises(ValueError, match="remembers 1 lazy penalties"):
+    with pytest.raises(ValueError, match="has 1 lazy penalties"):
         critic_step(plain, state, real, key)
 
 
