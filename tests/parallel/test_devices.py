@@ -67,9 +67,11 @@ def test_a_batch_that_does_not_divide_is_refused():
     class Eight:
         size = 8
 
-    with pytest.raises(ValueError, match="batch_size=20 does not divide among 8"):
+    with pytest.raises(
+        ValueError, match="batch_size is 20, which is not divisible by 8"
+    ):
         check_divisible(Eight(), batch_size=20)
-    with pytest.raises(ValueError, match="use 16 or 24"):
+    with pytest.raises(ValueError, match="Use 16 or 24"):
         check_divisible(Eight(), batch_size=20)
     check_divisible(Eight(), batch_size=24)
     assert make_mesh(jax.devices()[:1]).axis_names == ("data",)

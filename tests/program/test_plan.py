@@ -40,9 +40,12 @@ def test_a_topology_is_read(text, devices):
     ("text", "says"),
     [
         ("", r"needs --topology=DEVICES, such as v4:2x4x4, v5e:4x4, .*, h100:8\.$"),
-        ("a100:8", r"=a100:8 names no accelerator .*: v4, v5e, v5p, v6e, h100, each"),
-        ("v5e:3x3", r"no set of TPU v5e devices; choices: v5e:1x1, .*, v5e:16x16\.$"),
-        ("v5e", r"--topology=v5e is no set of TPU v5e devices"),
+        ("a100:8", r"=a100:8 is not a known accelerator; .*: v4, v5e, v5p, v6e, h100, each"),
+        (
+            "v5e:3x3",
+            r"a valid set of TPU v5e devices; choices: v5e:1x1, .*, v5e:16x16\.$",
+        ),
+        ("v5e", r"--topology=v5e is not a valid set of TPU v5e devices"),
         ("h100:7", r"choices: h100:1, h100:2, h100:4, h100:8, .*h100:256\.$"),
     ],
 )
@@ -212,7 +215,7 @@ def test_bytes_of_a_state_are_those_of_its_parts():
         (
             "batch_size",
             64,
-            r"batch_size=64 does not divide among 3 .*; use 63 or 66\.$",
+            r"batch_size is 64, .* divisible by 3 .* Use 63 or 66\.$",
         ),
         ("microbatches", 5, r"batch_size=64 does not divide"),
     ],
@@ -263,8 +266,8 @@ def test_without_a_compiler_a_sentence_says_what_to_install(monkeypatch):
     with pytest.raises(MissingCompilerError) as error:
         plan(digits_wgan_gp.get_config(), log=print, topology="h100:8")
     assert str(error.value) == (
-        "the compiler for h100:8 is not there (no such platform); install it with "
-        "pip install 'wgan-jax[plan]'."
+        "the compiler for h100:8 is not installed (no such platform). Run pip "
+        "install 'wgan-jax[plan]'."
     )
 
 
@@ -336,7 +339,10 @@ def test_a_program_too_large_for_its_compiler_is_said_so(here, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--topology=v5e:5x5"], "--topology=v5e:5x5 is no set of TPU v5e devices"),
+        (
+            ["--topology=v5e:5x5"],
+            "--topology=v5e:5x5 is not a valid set of TPU v5e devices",
+        ),
         (["--topology=v5e:1x1", "--workdir=runs/x"], "--workdir is not read by"),
     ],
 )

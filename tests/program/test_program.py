@@ -189,8 +189,12 @@ def test_a_broken_checkpoint_is_passed_over_with_a_word(unbroken, tmp_path):
 
 EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
 MISTAKES = [
-    (["--config.training.batch_size=20"], "does not divide among 8 devices", EIGHT),
-    (["--config.training.replicas=3"], "replicas=3 does not divide among 8", EIGHT),
+    (["--config.training.batch_size=20"], "is not divisible by 8 devices", EIGHT),
+    (
+        ["--config.training.replicas=3"],
+        "replicas is 3, which is not divisible by 8",
+        EIGHT,
+    ),
     (["--config.penalty.weight=-1"], "penalty.weight is -1.0", {}),
     (["--mode=sample"], "has no checkpoint to read", {}),
     (["--mode=sample", "--checkpoint=best"], "has no best checkpoint", {}),
