@@ -328,7 +328,7 @@ def test_missing_fields_are_named():
     [
         ("critic.head", "projection", "classes"),
         ("critic.parametrization", "spectra", "plain, spectral, weight_norm"),
-        ("critic.batch_norm", True, "batch norm mixes"),
+        ("critic.batch_norm", True, "batch norm, which mixes"),
     ],
 )
 def test_a_mistake_in_a_network_is_found_by_its_shapes(field, value, message):

@@ -253,8 +253,8 @@ def test_sampling_by_class(key):
     ("labels", "message"),
     [
         (CLASSES, "must be in 0 to 2"),
-        (-1, "from -1 to -1"),
-        (np.zeros(3, int), "one whole number or 7"),
+        (-1, "in -1 to -1"),
+        (np.zeros(3, int), "one whole number, or 7 of them"),
         (0.5, "float64"),
     ],
 )
@@ -273,19 +273,19 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
     ("changes", "message"),
     [
         ({"generator": TinyGenerator()}, "TinyGenerator takes no labels"),
-        ({"critic": TinyCritic()}, "nothing tells the generator which class"),
-        ({"critic": ClassCritic(True)}, "auxiliary head that no loss trains"),
+        ({"critic": TinyCritic()}, "so the classes have no effect"),
+        ({"critic": ClassCritic(True)}, "auxiliary head, but no loss trains it"),
         (
             {"conditional": Conditional(classes=CLASSES, critic_weight=1.0)},
-            "has no auxiliary head to apply them to",
+            "has no auxiliary head. Use",
         ),
         (
             {"conditional": Conditional(classes=CLASSES, generator_weight=1.0)},
-            "has no auxiliary head to apply them to",
+            "has no auxiliary head. Use",
         ),
         (
             {"conditional": Conditional(classes=CLASSES, fake_labels="uniform")},
-            "a penalty looks at fakes with the labels",
+            "a penalty uses generated examples with",
         ),
         (
             {
@@ -299,7 +299,7 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
                 "critic": ClassCritic(True),
                 "conditional": Conditional(classes=CLASSES, generator_weight=1.0),
             },
-            "auxiliary head that no loss trains",
+            "auxiliary head, but no loss trains it",
         ),
         (
             {
@@ -307,7 +307,7 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
                 "penalties": (),
                 "objective": OBJECTIVES["relativistic"],
             },
-            "use fake_labels='real'",
+            "Use fake_labels='real'",
         ),
     ],
 )
@@ -317,7 +317,7 @@ def test_mixes_that_make_no_sense_are_refused(changes, message):
 
 
 def test_an_auxiliary_head_without_classes_is_refused():
-    with pytest.raises(ValueError, match="auxiliary head that no loss trains"):
+    with pytest.raises(ValueError, match="auxiliary head, but no loss trains it"):
         abstract_state(tiny_gan(critic=ClassCritic(True)))
 
 
@@ -348,5 +348,5 @@ def test_uniform_labels_go_with_penalties_that_look_at_no_fakes(key):
 def test_pairs_without_labels_are_a_sentence(key, batch):
     gan = class_gan()
     images = batch["image"]
-    with pytest.raises(ValueError, match="labels and fake_labels are needed"):
+    with pytest.raises(ValueError, match="a conditional GAN needs both"):
         critic_update(gan, init_state(gan, key), Pairs(images, images), key)

@@ -89,9 +89,9 @@ def test_abstract_replicas_describe_the_real_ones(keys):
 
 def test_what_one_run_refuses_replicas_refuse(keys):
     gan = tiny_gan(critic=TinyCritic(batch_norm=True))
-    with pytest.raises(ValueError, match="batch norm mixes"):
+    with pytest.raises(ValueError, match="batch norm, which mixes"):
         init_replicas(gan, keys)
-    with pytest.raises(ValueError, match="batch norm mixes"):
+    with pytest.raises(ValueError, match="batch norm, which mixes"):
         abstract_replicas(gan, settings=np.zeros(K))
 
 
@@ -112,13 +112,13 @@ def test_the_number_of_kernels_does_not_grow_with_the_replicas():
 def test_settings_and_keys_that_do_not_fit_are_sentences(keys):
     step = make_replicas_step(mlp_gan)
     states = init_replicas(mlp_gan, keys, settings=SETTINGS)
-    with pytest.raises(ValueError, match="settings is None; give one setting"):
+    with pytest.raises(ValueError, match="settings is None; it must be"):
         step(states, np.zeros((K, 1, 4, 2), np.float32), keys)
-    with pytest.raises(ValueError, match="settings is None; give one setting"):
+    with pytest.raises(ValueError, match="settings is None; it must be"):
         init_replicas(mlp_gan, keys)
-    with pytest.raises(ValueError, match="there are 3 replicas, each with one"):
+    with pytest.raises(ValueError, match="one setting per replica"):
         init_replicas(mlp_gan, keys, settings=SETTINGS[:2])
-    with pytest.raises(ValueError, match="give one a replica"):
+    with pytest.raises(ValueError, match="one key per replica"):
         init_replicas(tiny_gan(), keys[0])
     with pytest.raises(ValueError, match=r"weight is -1\.0"):
         init_replicas(mlp_gan, keys, settings=np.array([1.0, 1.0, -1.0]))
