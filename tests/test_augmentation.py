@@ -271,11 +271,11 @@ def test_a_wrong_policy_lists_the_choices(policy, key):
 )
 def test_what_is_no_image_is_a_sentence(function, key):
     for images in (jnp.zeros((4, 2)), jnp.zeros((4, 8, 8))):
-        with pytest.raises(ValueError, match=r"it takes images \[B, H, W, C\]"):
+        with pytest.raises(ValueError, match=r"they must be \[B, H, W, C\]"):
             function(images, key)
-        with pytest.raises(ValueError, match="random_flip was given"):
+        with pytest.raises(ValueError, match="random_flip: the images are"):
             random_flip(images, key)
-    with pytest.raises(ValueError, match="uint8; it takes floating ones"):
+    with pytest.raises(ValueError, match="uint8; they must be floating point"):
         function(jnp.zeros((4, 8, 8, 1), jnp.uint8), key)
 
 
