@@ -73,7 +73,7 @@ def test_a_file_is_fetched_once(server, tmp_path, path, capsys):
     assert get(f"{server.url}{path}", destination, prefix=SHA256) == destination
     assert server.requests == [path]
     assert list(destination.parent.iterdir()) == [destination]
-    assert capsys.readouterr().err == f"fetching {server.url}{path}\n"
+    assert capsys.readouterr().err == f"Downloading {server.url}{path}\n"
 
 
 def test_another_file_is_refused_and_not_kept(server, tmp_path):
