@@ -181,7 +181,7 @@ MISTAKES = [
     ("generator.latent_size", 0, "latent_size is 0"),
     ("training.n_critics", 5, "choices: batch_size"),
     ("training.n_critic", 0, "n_critic is 0; it must be a whole number at least 1"),
-    ("training.boosted_n_critic", 100, "go together"),
+    ("training.boosted_n_critic", 100, "set all or none of"),
     ("training.ema_decay", 1.0, "ema_decay is 1.0"),
     ("training.iterations", 0, "a whole number at least 1"),
     ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
@@ -202,7 +202,7 @@ MISTAKES = [
         "decay is 2.0",
     ),
     ("augmentation", {"policy": "color,noise"}, "color, translation, cutout"),
-    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is not"),
+    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is False"),
     ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
     ("training.microbatches", 0, "a whole number at least 1"),
     ("training.replicas", 0, "a whole number at least 1"),
@@ -224,7 +224,7 @@ def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
     config = config_of("digits_conditional")
     change(config, "generator.name", "mlp")
     change(config, "generator.width", 8)
-    with pytest.raises(ConfigError, match="'mlp' has no classes"):
+    with pytest.raises(ConfigError, match="'mlp', which has no classes"):
         build_gan(config)
 
 
@@ -276,14 +276,17 @@ def test_what_can_be_swept(field):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (swept("critic.width", 8.0), "holds a decimal number"),
-        (swept("penalty.wait", 1.0), "holds a decimal number"),
-        (swept("penalty", 1.0), "holds a decimal number"),
-        (swept("penalty.weight"), "all different"),
-        (swept("penalty.weight", -1.0), "holds -1.0, but config.penalty.weight must"),
-        (swept("penalty.weight", "a"), "several numbers, such as"),
-        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "all different"),
-        (swept("penalty.weight", float("nan")), "several numbers, such as"),
+        (swept("critic.width", 8.0), "a decimal number"),
+        (swept("penalty.wait", 1.0), "a decimal number"),
+        (swept("penalty", 1.0), "a decimal number"),
+        (swept("penalty.weight"), "distinct in float32"),
+        (
+            swept("penalty.weight", -1.0),
+            "contains -1.0, but config.penalty.weight must",
+        ),
+        (swept("penalty.weight", "a"), "a tuple of numbers, such as"),
+        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "distinct in float32"),
+        (swept("penalty.weight", float("nan")), "a tuple of numbers, such as"),
         (swept("penalty.target", -1.0), "penalty.target must be a number at least 0"),
     ],
 )

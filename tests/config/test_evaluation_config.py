@@ -73,9 +73,9 @@ MISTAKES = [
     (
         "best_by",
         "coverage",
-        "best_by is 'coverage'; it must be a number",
+        "best_by is 'coverage'; it must be a measured",
     ),
-    ("held_out", "train", "which the critic trains on"),
+    ("held_out", "train", "which is the training split"),
     ("seed", -1, "seed is -1"),
     ("measures", ("inception_score",), "needs features with class logits"),
     ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),

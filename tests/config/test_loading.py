@@ -102,7 +102,7 @@ def test_the_config_of_a_run_is_read_from_its_json(tmp_path, digits):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(path)
     path.with_suffix(".txt").write_text("")
-    with pytest.raises(ConfigError, match=r"neither a \.py nor a \.json"):
+    with pytest.raises(ConfigError, match=r"is not a \.py or \.json"):
         load_config(path.with_suffix(".txt"))
 
 
@@ -145,8 +145,8 @@ def test_all_mistakes_are_reported_at_once(tmp_path):
         "optimizer.critic.b1=high": "is 'high'; it must be a number in [0, 1).",
         "trainin.iterations=3": "not a known field; did you mean training?",
         "optimizer=adam": "is a group; set one of its fields",
-        "seed.value=3": "has no fields",
-        "generator.name.first=mlp": "has no fields",
+        "seed.value=3": "is not a group",
+        "generator.name.first=mlp": "is not a group",
     }
     with pytest.raises(ConfigError) as raised:
         load_experiment(path, [tuple(text.split("=")) for text in wrong])

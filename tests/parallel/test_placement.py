@@ -108,9 +108,9 @@ def test_an_unknown_placement_is_a_sentence(gan, key):
         ),
         (
             {"placement": "zero1", "replicas": 2},
-            "config.training.placement=zero1 divides one run among the devices, but "
-            "config.training.replicas or config.sweep asks for several, which divide "
-            "them themselves; use placement=replicated.",
+            "config.training.placement is 'zero1', but the replicas of "
+            "config.training.replicas or config.sweep are divided among the devices. "
+            "Use placement=replicated.",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_sweep_is_refused_and_the_default_lets_it_pass():
     with config.unlocked():
         config.sweep = {"field": "penalty.weight", "values": (1.0, 10.0)}
     config.training.placement = "zero1"
-    with pytest.raises(ConfigError, match=r"zero1 divides one run .* config\.sweep"):
+    with pytest.raises(ConfigError, match=r"placement is 'zero1', .* config\.sweep"):
         prepare(config, log=lambda line: None)
     config.training.placement = "replicated"
     assert prepare(config, log=lambda line: None).is_replicated

@@ -213,8 +213,8 @@ def _check_images(config: ExperimentConfig, image_shape: tuple[int, ...]) -> Non
     for name, is_used in used.items():
         if is_used and len(image_shape) != 3:
             raise ConfigError(
-                f"config.{name} is for images, but an example of "
-                f"{config.dataset.name!r} has the shape {image_shape}."
+                f"config.{name} is for images only, but an example of "
+                f"{config.dataset.name!r} has the shape {image_shape}. Leave it unset."
             )
 
 
@@ -225,7 +225,8 @@ def _build_conditional(
         return None
     if classes is None:
         raise ConfigError(
-            f"config.dataset.labels is True, but {config.dataset.name!r} has no labels."
+            f"config.dataset.labels is True, but {config.dataset.name!r} has no "
+            "labels; it must be False."
         )
     fields = dict(config.conditional) if config.conditional else {}
     return as_config_error(Conditional, classes=classes, **fields)

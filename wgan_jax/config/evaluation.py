@@ -30,8 +30,8 @@ def build_evaluator(
     fields = config.evaluation
     if fields is None:
         raise ConfigError(
-            "config.evaluation is missing: it says how many examples, which features "
-            "and which measures; configs/cifar10_wgan_gp.py has one to copy."
+            "config.evaluation is missing; it sets the number of examples, the "
+            "features and the measures. See configs/cifar10_wgan_gp.py for an example."
         )
     try:
         extractor = EXTRACTORS[fields.features.name](

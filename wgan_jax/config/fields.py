@@ -84,7 +84,7 @@ def describe(field: FieldInfo) -> str:
             return f"one of {', '.join(map(repr, get_args(part)))}"
         if part is tuple or get_origin(part) is tuple:
             kind = annotation_parts(part)[1] if get_args(part) else Any
-            return _SEVERAL.get(kind, "several values, such as (1, 2)")
+            return _SEVERAL.get(kind, "a tuple, such as (1, 2)")
         if part in _WORDS:
             return (
                 f"{_WORDS[part]} {in_words(found)}".strip() if found else _WORDS[part]
@@ -93,12 +93,12 @@ def describe(field: FieldInfo) -> str:
 
 
 _SEVERAL = {
-    float: "several numbers, such as (0.1, 1.0)",
-    int: "several whole numbers, such as (1, 2)",
+    float: "a tuple of numbers, such as (0.1, 1.0)",
+    int: "a tuple of whole numbers, such as (1, 2)",
 }
 _WORDS = {
     bool: "True or False",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
 }

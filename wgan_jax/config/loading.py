@@ -224,7 +224,9 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
             level[group] = ml_collections.ConfigDict()
         level = level[group]
         if not isinstance(level, ml_collections.ConfigDict):
-            raise ConfigError(f"{passed} has no fields, so config.{name} sets nothing.")
+            raise ConfigError(
+                f"config.{name} cannot be set, because {passed} is not a group."
+            )
     if isinstance(level.get(field), ml_collections.ConfigDict):
         raise ConfigError(
             f"config.{name} is a group; set one of its fields, such as "
@@ -278,7 +280,7 @@ def _run(path: Path) -> ModuleType:
     with _siblings(path.absolute().parent):
         spec = importlib.util.spec_from_file_location(f"{_PACKAGE}.{path.stem}", path)
         if spec is None or spec.loader is None:
-            raise ConfigError(f"--config={path} is neither a .py nor a .json file.")
+            raise ConfigError(f"--config={path} is not a .py or .json file.")
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)

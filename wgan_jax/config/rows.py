@@ -91,8 +91,8 @@ def build_module(
                 if field in inspect.signature(entry).parameters
             )
             raise ConfigError(
-                f"config.{where}.name {row.name!r} has no {field}, which this config "
-                f"needs; choices: {', '.join(able)}."
+                f"config.{where}.name is {row.name!r}, which has no {field}, but this "
+                f"config needs it; choices: {', '.join(able)}."
             )
     known = {name: value for name, value in given.items() if name in fields}
     return as_config_error(module, **known, **row.options)
