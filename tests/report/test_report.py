@@ -65,7 +65,7 @@ def test_one_run_shows_its_facts_curves_and_pictures(tmp_path, report):
         "f1fd09c92923fb63544c41165de253eba6c8a6f8",
         "python launch.py --config=configs/digits_wgan_gp.py",
         "penalty.weight",
-        "Below zero the critic is not trained yet",
+        "the critic is not trained enough yet",
     ):
         assert words in page.text
     for name in NAMES:
@@ -104,7 +104,7 @@ def test_several_runs_are_named_and_their_configs_compared(tmp_path, report):
     assert "2 runs: a, b" in page.text
     assert "a: critic/loss" in page.text
     assert "b: critic/loss" in page.text
-    table = page.text.split("Where the configs differ")[1].split("Curves")[0]
+    table = page.text.split("Config differences")[1].split("Curves")[0]
     assert "penalty.weight 10.0 0.125" in table
     assert "generator.width" not in table
 
@@ -137,7 +137,7 @@ def test_keys_that_older_runs_lack_are_not_missed(tmp_path, report):
     folder = make_run(tmp_path / "a", parent=None)
     record = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({"config": record["config"]}))
-    assert "not known" in report(folder).text
+    assert "unknown" in report(folder).text
 
 
 def test_words_of_a_run_are_no_html(tmp_path, report):
@@ -194,9 +194,9 @@ def test_other_pictures_are_the_last_of_their_kind_with_a_caption(tmp_path, repo
     page = report(make_run(tmp_path / "a", pictures=names))
     assert [image["alt"] for image in page.images] == [
         "Interpolation of a at iteration 200",
-        "Nearest neighbours of a at iteration 200",
+        "Nearest neighbors of a at iteration 200",
     ]
-    assert "walks from one latent to another" in page.text
+    assert "interpolates between two latents" in page.text
 
 
 def refused(*folders):
@@ -207,7 +207,7 @@ def refused(*folders):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     assert "no config.json" in refused(tmp_path / "nowhere")
-    assert "none was given" in refused()
+    assert "no run folder was given" in refused()
 
 
 @pytest.mark.parametrize("text", ['{"config": {', "[]", "{}", '{"config": 1}'])
@@ -278,6 +278,8 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(wgan_jax.report, "page", raising=False)
     monkeypatch.setitem(sys.modules, "bokeh.document", None)
-    with pytest.raises(ReportError, match=r"needs bokeh, .*; pip install bokeh\.$"):
+    with pytest.raises(
+        ReportError, match=r"needs bokeh, .*\. Run pip install bokeh\.$"
+    ):
         write_report([tmp_path], tmp_path / "report.html")
     assert not list(tmp_path.iterdir())

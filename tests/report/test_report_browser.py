@@ -134,17 +134,15 @@ def test_slider_moves_the_samples_of_all_runs(found):
     last, first, live = found["pictures"]
     b = "b" * 60
     assert last == [
-        ["Samples of a at iteration 200, drawn by the average of the weights"],
-        [f"Samples of {b} at iteration 150, drawn by the average of the weights"],
+        ["Samples of a at iteration 200, generated with EMA weights"],
+        [f"Samples of {b} at iteration 150, generated with EMA weights"],
     ]
-    assert first[0] == [
-        "Samples of a at iteration 100, drawn by the average of the weights"
-    ]
+    assert first[0] == ["Samples of a at iteration 100, generated with EMA weights"]
     assert first[1] == last[1], "the only picture that there is"
-    assert live[0] == ["Samples of a at iteration 100, drawn by the live weights"]
+    assert live[0] == ["Samples of a at iteration 100, generated with live weights"]
     assert live[1] == last[1]
     assert found["step"] == "100"
-    assert found["caption"] == "100, average of the weights"
+    assert found["caption"] == "100, EMA weights"
 
 
 def test_smoothing_is_unbiased_and_keeps_gaps(found):

@@ -129,8 +129,8 @@ def test_numbers_of_different_protocols_share_no_chart(tmp_path):
     assert values == [[[11.0]], [[12.0]], [[30.0, 10.0, 20.0], [25.0]]]
     row = next(row for row in rows if row.last.startswith("20"))
     assert row.last == "20 ± 0.3 at 300"
-    assert row.best == "10 ± 0.3 at 200, the least of 3"
-    assert row.whose == "average"
+    assert row.best == "10 ± 0.3 at 200, the lowest of 3"
+    assert row.whose == "EMA"
     assert row.protocol == (
         "features pixels, 1500 real and 1500 generated examples, digits/train"
     )
@@ -141,8 +141,8 @@ def test_numbers_of_different_protocols_share_no_chart(tmp_path):
 @pytest.mark.parametrize(
     ("metric", "best"),
     [
-        ("precision", "3 at 2, the greatest of 2"),
-        ("sliced_wasserstein", "1 at 1, the least of 2"),
+        ("precision", "3 at 2, the highest of 2"),
+        ("sliced_wasserstein", "1 at 1, the lowest of 2"),
         ("pair_similarity", ""),
     ],
 )
@@ -166,8 +166,8 @@ def test_evaluations_of_runs_and_replicas_overlay(tmp_path):
     runs = read_runs(folders)
     (chart,), _ = evaluation_charts(runs)
     assert [(c.run, c.label) for c in chart.curves] == [
-        (0, "seed=0 average"),
-        (1, "average"),
+        (0, "seed=0 EMA"),
+        (1, "EMA"),
     ]
 
 
