@@ -116,8 +116,8 @@ def bounded(plan: dict[str, Any]) -> dict[str, Any]:
 def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
     """Yields the lines of one Markdown table."""
     yield (
-        "| devices | batch | operations | moved | kernels | all-reduces | exchanged "
-        "| peak memory | at most, it/s | images/s | binds |"
+        "| devices | batch | operations | memory traffic | kernels | all-reduces "
+        "| communication | peak memory | at most, it/s | images/s | limited by |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     shown = [p for p in points() if p.title == title and _is_in(p, way)]

@@ -73,12 +73,12 @@ def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
     assert "3 iterations, each 5 critic updates" in said
     assert code == 128 + signal.SIGTERM
     assert taken == [(3, 80), (6, 80)]
-    assert "at iteration 6, checkpoint saved" in said
+    assert "at iteration 6; checkpoint saved" in said
     assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["6"]
     assert [line["step"] for line in metrics(workdir)] == [1, 2, 3, 4, 5, 6]
 
     before = {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
-    with pytest.raises(ConfigError, match=r"of iteration 6, which .*use 2 to go on"):
+    with pytest.raises(ConfigError, match=r"of iteration 6, which .*Use 2 to resume"):
         run(workdir, 4)
     assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
 
@@ -110,7 +110,7 @@ def test_what_diverges_within_a_call_is_named_by_its_own_iteration(tmp_path):
     loss = jnp.array([1.0, 2.0, jnp.nan, jnp.inf])
     with (
         closing(Recorder(Workdir(tmp_path), stub(1), start=4)) as recorder,
-        pytest.raises(Diverged, match="iteration 7: loss not finite; the run"),
+        pytest.raises(Diverged, match=r"iteration 7: loss not finite\. Training"),
     ):
         recorder.iterations(8, values_of_a_call(loss=loss), 10)
     assert [(m["step"], m["loss"]) for m in metrics(tmp_path)] == [(5, 1.0), (6, 2.0)]
@@ -145,14 +145,18 @@ def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("training.iterations", 25, "iterations=25 is no multiple of config.training"),
-        ("training.iterations", 3, "iterations_per_call=10; use 10, or fewer"),
-        ("checkpoint.every", 25, "config.checkpoint.every=25 .* use 20 or 30, or"),
-        ("samples.every", 25, "config.samples.every=25 is no multiple"),
-        ("evaluation.every", 25, "config.evaluation.every=25 is no multiple"),
+        (
+            "training.iterations",
+            25,
+            "iterations is 25, which is not a multiple of conf",
+        ),
+        ("training.iterations", 3, "iterations_per_call=10. Use 10, or fewer"),
+        ("checkpoint.every", 25, "config.checkpoint.every is 25, .* Use 20 or 30, or"),
+        ("samples.every", 25, "config.samples.every is 25, which is not"),
+        ("evaluation.every", 25, "config.evaluation.every is 25, which is not"),
         ("training.boosted_n_critic", 100, "boosted_n_critic is set"),
-        ("training.replicas", 2, "config.training.replicas or config.sweep asks"),
-        ("sweep.field", "penalty.weight", "for one run"),
+        ("training.replicas", 2, "config.training.replicas or config.sweep is"),
+        ("sweep.field", "penalty.weight", "for a single run"),
     ],
 )
 def test_what_would_fall_into_a_call_is_a_sentence(path, value, message):

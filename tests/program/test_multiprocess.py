@@ -147,8 +147,8 @@ def unbroken(tmp_path_factory, stopped):
 def test_sigterm_to_one_saves_one_checkpoint_and_all_exit(stopped):
     workdir, step, texts = stopped
     assert checkpoints(workdir) == [step]
-    assert f"Stopped by SIGTERM at iteration {step}, checkpoint saved" in texts[0][0]
-    assert "the same command resumes from there" in texts[0][0]
+    assert f"Stopped by SIGTERM at iteration {step}; checkpoint saved" in texts[0][0]
+    assert "The same command resumes from there" in texts[0][0]
     assert "Stopped" not in texts[1][0], "only process 0 prints"
 
 
@@ -222,7 +222,7 @@ def test_four_processes_train_as_one(stopped, tmp_path):
         ("localhost:9000,2", "is not valid"),
         ("localhost:9000,2,x", "is not valid"),
         ("localhost:99000,2,0", "the port is 99000"),
-        ("localhost:9000,2,2", "process 2 of 2 does not exist"),
+        ("localhost:9000,2,2", "the index is 2, but there are 2"),
     ],
 )
 def test_what_is_no_way_to_meet_is_refused(how, words):

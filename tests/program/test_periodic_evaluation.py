@@ -142,8 +142,8 @@ def test_a_file_is_measured_like_the_run_that_drew_it(run, tmp_path):
         (None, "does not exist"),
         (b"nonsense", "must be an .npz with an array named images"),
         ({"pictures": np.zeros((3, 8, 8, 1), np.uint8)}, "an array named images"),
-        ({"images": np.zeros((3, 4, 4, 1), np.uint8)}, "'digits' has examples uint8"),
-        ({"images": np.full((3, 8, 8, 1), 7.0)}, "beyond [-1, 1]"),
+        ({"images": np.zeros((3, 4, 4, 1), np.uint8)}, "like those of 'digits'"),
+        ({"images": np.full((3, 8, 8, 1), 7.0)}, "outside [-1, 1]"),
     ],
     ids=["absent", "nonsense", "other name", "other shape", "other range"],
 )
@@ -196,7 +196,7 @@ def test_a_signal_ends_an_evaluation_and_the_run(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "Iteration 10: evaluation left" in out
+    assert "Iteration 10: evaluation interrupted" in out
     assert "Stopped by SIGTERM at iteration 10" in out
     assert "Traceback" not in out
 
@@ -343,14 +343,14 @@ def test_a_failed_evaluation_leaves_a_sentence_and_no_record(trained):
     with pytest.raises(AssertionError):  # it is still due, so that it is made up for
         trained.train({1: trained.scores[1]})
     assert trained.said == [
-        "Iteration 1: no evaluation, because the features are not finite."
+        "Iteration 1: evaluation failed: the features are not finite."
     ]
     assert trained.workdir.evaluations.read_text() == ""
 
 
 def test_a_signal_ends_an_evaluation_which_is_due_again(trained):
     trained.train({3: 1.0}, signal=15)
-    assert "evaluation left" in trained.said[0]
+    assert "evaluation interrupted" in trained.said[0]
     trained.train({3: 1.0}, start=3)
     assert trained.best() == 3
     assert lines(trained.workdir.path)[0]["step"] == 3

@@ -40,7 +40,10 @@ def test_a_topology_is_read(text, devices):
     ("text", "says"),
     [
         ("", r"needs --topology=DEVICES, such as v4:2x4x4, v5e:4x4, .*, h100:8\.$"),
-        ("a100:8", r"=a100:8 is not a known accelerator; .*: v4, v5e, v5p, v6e, h100, each"),
+        (
+            "a100:8",
+            r"=a100:8 is not a known accelerator; .*: v4, v5e, v5p, v6e, h100, each",
+        ),
         (
             "v5e:3x3",
             r"a valid set of TPU v5e devices; choices: v5e:1x1, .*, v5e:16x16\.$",
@@ -136,7 +139,7 @@ def test_what_exceeds_the_memory_is_said_in_a_sentence():
     much = costs_of(memory={"temp": 120_000_000_000})
     lines = table(much, Target("h100", "2"), images=64, dtype="float32")
     assert lines[-1].startswith(
-        "It does not fit: the peak is 1.50 times the memory of a H100 SXM; use more"
+        "The step does not fit into memory: the peak is 1.50 times the memory"
     )
 
 
@@ -150,10 +153,10 @@ def test_launches_are_in_the_table_where_they_take_time():
     # A call, a convolution, a fusion, and a sum in each of three rounds: 18 us.
     row, last = kernels_row(Target("h100", "2"))
     assert row == "kernels 6 at 3 us each: 0.018 ms"
-    assert last.endswith("all devices together: the launches of kernels bind.")
+    assert last.endswith("over all devices, limited by the kernel launches.")
     assert last.startswith("At most 55,555.6 iterations/s, 3,555,556 images/s")
     row, _ = kernels_row(Target("v5e", "2x2"))
-    assert row == "kernels 6 sequenced on the chip"
+    assert row == "kernels 6 without launch cost"
 
 
 def test_the_updates_of_a_critic_are_the_loop_over_them():
@@ -217,7 +220,7 @@ def test_bytes_of_a_state_are_those_of_its_parts():
             64,
             r"batch_size is 64, .* divisible by 3 .* Use 63 or 66\.$",
         ),
-        ("microbatches", 5, r"batch_size=64 does not divide"),
+        ("microbatches", 5, r"batch_size is 64, which is not divisible"),
     ],
 )
 def test_a_batch_that_the_devices_cannot_share_is_refused(field, size, says):
@@ -331,7 +334,7 @@ def test_a_program_too_large_for_its_compiler_is_said_so(here, monkeypatch):
     said = []
     assert plan(tiny(), log=said.append, topology="v5e:1x1") == 1
     assert said == [
-        "It does not fit into the memory of a TPU v5e; the compiler says: "
+        "The step does not fit into the memory of a TPU v5e. Compiler message: "
         "RESOURCE_EXHAUSTED: Used 20G of 16G hbm."
     ]
 

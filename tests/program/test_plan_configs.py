@@ -62,7 +62,7 @@ def test_every_config_is_planned(name, topology, tmp_path):
     )
     assert run.returncode == 0, run.stderr[-2000:]
     iterations = json.loads(file.read_text())["iterations"]
-    assert run.stdout.count("images/s, all devices together") == len(iterations) > 0
+    assert run.stdout.count("images/s over all devices") == len(iterations) > 0
     for one in iterations:
         bound = one["bound"]
         assert min(bound["operations"], bound["memory"]) > 0

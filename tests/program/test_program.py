@@ -152,7 +152,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     done = metrics(workdir)[-1]["step"]
-    assert f"Stopped by {number.name} at iteration {done}, checkpoint saved" in text
+    assert f"Stopped by {number.name} at iteration {done}; checkpoint saved" in text
     assert "launch.py --config=configs/digits_wgan_gp.py" in text.splitlines()[-1]
     assert (workdir / "checkpoints" / str(done)).is_dir()
     again = launch(workdir, *SMALL, *iterations(done))
@@ -242,7 +242,7 @@ def test_a_workdir_of_other_examples_is_refused(unbroken, tmp_path):
     (workdir / "config.json").write_text(json.dumps(record))
     done = launch(workdir, *SMALL, *iterations(80))
     assert done.returncode == 2
-    assert "was written from other examples" in done.stderr
+    assert "was written with other examples" in done.stderr
     (workdir / "config.json").write_text("{")
     done = launch(workdir, *SMALL, *iterations(80))
     assert done.returncode == 2

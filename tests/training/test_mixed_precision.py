@@ -109,4 +109,4 @@ def test_a_cpu_without_kernels_for_bfloat16_is_said_so(is_used, lines, monkeypat
             config.training.compute_dtype = dtype
         train._warn_of_slow_bfloat16(config, log=said.append)
     assert len(said) == lines
-    assert all(line.endswith("Use float32 here.") for line in said)
+    assert all(line.endswith("Use float32.") for line in said)

@@ -141,7 +141,9 @@ def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]
 
 def _above_0(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not valid; it must be a whole number at least 1"
+        )
     return int(text)
 
 
@@ -170,12 +172,12 @@ def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
         traceback.print_exc()
         _complain(
             argv,
-            f"{str(error).splitlines()[0]}; if another process has failed, its log "
-            "says why. Start all of them again to resume from the last checkpoint.",
+            f"{str(error).splitlines()[0]}; if another process has failed, its log has "
+            "the reason. Start all processes again to resume from the last checkpoint.",
         )
         return 1
     except KeyboardInterrupt:
-        _complain(argv, "interrupted; what the last checkpoint does not hold is lost.")
+        _complain(argv, "interrupted; progress since the last checkpoint is lost.")
         return 130
 
 
@@ -189,7 +191,9 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     if mode == "plan":
         return _plan(experiment, folders, options)
     if len(folders) > 1:
-        raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
+        raise ConfigError(
+            f"--mode={mode} takes one --workdir, but {len(folders)} were given."
+        )
     folder = folders[0] if folders else FOLDER / path.stem
     if mode == "train":
         options["lineage"] = lineage(path, config)
@@ -250,7 +254,7 @@ def _report(
         _, _, path = _config("report", known, folders, overrides)
         folders = folders or [FOLDER / path.stem]
     elif not folders:
-        raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
+        raise ConfigError("--mode=report needs --workdir=DIR, repeated for each run.")
     elif overrides:
         raise ConfigError(f"--config.{overrides[0][0]} needs --config=NAME.")
     return report(folders, log=_log, **options)

@@ -59,7 +59,9 @@ def evaluate(
     config = resolve(config)
     if images is not None:
         if checkpoint != "latest":
-            raise ConfigError("--images and --checkpoint are two things to evaluate.")
+            raise ConfigError(
+                "--images and --checkpoint cannot be combined; use one of them."
+            )
         return _evaluate_file(config, Path(images), command=command, log=log)
     workdir.check(config)
     experiment = prepare(config, log=log)
@@ -124,8 +126,8 @@ def _read(path: Path) -> np.ndarray:
     if examples.ndim == 4 and np.issubdtype(examples.dtype, np.floating):
         if examples.size and np.abs(examples).max() > 1:
             raise ConfigError(
-                f"--images={path} holds floating images beyond [-1, 1]; save them as "
-                "uint8, or in that range."
+                f"--images={path} has floating-point images outside [-1, 1]. Save them "
+                "in that range, or as uint8."
             )
         return as_config_error(to_uint8, examples)
     return examples
@@ -151,8 +153,8 @@ def _say_limits(
     count, size = len(comparison.fake.values), comparison.fake.values.shape[1]
     if "frechet" in evaluator.measures and count < size:
         log(
-            f"The Frechet distance of {count} examples on {size} features is far too "
-            "high; it compares with that of as many examples only."
+            f"The Frechet distance of {count} examples with {size} features is "
+            f"strongly biased upwards; compare it only with that of {count} examples."
         )
     for name, needed in evaluator.lacking(has_model=has_model).items():
         log(f"Not measured: {name}, which needs {needed}.")

@@ -112,9 +112,12 @@ class Evaluations:
                 examine(self._experiment, self._evaluator, state, stages=stages)
             )
         except _Interrupted:
-            self._say(f"Iteration {step}: evaluation left, to be made up for later.")
+            self._say(
+                f"Iteration {step}: evaluation interrupted; it is repeated when the "
+                "run resumes."
+            )
         except ValueError as error:
-            self._say(f"Iteration {step}: no evaluation, because {error}")
+            self._say(f"Iteration {step}: evaluation failed: {error}")
         finally:
             if stages is not None:
                 stages.close()
@@ -142,7 +145,10 @@ class Evaluations:
         newest = max(self._best.steps(), default=None)
         meta = None if newest is None else self._best.meta(newest)
         if newest is not None and meta is None:
-            self._say(f"Iteration {step}: the best checkpoint, {newest}, is broken.")
+            self._say(
+                f"Iteration {step}: the best checkpoint, {newest}, is broken and will "
+                "be replaced."
+            )
         better = True
         # Scores of different protocols are not comparable.
         if meta is not None and meta.get("protocol") == protocol:
@@ -156,7 +162,9 @@ class Evaluations:
         self._best.save(step, state, kept)
         self._best.wait()  # the record must not exist before the checkpoint
         if self._writes:
-            self._say(f"Iteration {step}: the best so far, in {self._workdir.best}")
+            self._say(
+                f"Iteration {step}: best checkpoint so far, in {self._workdir.best}"
+            )
 
     def _score(self, found: list[Examined]) -> tuple[float, Any]:
         """Returns the first weights' mean score over replicas, and its protocol."""

@@ -23,8 +23,8 @@ def check_drawable(source: Source) -> None:
     if (len(shape) == 3 and shape[2] in (1, 3)) or shape == (2,):
         return
     raise ConfigError(
-        f"{source.name} has examples of shape {shape}; pictures are made of images "
-        "with 1 or 3 channels and of points of a plane."
+        f"{source.name} has examples of shape {shape}; they must be images with 1 or 3 "
+        "channels, or points in the plane."
     )
 
 

@@ -179,8 +179,8 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
     share = memory.peak / device.memory
     sent = sum(one.bytes for one in costs.exchanged.values())
     lines = [
-        f"Of one {device.title} of {target.devices}, in an iteration of "
-        f"{costs.updates} critic updates and 1 generator update:",
+        f"Costs per device ({device.title}, 1 of {target.devices}), for an iteration "
+        f"of {costs.updates} critic updates and 1 generator update:",
         _row(
             "operations",
             _number(costs.operations, "FLOP"),
@@ -190,15 +190,15 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
         _row(
             "",
             _number(costs.operations_traced, "FLOP"),
-            "needed, divided among the devices",
+            "required, divided by the number of devices",
         ),
         _row(
-            "memory moved",
+            "memory traffic",
             _number(costs.traffic, "B"),
             f"at {_number(device.bandwidth, 'B/s')}",
             bound.memory,
         ),
-        _row("exchanged", _number(sent, "B"), _kinds(costs.exchanged), bound.links),
+        _row("communication", _number(sent, "B"), _kinds(costs.exchanged), bound.links),
     ]
     for name, part in (
         ("critic update", costs.critic_update),
@@ -214,34 +214,33 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
             _number(memory.peak, "B"),
             f"of {_number(device.memory, 'B')}: arguments "
             f"{_number(memory.arguments, 'B')}, results {_number(memory.results, 'B')} "
-            f"less {_number(memory.donated, 'B')} donated, temporaries "
-            f"{_number(memory.temporaries, 'B')}; the program "
+            f"minus {_number(memory.donated, 'B')} donated, temporaries "
+            f"{_number(memory.temporaries, 'B')}, program "
             f"{_number(memory.program, 'B')}",
         ),
         _row(
             "state",
             _number(costs.state_bytes, "B"),
-            f"{costs.state_donated / costs.state_bytes:.1%} of it donated",
+            f"{costs.state_donated / costs.state_bytes:.1%} donated",
         ),
         _kernels(costs, device),
-        f"At most {1 / bound.seconds:,.1f} iterations/s, "
-        f"{images / bound.seconds:,.0f} images/s, all devices together: "
-        f"{_BINDS[bound.binds]}.",
+        f"At most {1 / bound.seconds:,.1f} iterations/s, {images / bound.seconds:,.0f} "
+        f"images/s over all devices, limited by {_BINDS[bound.binds]}.",
     ]
     if share > 1:
         lines.append(
-            f"It does not fit: the peak is {share:.2f} times the memory of a "
-            f"{device.title}; use more devices, a smaller batch, "
+            f"The step does not fit into memory: the peak is {share:.2f} times the "
+            f"memory of a {device.title}. Use more devices, a smaller batch, "
             "config.training.microbatches or placement=zero1."
         )
     return lines
 
 
 _BINDS = {
-    "operations": "the operations bind",
-    "memory": "the memory's bandwidth binds",
-    "links": "the exchange between devices binds",
-    "launches": "the launches of kernels bind",
+    "operations": "the operations",
+    "memory": "the memory bandwidth",
+    "links": "the communication",
+    "launches": "the kernel launches",
 }
 
 
@@ -258,7 +257,7 @@ def _kinds(exchanged: dict[str, Any]) -> str:
 def _kernels(costs: Costs, device: Accelerator) -> str:
     count = f"{costs.kernels:,.0f}"
     if not device.launch:
-        return _row("kernels", count, "sequenced on the chip")
+        return _row("kernels", count, "without launch cost")
     note = f"at {1e6 * device.launch:g} us each"
     return _row("kernels", count, note, costs.bound.launches)
 
@@ -304,7 +303,7 @@ def _not_compiled(error: Exception, target: Target, *, log: Log) -> int:
     if "RESOURCE_EXHAUSTED" not in message:
         raise error
     log(
-        f"It does not fit into the memory of a {target.accelerator.title}; the "
-        f"compiler says: {' '.join(message.split())[:300]}"
+        f"The step does not fit into the memory of a {target.accelerator.title}. "
+        f"Compiler message: {' '.join(message.split())[:300]}"
     )
     return 1

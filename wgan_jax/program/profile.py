@@ -78,8 +78,8 @@ class Profile:
             multiprocess.barrier()  # writing a trace takes long
             self._end = None
             self._say(
-                f"Iterations {self._first + 1} to {done}: trace in {self._folder}; "
-                "open its perfetto_trace.json.gz at https://ui.perfetto.dev"
+                f"Iterations {self._first + 1} to {done}: trace in {self._folder}. "
+                "Open its perfetto_trace.json.gz at https://ui.perfetto.dev"
             )
 
     def _stop(self) -> None:

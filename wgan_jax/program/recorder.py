@@ -108,9 +108,9 @@ class Recorder:
         broken = [k for k, v in self.latest.items() if not math.isfinite(v)]
         if broken:
             raise Diverged(
-                f"iteration {step}: {', '.join(sorted(broken))} not finite"
-                f"{self._whose(fetched)}; the run stops here; what checkpoints it has "
-                "are from before."
+                f"iteration {step}: {', '.join(sorted(broken))} not "
+                f"finite{self._whose(fetched)}. Training has stopped; all checkpoints "
+                "are from earlier iterations."
             )
 
     def _log(self, step: int, fetched: dict[str, np.ndarray], now: float) -> None:

@@ -25,5 +25,5 @@ def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> i
     """
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
-    log(f"Open {written} in any browser; it works offline.")
+    log(f"Report: {written} (opens in any browser, works offline)")
     return 0

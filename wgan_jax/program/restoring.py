@@ -32,24 +32,25 @@ def restore_checkpoint(
     """
     if which not in ("latest", "best") and not which.isdecimal():
         raise ConfigError(
-            f"--checkpoint={which} is no choice; give latest, best or an iteration."
+            f"--checkpoint={which} is not valid; it must be latest, best or an "
+            "iteration."
         )
     if not experiment.described:
         workdir.check_data(experiment.source.record())
     folder = workdir.best if which == "best" else workdir.checkpoints
     if not folder.is_dir():
         raise CheckpointError(
-            f"{workdir.path} has no best checkpoint; train with "
+            f"{workdir.path} has no best checkpoint. Train with "
             "config.evaluation.every above 0 and config.evaluation.best_by set."
             if which == "best"
-            else f"{workdir.path} has no checkpoint to read; train first."
+            else f"{workdir.path} has no checkpoint to read. Train first."
         )
     keep = experiment.config.checkpoint.keep
     with Checkpoints(folder, keep=keep, read_only=True, warn=log) as checkpoints:
         step = int(which) if which.isdecimal() else None
         restored = checkpoints.restore(experiment.target, step=step)
     if restored is None:
-        raise CheckpointError(f"{folder} has no checkpoint to read yet; train first.")
+        raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")
     state, _, found = restored
     return state, found
 
@@ -68,7 +69,7 @@ def check_start(config: ExperimentConfig, start: int) -> None:
     per_call = config.training.iterations_per_call
     if start < config.training.iterations and start % per_call:
         raise ConfigError(
-            f"the last checkpoint is of iteration {start}, which is no multiple of "
-            f"config.training.iterations_per_call={per_call}; use "
-            f"{math.gcd(start, per_call)} to go on from there."
+            f"the last checkpoint is of iteration {start}, which is not a multiple of "
+            f"config.training.iterations_per_call={per_call}. Use "
+            f"{math.gcd(start, per_call)} to resume from there."
         )

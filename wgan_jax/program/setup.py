@@ -296,8 +296,8 @@ def _build_pipeline(
     if len(seeds) > 1:
         if jax.process_count() > 1:
             raise ConfigError(
-                f"{len(seeds)} replicas run in one process, and there are "
-                f"{jax.process_count()}; start one run a process."
+                f"{len(seeds)} replicas must run in one process, but there are "
+                f"{jax.process_count()}. Start a separate run in each process."
             )
         return PipelineStack([build_pipeline(config, source, seed=s) for s in seeds])
     single = build_pipeline(
@@ -317,7 +317,7 @@ def _check_label(config: ExperimentConfig, gan: Gan) -> None:
     if gan.conditional is None:
         raise ConfigError(
             f"config.samples.label is {label}, but config.dataset.labels is False, so "
-            "the GAN is not conditional; leave the label out."
+            "the GAN is not conditional. Leave the label unset."
         )
     if label >= gan.conditional.classes:
         raise ConfigError(
@@ -350,7 +350,7 @@ def check_sizes(config: ExperimentConfig, mesh: Mesh, *, replicas: int) -> None:
     for name, size in sizes.items():
         if size % pieces:
             raise ConfigError(
-                f"{name}={size} does not divide into config.training.microbatches="
-                f"{parts} parts for {pieces // parts} device(s); use a multiple of "
-                f"{pieces}."
+                f"{name} is {size}, which is not divisible into "
+                f"config.training.microbatches={parts} parts on {pieces // parts} "
+                f"device(s). Use a multiple of {pieces}."
             )

@@ -58,8 +58,9 @@ def build_replicas(
         jax.eval_shape(lambda value: build(value) and None, 1.0)
     except jax.errors.JAXTypeError as error:
         raise ConfigError(
-            f"config.sweep.field {sweep.field!r} shapes the program, so its values "
-            "cannot run side by side; start one run for each."
+            f"config.sweep.field is {sweep.field!r}, which changes the compiled "
+            "program, so its values cannot be trained together. Start a separate run "
+            "for each."
         ) from error
     repeated = np.repeat(np.asarray(sweep.values, np.float32), len(seeds))
     return build, repeated, list(seeds) * len(sweep.values)

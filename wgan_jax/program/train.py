@@ -82,7 +82,7 @@ def train(
         check_start(config, start)  # may be an older one if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:
-                log("No iteration is left to trace.")
+                log("No iterations are left to trace.")
             return _already_there(experiment, evaluator, workdir, state, start, log=log)
         whence = "Resuming from iteration {}" if start else "Starting a new run"
         log(f"{whence.format(start)} in {workdir.path}.")
@@ -125,17 +125,17 @@ def train(
             )
     if interruption.signal is not None:
         log(
-            f"Stopped by {interruption.signal.name} at iteration {done}, checkpoint "
-            f"saved; the same command resumes from there:\n  {command}"
+            f"Stopped by {interruption.signal.name} at iteration {done}; checkpoint "
+            f"saved. The same command resumes from there:\n  {command}"
         )
         return interruption.exit_code
     if multiprocess.is_primary():
         _report(workdir, log=log)
     page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
     log(
-        f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
+        f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
-        f"Look at {workdir.samples / f'step_{done:08d}.png'}\n"
+        f"Samples: {workdir.samples / f'step_{done:08d}.png'}\n"
         f"Curves: {page}{workdir.metrics}, and "
         f"tensorboard --logdir {workdir.tensorboard}"
     )
@@ -193,8 +193,8 @@ def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
     on_cpu = asked and jax.default_backend() == "cpu"
     if on_cpu and not onednn_support.is_used("bfloat16"):
         log(
-            "config.training.compute_dtype is bfloat16, but this CPU has no kernels "
-            "for it, so training is slower than in float32. Use float32 here."
+            "config.training.compute_dtype is bfloat16, but this CPU does not support "
+            "it natively, so training is slower than in float32. Use float32."
         )
 
 
@@ -202,7 +202,7 @@ def _report(workdir: Workdir, *, log: Log) -> None:
     try:
         write_report([workdir.path], workdir.report)
     except ReportError as error:
-        log(f"No report, because {error}")
+        log(f"No report was written: {error}")
 
 
 def _evaluator(experiment: Experiment) -> Evaluator | None:
@@ -279,7 +279,7 @@ def _loop(
             waiting = None
         if saves:
             checkpoints.save(done, state, {"iteration": done})
-            recorder.event(f"Iteration {done}: checkpoint.")
+            recorder.event(f"Iteration {done}: checkpoint saved.")
         if draws:
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:

@@ -95,14 +95,14 @@ class Workdir:
         if not self.config.exists():
             if self.checkpoints.exists() and any(self.checkpoints.iterdir()):
                 raise WorkdirError(
-                    f"{self.path} has checkpoints but no config.json, so nothing says "
-                    "what wrote them; choose another --workdir."
+                    f"{self.path} has checkpoints but no config.json, so their config "
+                    "is unknown. Use another --workdir."
                 )
             return
         changed = differences(self._record("config"), as_json(config))
         if changed:
             raise WorkdirError(
-                f"{self.path} was written by another config; it differs in\n  "
+                f"{self.path} was written by another config. Differences:\n  "
                 + "\n  ".join(changed)
                 + "\nUse that config, or another --workdir."
             )
@@ -118,9 +118,9 @@ class Workdir:
         """
         if self.config.exists() and self._record("data")["sha256"] != data["sha256"]:
             raise WorkdirError(
-                f"{self.path} was written from other examples than those of "
-                f"{data['name']!r} now (their sha256 differs); use those, or "
-                "another --workdir."
+                f"{self.path} was written with other examples than those of "
+                f"{data['name']!r} now (their SHA-256 differs). Use the original "
+                "examples, or another --workdir."
             )
 
     def data(self) -> dict[str, Any] | None:
@@ -172,8 +172,8 @@ class Workdir:
         while not self.config.exists():
             if time.monotonic() > end:
                 raise WorkdirError(
-                    f"{self.path} is not the folder that process 0 made: choose a "
-                    "--workdir on a file system that all processes share."
+                    f"{self.path} is not shared with process 0. Use a --workdir on a "
+                    "file system that all processes share."
                 )
             time.sleep(0.1)
 
@@ -182,8 +182,8 @@ class Workdir:
             record = json.loads(self.config.read_text())[part]
         except (ValueError, KeyError, TypeError) as error:
             raise WorkdirError(
-                f"{self.config} cannot be read ({error!r}), so nothing says what wrote "
-                "this folder; choose another --workdir."
+                f"{self.config} cannot be read ({error!r}), so the config of this "
+                "folder is unknown. Use another --workdir."
             ) from error
         return record
 
