@@ -157,10 +157,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", required=True, help="file for all figures")
+    parser.add_argument("--json", required=True, help="output file, which may exist")
     parser.add_argument("--config", choices=CONFIGS, action="append")
     parser.add_argument("--topology", action="append")
-    parser.add_argument("--print", action="store_true", help="do not compile")
+    parser.add_argument(
+        "--print", action="store_true", help="print the file without compiling"
+    )
     args = parser.parse_args()
     file = Path(args.json)
     found = json.loads(file.read_text()) if file.exists() else {}

@@ -66,7 +66,7 @@ def test_without_compilers_a_sentence_says_what_to_install(monkeypatch, capsys):
     assert stopped.value.code == 2
     said = capsys.readouterr()
     assert (
-        "H100: left out, the compiler for h100:4 is not installed (no such platform)"
+        "H100: skipped, the compiler for h100:4 is not installed (no such platform)"
         in (said.out)
     )
     assert said.err.count("\n") == 1
