@@ -1,10 +1,10 @@
-"""Every mistake on a command line is named, with exit code 2 and nothing written."""
+"""Tests that mistakes on the command line are reported, and nothing is written."""
 
 import pytest
 
 from wgan_jax.program.cli import main
 
-# Arguments, and a part of each line of the message; one mistake is one line.
+# Arguments with one mistake, and a part of the message.
 SINGLE = {
     "--mode=trian": "choices: configs, evaluate, plan",
     "--cnofig.x=1": "cnofig.x",
@@ -103,7 +103,7 @@ SEVERAL = [
 
 
 def lines_of(tmp_path, capsys, arguments):
-    """What the program says on stderr, after checks that hold for each mistake."""
+    """Returns the lines on stderr, after checking the exit code and the folder."""
     workdir = tmp_path / "none"
     argv = ["launch.py", "--config=configs/digits_wgan_gp.py", f"--workdir={workdir}"]
     assert main([*argv, *arguments.split()]) == 2
@@ -112,14 +112,14 @@ def lines_of(tmp_path, capsys, arguments):
 
 
 @pytest.mark.parametrize(("arguments", "part"), SINGLE.items())
-def test_one_mistake_is_one_line(tmp_path, capsys, arguments, part):
+def test_one_mistake_gives_one_line(tmp_path, capsys, arguments, part):
     (line,) = lines_of(tmp_path, capsys, arguments)
     assert line.startswith("launch.py: ")
     assert part in line
 
 
 @pytest.mark.parametrize(("arguments", "count"), SEVERAL)
-def test_all_mistakes_are_named_at_once(tmp_path, capsys, arguments, count):
+def test_all_mistakes_are_reported_at_once(tmp_path, capsys, arguments, count):
     first, *lines = lines_of(tmp_path, capsys, arguments)
     assert first == f"launch.py: {count} mistakes in the config:"
     assert len(lines) == count
