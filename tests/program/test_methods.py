@@ -64,7 +64,7 @@ def test_sample_mode_uses_the_label(tmp_path):
     more = [*flags, "--mode=sample", "--config.samples.label=10"]
     refused = launch(tmp_path, *more, config="configs/digits_conditional.py")
     assert refused.returncode == 2
-    assert "they must be in 0 to 9" in refused.stderr
+    assert "label is 10; it must be in 0 to 9" in refused.stderr
 
 
 def picture(workdir):
