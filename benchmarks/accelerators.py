@@ -220,7 +220,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pair", choices=PAIRS, action="append")
     parser.add_argument("--step", choices=STEPS, action="append")
     parser.add_argument("--devices", type=int, choices=(1, 2, 4), default=1)
-    parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--json", help="output file")
     return parser.parse_args()
 
 

@@ -180,8 +180,10 @@ def main() -> None:
     parser.add_argument("--pair", choices=PLAIN, default="dcgan")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=9, help="pairs per figure")
-    parser.add_argument("--json", help="file for the figures")
+    parser.add_argument(
+        "--repeats", type=int, default=9, help="number of pairs per figure"
+    )
+    parser.add_argument("--json", help="output file")
     args = parser.parse_args()
     device = jax.devices()[0]
     print(

@@ -47,10 +47,10 @@ def meshes(devices: int = 1, targets: Sequence[str] = TARGETS) -> dict[str, Mesh
         try:
             found[name] = target_mesh(_WHOLE[name], devices)
         except MissingCompilerError as error:
-            print(f"{name}: left out, {error}")
+            print(f"{name}: skipped, {error}")
     if not found:
         print(
-            f"no compiler for an accelerator was found; install them with {INSTALL}.",
+            f"no compiler for an accelerator is installed. Run {INSTALL}.",
             file=sys.stderr,
         )
         sys.exit(2)

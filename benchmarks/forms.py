@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", choices=list(TOLERANCE), default="float32")
-    parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--json", help="output file")
     options = parser.parse_args()
     keep_freed_memory()  # otherwise temporaries of some forms dominate their time
     key, settings = jax.random.key(0), compiler_options(jax.devices()[0].platform)

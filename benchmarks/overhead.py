@@ -68,7 +68,9 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--iterations", type=int, default=400, help="per round, side")
+    parser.add_argument(
+        "--iterations", type=int, default=400, help="iterations per round and side"
+    )
     parser.add_argument(
         "--per_call",
         type=lambda text: [int(part) for part in text.split(",")],
@@ -102,12 +104,12 @@ def main():
                 ratios[per_call].append(program / bare)
                 print(
                     f"round {n + 1}: bare step {bare:.0f} images/s, program "
-                    f"{program:.0f} with {per_call} iterations a call, ratio "
+                    f"{program:.0f} with {per_call} iterations per call, ratio "
                     f"{program / bare:.3f}",
                     flush=True,
                 )
     for per_call, found in ratios.items():
-        print(f"{per_call} a call: median ratio {statistics.median(found):.3f}")
+        print(f"{per_call} per call: median ratio {statistics.median(found):.3f}")
 
 
 if __name__ == "__main__":

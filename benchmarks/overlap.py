@@ -118,8 +118,10 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--iterations", type=int, default=12, help="of the run")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--iterations", type=int, default=12, help="number of iterations"
+    )
+    parser.add_argument("--json", type=Path, help="output file")
     options, config, _ = parse_arguments(parser)
     annotate()
     with tempfile.TemporaryDirectory() as folder, config.unlocked():

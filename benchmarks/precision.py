@@ -65,7 +65,9 @@ def scores(
             command, cwd=ROOT, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
+            raise RuntimeError(
+                f"{command} exited with status {done.returncode}: {done.stderr}"
+            )
         last = json.loads((workdir / "evaluations.jsonl").read_text().splitlines()[-1])
     values = {r["protocol"]["metric"]: r["value"] for r in last["results"]}
     return {name: values[name] for name in MEASURES} | {"seconds": time.time() - began}
@@ -97,8 +99,8 @@ def measure(path: Path, names: list[str], data_dir: str | None) -> dict[str, Any
 def table(content: dict[str, Any]) -> list[str]:
     """Returns Markdown rows with mean and range over the seeds of each precision."""
     lines = [
-        "| data | measure | float32, mean (range) | bfloat16, mean (range) "
-        "| difference over spread |",
+        "| dataset | metric | float32, mean (range) | bfloat16, mean (range) | "
+        "difference / range |",
         "|---|---|---|---|---|",
     ]
     for name, runs in content["runs"].items():
@@ -127,9 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path, help="file to write or to continue")
-    parser.add_argument("--page", type=Path, help="existing file to print")
-    parser.add_argument("--data_dir", help="prepared tfds datasets")
+    parser.add_argument("--json", type=Path, help="file to write or to extend")
+    parser.add_argument(
+        "--page", type=Path, help="existing file whose tables are printed"
+    )
+    parser.add_argument("--data_dir", help="folder of prepared tfds data")
     parser.add_argument(
         "--only", choices=list(RUNS), nargs="+", default=list(RUNS), help="datasets"
     )
@@ -139,7 +143,7 @@ def main() -> None:
     elif options.json:
         content = measure(options.json, options.only, options.data_dir)
     else:
-        parser.error("say --json=FILE to measure or --page=FILE to print")
+        parser.error("use --json=FILE to measure, or --page=FILE to print")
     print("\n".join(table(content)))
 
 

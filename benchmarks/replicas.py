@@ -96,9 +96,9 @@ def time_here(arguments):
     platform = jax.devices()[0].platform
     print(
         f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores; default: "
-        f"{'one after the other' if platform == 'cpu' else 'together'}"
+        f"{'sequential' if platform == 'cpu' else 'vmap'}"
     )
-    print("width  K   way         wall / K one    CPU / K one   (median, range)")
+    print("width  K   way           wall / K one    CPU / K one   (median, range)")
     for width, count in [(64, 8), (64, 16), (512, 4), (512, 16)]:
         iterations = max(1, 4096 // (width * count))
         for together in (False, True):
@@ -107,15 +107,15 @@ def time_here(arguments):
                 f"{statistics.median(x):.2f} ({min(x):.2f}-{max(x):.2f})"
                 for x in zip(*found, strict=True)
             ]
-            way = "vmap" if together else "in turn"
-            print(f"{width:5}  {count:2}  {way:8} {columns[0]:>17} {columns[1]:>17}")
+            way = "vmap" if together else "sequential"
+            print(f"{width:5}  {count:2}  {way:10} {columns[0]:>17} {columns[1]:>17}")
 
 
 def count_kernels(arguments):
     """Prints the number of kernels of the step compiled for absent devices."""
     counts = (1, 2, 8, 32)
     meshes = deviceless.meshes()
-    print("kernels an iteration  " + "".join(f"{f'K = {k}':>9}" for k in counts))
+    print("kernels per iteration " + "".join(f"{f'K = {k}':>9}" for k in counts))
     for name, mesh in meshes.items():
         for width in (64, 512):
             gan, found = mlp_gan(width), []
@@ -141,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kernels", action="store_true", help="compile and count")
+    parser.add_argument("--kernels", action="store_true", help="count compiled kernels")
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     arguments = parser.parse_args()
     if arguments.kernels:

@@ -116,8 +116,8 @@ def bounded(plan: dict[str, Any]) -> dict[str, Any]:
 def rows(found: dict[str, Any], way: str, title: str) -> Iterator[str]:
     """Yields the lines of one Markdown table."""
     yield (
-        "| devices | batch | operations | moved | kernels | all-reduces | exchanged "
-        "| peak memory | at most, it/s | images/s | binds |"
+        "| devices | batch | operations | memory traffic | kernels | all-reduces "
+        "| communication | peak memory | at most, it/s | images/s | limited by |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     shown = [p for p in points() if p.title == title and _is_in(p, way)]
@@ -157,10 +157,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", required=True, help="file for all figures")
+    parser.add_argument("--json", required=True, help="output file, which may exist")
     parser.add_argument("--config", choices=CONFIGS, action="append")
     parser.add_argument("--topology", action="append")
-    parser.add_argument("--print", action="store_true", help="do not compile")
+    parser.add_argument(
+        "--print", action="store_true", help="print the file without compiling"
+    )
     args = parser.parse_args()
     file = Path(args.json)
     found = json.loads(file.read_text()) if file.exists() else {}

@@ -44,7 +44,10 @@ def start(config: str, workdir: str, cache: str, rest: list[str]) -> tuple[float
             if line.startswith("Compiled in"):
                 compiled = time.perf_counter() - began
     if process.returncode or compiled is None:
-        sys.exit(f"the program ended with {process.returncode}; run it by itself.")
+        sys.exit(
+            f"the program exited with status {process.returncode}. Run it separately "
+            "to see its output."
+        )
     return compiled, time.perf_counter() - began
 
 
@@ -63,15 +66,16 @@ def main() -> None:
             ]
         ratios.append(tuple(b / a for a, b in zip(*pair, strict=True)))
         print(
-            f"pair {number}: compiled in {pair[0][0]:.1f} s, then {pair[1][0]:.1f} s, "
-            f"ended in {pair[0][1]:.1f} s, then {pair[1][1]:.1f} s",
+            f"pair {number}: compiled after {pair[0][0]:.1f} s, then {pair[1][0]:.1f} "
+            f"s; ended after {pair[0][1]:.1f} s, then {pair[1][1]:.1f} s",
             flush=True,
         )
     compiled, ended = (
         statistics.median(column) for column in zip(*ratios, strict=True)
     )
     print(
-        f"second over first: until compiled {compiled:.2f}, until the end {ended:.2f}"
+        f"second start / first start: until compiled {compiled:.2f}, until the end "
+        f"{ended:.2f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Strict numerics, and a compilation cache that all tests share."""
+"""Strict numerics, a shared compilation cache, and common fixtures."""
 
 import os
 from pathlib import Path
@@ -30,6 +30,6 @@ def key():
 
 @pytest.fixture
 def images(key):
-    """N, B = 3, 8 batches of uint8 images."""
+    """Returns N = 3 batches of B = 8 uint8 images."""
     bits = jax.random.bits(jax.random.fold_in(key, 99), (3, 8, 4, 4, 1), jnp.uint8)
     return bits

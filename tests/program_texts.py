@@ -1,7 +1,7 @@
-"""Compiled programs as XLA prints them, written by hand."""
+"""Handwritten texts of compiled programs in the format of XLA."""
 
-# What the CUDA compiler prints: a transposition in a fusion, a library's convolution,
-# a loop of three with a sum over devices in it.
+# For CUDA: a transposition in a fusion, a library convolution, and a loop of three
+# rounds with an all-reduce.
 GPU = """HloModule jit_step, is_scheduled=true
 
 %fused_transpose (p.0: f32[2,3]) -> f32[3,2] {
@@ -42,7 +42,7 @@ dim_labels=b01f_o01i->b01f
 }
 """
 
-# What the TPU's prints: tiles and the chip's own memory S(1) in the layouts.
+# For a TPU: layouts with tiles and on-chip memory S(1).
 TPU = """HloModule jit_step, is_scheduled=true
 
 ENTRY %main (x: f32[4,8], w: bf16[1,1,3,128]) -> f32[4,8] {

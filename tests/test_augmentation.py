@@ -1,4 +1,4 @@
-"""Augmentations: draws read off test pictures, then every pixel predicted by hand."""
+"""Tests of augmentations: the draws are read from test images and then reproduced."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from wgan_jax.augmentation import AUGMENTATIONS, diff_augment, random_flip
 from wgan_jax.losses import gradient_norms
 
 POLICY = "color,translation,cutout"
-SIDES = (16, 24)  # shifts up to 2 and 3
+SIDES = (16, 24)  # shifts are at most 2 and 3
 RUN = {name: jax.jit(function) for name, function in AUGMENTATIONS.items()}
 RUN["all"] = jax.jit(lambda images, key: diff_augment(images, key, policy=POLICY))
 RUN["flip"] = jax.jit(random_flip)
@@ -26,7 +26,7 @@ def some(count, seed=0, channels=3):
 
 
 def read_shifts(key, count):
-    """The shifts of each image, found by where a single dot goes."""
+    """Returns the shifts of each image, measured with a single dot."""
     dots = np.zeros((count, *SIDES, 1), np.float32)
     dots[:, 8, 12] = 1
     moved = np.asarray(RUN["translation"](dots, key))
@@ -37,25 +37,25 @@ def read_shifts(key, count):
 
 @pytest.mark.parametrize("name", RUN)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_shape_and_dtype_are_kept(name, dtype, key):
+def test_shape_and_dtype_are_preserved(name, dtype, key):
     images = jnp.asarray(some(4), dtype)
     changed = RUN[name](images, key)
     assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_an_image_depends_on_the_key_and_its_place_alone(name, key):
+def test_image_depends_only_on_key_and_index(name, key):
     same = np.repeat(some(1), 32, axis=0)
     changed = np.asarray(RUN[name](same, key))
     np.testing.assert_array_equal(RUN[name](same, key), changed)
     assert len({image.tobytes() for image in changed}) >= (2 if name == "flip" else 8)
     assert not np.array_equal(RUN[name](same, jax.random.key(8)), changed)
-    # Round-off of a mean may depend on the batch, so not bit by bit.
+    # Not exactly, because the rounding of a mean may depend on the batch.
     few = np.asarray(RUN[name](same[:5], key))
     np.testing.assert_allclose(few, changed[:5], atol=1e-6)
 
 
-def test_translation_is_slicing(key):
+def test_translation_matches_slicing(key):
     images = some(64)
     moved = np.asarray(RUN["translation"](images, key))
     padded = np.pad(images, ((0, 0), (2, 2), (3, 3), (0, 0)))
@@ -64,19 +64,19 @@ def test_translation_is_slicing(key):
         np.testing.assert_array_equal(moved[i], window)
 
 
-def test_shifts_are_uniform_over_both_axes(key):
+def test_translation_shifts_are_uniform(key):
     count = 7000
     down, right = read_shifts(key, count)
     table = np.zeros((5, 7))
     np.add.at(table, (down + 2, right + 3), 1)
     assert table.shape == (5, 7)
-    # 200 expected in each cell; 34 degrees of freedom, p < 1e-4 beyond 76.
+    # 200 expected per cell; with 34 degrees of freedom, p < 1e-4 above 76.
     assert np.sum((table - 200) ** 2 / 200) < 76
 
 
 @pytest.mark.parametrize("name", ["translation", "cutout"])
-def test_the_axes_of_a_square_are_independent(name, key):
-    # Of one draw for both axes a square would move along its diagonal alone.
+def test_shifts_of_both_axes_are_independent(name, key):
+    # With one draw for both axes, shifts would be along the diagonal only.
     dots = np.zeros((2000, 16, 16, 1), np.float32)
     dots[:, 8, 8] = 1
     if name == "translation":
@@ -87,7 +87,7 @@ def test_the_axes_of_a_square_are_independent(name, key):
     assert np.corrcoef(rows, columns)[0, 1] == pytest.approx(0, abs=0.09)
 
 
-def test_a_cut_is_a_half_by_a_half_with_its_middle_anywhere(key):
+def test_cutout_size_and_distribution_of_centers(key):
     count = 6000
     left = np.asarray(RUN["cutout"](np.ones((count, *SIDES, 2), np.float32), key))
     assert set(np.unique(left)) == {0.0, 1.0}
@@ -99,7 +99,7 @@ def test_a_cut_is_a_half_by_a_half_with_its_middle_anywhere(key):
         first, length = lines.argmax(axis=1), lines.sum(axis=1)
         last = side - lines[:, ::-1].argmax(axis=1)
         np.testing.assert_array_equal(last - first, length)
-        # Of the side + 1 middles, those outside by k leave half the side less k.
+        # There are side + 1 centers. k pixels off the edge shorten the cut by k.
         middle = np.where(first == 0, last - side // 4, first + side // 4)
         found = np.bincount(middle, minlength=side + 1)
         expected = count / (side + 1)
@@ -110,14 +110,14 @@ def test_a_cut_is_a_half_by_a_half_with_its_middle_anywhere(key):
 
 
 @pytest.mark.parametrize(
-    ("side", "expected"),  # the first pixel of each cut and how many, by hand
+    ("side", "expected"),  # first pixel and length of each cut
     [
         (1, {(0, 1)}),
         (3, {(0, 1), (0, 2), (1, 2), (2, 1)}),
         (5, {(0, 2), (0, 3), (1, 3), (2, 3), (3, 2)}),
     ],
 )
-def test_odd_sides_cut_the_half_rounded_up(side, expected, key):
+def test_cutout_of_odd_sides_is_rounded_up(side, expected, key):
     cut = np.asarray(RUN["cutout"](jnp.ones((400, side, side, 1)), key))[..., 0] == 0
     for lines in (cut.any(axis=1), cut.any(axis=2)):
         first, length = lines.argmax(axis=1), lines.sum(axis=1)
@@ -125,7 +125,7 @@ def test_odd_sides_cut_the_half_rounded_up(side, expected, key):
 
 
 def read_colors(key, count):
-    """Brightness, saturation and contrast, from flat, gray and colored pictures."""
+    """Returns the drawn brightness, saturation and contrast, from test images."""
     flat = np.zeros((count, 2, 2, 3), np.float32)
     brightness = np.asarray(RUN["color"](flat, key))[:, 0, 0, 0]
     grey = flat.copy()
@@ -139,7 +139,7 @@ def read_colors(key, count):
     return brightness, saturation, contrast
 
 
-def test_colors_are_uniform_and_independent(key):
+def test_color_draws_are_uniform_and_independent(key):
     draws = read_colors(key, 20_000)
     for values, low, high in zip(draws, (-0.5, 0, 0.5), (0.5, 2, 1.5), strict=True):
         width = high - low
@@ -150,7 +150,7 @@ def test_colors_are_uniform_and_independent(key):
     np.testing.assert_allclose(np.corrcoef(draws), np.eye(3), atol=0.03)
 
 
-def test_color_is_its_formula(key):
+def test_color_matches_its_formula(key):
     images = some(16).astype(np.float64)
     shape = (16, 1, 1, 1)
     draws = [np.reshape(x, shape).astype(np.float64) for x in read_colors(key, 16)]
@@ -164,26 +164,26 @@ def test_color_is_its_formula(key):
     np.testing.assert_allclose(changed, expected, atol=2e-5)
 
 
-def test_the_range(key):
+def test_range_of_augmented_images(key):
     ends = np.sign(some(256))
-    # |1 + b| up to 1.5; saturation and contrast stretch about a mean inside it.
+    # |1 + b| is at most 1.5; saturation and contrast scale deviations from a mean.
     assert 2 < np.abs(RUN["color"](ends, key)).max() <= 1.5 * 3 * 2
     for name in LINEAR:
         assert np.abs(RUN[name](ends, key)).max() == 1
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_linear_in_the_images(name, key):
+def test_augmentation_is_linear_in_the_images(name, key):
     one, other = some(8, 1), some(8, 2)
-    # Powers of two, so that nothing is rounded but the sum.
+    # With powers of two, only the sum is rounded.
     mixed = RUN[name](0.5 * one - 2 * other, key)
     expected = 0.5 * RUN[name](one, key) - 2 * RUN[name](other, key)
     np.testing.assert_allclose(mixed, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_the_gradient_is_the_difference(name, key):
-    # Affine in the images: a difference over a whole step has no error of its own.
+def test_gradient_matches_finite_difference(name, key):
+    # Affine in the images, so the finite difference is exact for any step.
     images, step, weights = some(4, 1), some(4, 2), some(4, 3)
     loss = jax.jit(lambda x: jnp.vdot(weights, RUN[name](x, key)))
     slope = np.vdot(jax.grad(loss)(images), step)
@@ -191,7 +191,7 @@ def test_the_gradient_is_the_difference(name, key):
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_a_penalty_passes_through(name, key):
+def test_gradient_penalty_is_differentiable(name, key):
     def penalty(x):
         norms = gradient_norms(lambda y: jnp.sum(RUN[name](y, key) ** 2, (1, 2, 3)), x)
         return jnp.sum(norms**2) / 8
@@ -199,7 +199,7 @@ def test_a_penalty_passes_through(name, key):
     images = some(4)
     slope = np.asarray(jax.jit(jax.grad(penalty))(images))
     assert np.isfinite(slope).all()
-    if name in LINEAR:  # each pixel is kept once or lost: half the squared norm
+    if name in LINEAR:  # each pixel is kept or dropped
         kept = jax.vjp(lambda x: RUN[name](x, key), images)[1](jnp.ones((4, *SIDES, 3)))
         np.testing.assert_allclose(slope, images * np.asarray(kept[0]), rtol=1e-5)
     else:
@@ -209,14 +209,14 @@ def test_a_penalty_passes_through(name, key):
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_neither_gather_nor_scatter(name, key):
+def test_gradient_uses_neither_gather_nor_scatter(name, key):
     slope = jax.grad(lambda x: jnp.sum(RUN[name](x, key) ** 2))
     text = str(jax.make_jaxpr(slope)(some(4)))
     assert "scatter" not in text
     assert "gather" not in text
 
 
-def test_many_at_once(key):
+def test_augmentation_can_be_vmapped(key):
     keys = jax.random.split(key, 3)
     images = np.stack([some(4, seed) for seed in range(3)])
     together = jax.vmap(RUN["all"])(images, keys)
@@ -225,7 +225,7 @@ def test_many_at_once(key):
         np.testing.assert_allclose(together[i], alone, atol=1e-5)
 
 
-def test_a_mesh_computes_the_same_without_talking():
+def test_mesh_needs_no_communication():
     code = """
 import jax
 jax.config.update("jax_num_cpu_devices", 4)
@@ -248,7 +248,7 @@ np.testing.assert_allclose(compiled(split), jax.jit(slope)(images), atol=1e-5)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
-def test_a_policy_is_applied_in_its_order_with_keys_of_its_own(key):
+def test_policy_order_and_keys(key):
     images = some(4)
     fold = jax.random.fold_in
     first = RUN["cutout"](images, fold(key, 0))
@@ -260,7 +260,7 @@ def test_a_policy_is_applied_in_its_order_with_keys_of_its_own(key):
 
 
 @pytest.mark.parametrize("policy", ["", "colour", "color,", "color;cutout", "flip"])
-def test_a_wrong_policy_lists_the_choices(policy, key):
+def test_unknown_policy_error_lists_choices(policy, key):
     with pytest.raises(ValueError, match="one or more of color, translation, cutout"):
         jax.eval_shape(lambda x: diff_augment(x, key, policy=policy), some(1))
 
@@ -269,25 +269,25 @@ def test_a_wrong_policy_lists_the_choices(policy, key):
     "function",
     [lambda x, k: diff_augment(x, k, policy="color"), *AUGMENTATIONS.values()],
 )
-def test_what_is_no_image_is_a_sentence(function, key):
+def test_invalid_images_are_rejected(function, key):
     for images in (jnp.zeros((4, 2)), jnp.zeros((4, 8, 8))):
-        with pytest.raises(ValueError, match=r"it takes images \[B, H, W, C\]"):
+        with pytest.raises(ValueError, match=r"they must be \[B, H, W, C\]"):
             function(images, key)
-        with pytest.raises(ValueError, match="random_flip was given"):
+        with pytest.raises(ValueError, match="random_flip: the images are"):
             random_flip(images, key)
-    with pytest.raises(ValueError, match="uint8; it takes floating ones"):
+    with pytest.raises(ValueError, match="uint8; they must be floating point"):
         function(jnp.zeros((4, 8, 8, 1), jnp.uint8), key)
 
 
-def test_a_flip_mirrors_half_of_the_images_and_undoes_itself(key):
+def test_random_flip_mirrors_half_of_the_images(key):
     images = np.random.RandomState(0).randint(0, 256, (4000, 2, 3, 1), np.uint8)
-    images[:, 0, 0], images[:, 0, 2] = 0, 255  # no image is its own mirror
+    images[:, 0, 0], images[:, 0, 2] = 0, 255  # no image is symmetric
     flipped = np.asarray(RUN["flip"](images, key))
     assert flipped.dtype == np.uint8
     mirrored = flipped[:, 0, 0, 0] == 255
     for choice, expected in ((mirrored, images[:, :, ::-1]), (~mirrored, images)):
         np.testing.assert_array_equal(flipped[choice], expected[choice])
-    # Four standard deviations of a fair coin.
+    # Four standard deviations of a binomial distribution.
     assert np.mean(mirrored) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(4000))
     assert np.corrcoef(mirrored[1:], mirrored[:-1])[0, 1] == pytest.approx(0, abs=0.07)
     np.testing.assert_array_equal(RUN["flip"](flipped, key), images)

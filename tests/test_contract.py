@@ -345,7 +345,7 @@ def test_every_regularizer_on_every_generator_that_may_have_one(name, regularize
 @pytest.mark.parametrize("name", [n for n in PAIRS if n not in UNNORMED])
 def test_no_regularizer_where_batch_norm_mixes_examples(name):
     gan = gan_for(name, regularizers=(Term(REGULARIZERS["path_length"](), 2.0),))
-    with pytest.raises(ValueError, match="batch norm and a regularizer"):
+    with pytest.raises(ValueError, match="regularizer on its Jacobian"):
         check_gan(gan)
 
 

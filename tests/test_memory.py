@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process, and is not fetched anew."""
+"""Tests that freed memory stays in the process and is reused."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from wgan_jax import memory
 
-# Minor faults of twenty blocks of 96 MB, each of which is filled and freed.
+# Counts minor page faults of twenty blocks of 96 MB that are filled and freed.
 PROGRAM = """
 import resource, sys
 import numpy as np
@@ -30,20 +30,20 @@ def faults(how):
     return [int(word) for word in run.stdout.split()]
 
 
-def test_blocks_are_used_again():
+def test_freed_blocks_are_reused():
     kept, count = faults("keep")
     if not kept:
         pytest.skip("the C library is not glibc")
     assert count < 100
-    assert faults("leave")[1] > 1000  # the pages of a block, each time
+    assert faults("leave")[1] > 1000  # pages of a block, per iteration
 
 
-def test_another_system_is_left_alone(monkeypatch):
+def test_other_systems_are_unchanged(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     monkeypatch.setattr(memory.ctypes, "CDLL", None)
     assert memory.keep_freed_memory() is False
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_other_c_libraries_are_unchanged(monkeypatch):
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert memory.keep_freed_memory() is False

@@ -1,4 +1,4 @@
-"""The three RMSProps against their recurrences, written out in numpy."""
+"""Tests of the optimizers against their recurrences in NumPy."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Ranges in signatures are enforced, in words."""
+"""Tests of ranges in signatures and of their messages."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -24,12 +24,12 @@ def halve(x, *, by: Positive = 2.0, decay: Decay | None = None):
     return x / by if decay is None else x * decay
 
 
-def test_values_inside_pass():
+def test_valid_values_are_accepted():
     assert halve(4.0) == 2.0
     assert halve(4.0, by=4.0) == 1.0
     assert halve(4.0, decay=0.0) == 0.0
     assert halve(4.0, decay=None) == 2.0
-    assert float(jax.jit(lambda by: halve(4.0, by=by))(-1.0)) == -4.0  # not known
+    assert float(jax.jit(lambda by: halve(4.0, by=by))(-1.0)) == -4.0  # traced
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_values_inside_pass():
         ({"decay": 1.0}, "halve: decay is 1.0; it must be in [0, 1)."),
     ],
 )
-def test_values_outside_are_named(given, message):
+def test_invalid_value_error_names_value_and_range(given, message):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
         halve(1.0, **given)
     assert str(raised.value) == message
@@ -55,7 +55,7 @@ class Settings:
         check_fields(self)
 
 
-def test_fields_of_a_dataclass():
+def test_fields_of_a_dataclass_are_checked():
     Settings(n=3, kind="b")
     with pytest.raises(ValueError, match=r"Settings: n is 0; it must be at least 1\."):
         Settings(n=0)
@@ -73,11 +73,11 @@ def test_fields_of_a_dataclass():
         (Annotated[float, Le(1)], "at most 1"),
     ],
 )
-def test_ranges_in_words(annotation, words):
+def test_in_words_describes_ranges(annotation, words):
     assert in_words(bounds(annotation)) == words
 
 
-def test_names_of_a_table_are_read_late():
+def test_one_of_reads_the_table_when_checking():
     table = {}
     one_of = OneOf(table)
     table["new"] = 1

@@ -1,4 +1,4 @@
-"""The README's snippets run as they stand, and its commands are what CI runs."""
+"""Tests of the README: its snippets run, and CI runs its commands."""
 
 import re
 from pathlib import Path
@@ -23,11 +23,11 @@ def test_snippet_runs(snippet):
     assert all(bool(abs(value) < 1e6) for value in metrics.values())
 
 
-def test_there_are_the_snippets_that_are_promised():
+def test_number_of_snippets():
     assert len(SNIPPETS) == 7
 
 
-def test_ci_runs_the_commands_of_the_first_screen():
+def test_ci_runs_the_commands_of_the_readme():
     install, test = re.search(
         r"^(pip install -e '\.\[test\]') && (python -m pytest)$", TEXT, re.MULTILINE
     ).groups()
@@ -36,7 +36,7 @@ def test_ci_runs_the_commands_of_the_first_screen():
     assert test in script
 
 
-def test_configs_and_pictures_that_it_names_exist():
+def test_named_configs_and_files_exist():
     for path in re.findall(r"\]\((docs/[^)#]+)", TEXT):
         assert (ROOT / path).exists(), path
     rows = re.findall(r"^\| `\w+`[^|]*\|.*$", USAGE, re.MULTILINE)

@@ -14,7 +14,7 @@ def state(gan, key):
     return init_state(gan, key)
 
 
-def test_sample_i_is_the_same_for_any_n(gan, state, key):
+def test_sample_i_does_not_depend_on_n(gan, state, key):
     hundred = sample(gan, state, key, 100)
     assert hundred.shape == (100, 4, 4, 1)
     for n in (1, 7, 64, 65):
@@ -24,7 +24,7 @@ def test_sample_i_is_the_same_for_any_n(gan, state, key):
     )
 
 
-def test_latents_depend_on_key_and_index_alone(key):
+def test_latents_depend_only_on_key_and_index(key):
     some = latents(key, np.array([5, 2, 900]), size=4)
     np.testing.assert_array_equal(some[1], latents(key, np.arange(3), size=4)[2])
     assert not np.array_equal(some[0], some[1])
@@ -33,7 +33,7 @@ def test_latents_depend_on_key_and_index_alone(key):
     np.testing.assert_allclose(many.std(0), 1, atol=0.05)
 
 
-def test_average_and_live_weights_differ_and_state_stays(gan, state, key):
+def test_ema_and_live_samples_differ(gan, state, key):
     moved = state.replace(ema_params=jax.tree.map(lambda x: 2 * x, state.ema_params))
     before = jax.tree.map(np.array, moved)
     average, live = (sample(gan, moved, key, 4, use_ema=e) for e in (True, False))
@@ -43,26 +43,26 @@ def test_average_and_live_weights_differ_and_state_stays(gan, state, key):
         np.testing.assert_array_equal(a, b)
 
 
-def test_mistakes_are_sentences(gan, state, key):
+def test_invalid_arguments_are_rejected(gan, state, key):
     with pytest.raises(ValueError, match="n is 0"):
         sample(gan, state, key, 0)
     plain = tiny_gan(ema_decay=None)
-    with pytest.raises(ValueError, match="keeps no average"):
+    with pytest.raises(ValueError, match="has no EMA"):
         sample(plain, init_state(plain, key), key, 1)
 
 
-def test_parts_are_the_whole(gan, state, key):
+def test_sample_batches_equal_one_sample(gan, state, key):
     parts = list(sample_batches(gan, state, key, 21, batch_size=8))
     assert [len(part) for part in parts] == [8, 8, 5]
     whole = sample(gan, state, key, 21, batch_size=8)
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     with pytest.raises(ValueError, match="n is 0"):
-        sample_batches(gan, state, key, 0)  # before any part is asked for
+        sample_batches(gan, state, key, 0)  # raised before the first batch
 
 
-def test_interpolations_run_along_great_arcs(key):
-    # A generator that shows its latent: scaled to its length, every step of a row
-    # turns by one angle, and the ends are latents of their own.
+def test_interpolations_follow_great_circles(key):
+    # The generator returns its latent. Within a row, the direction turns by a constant
+    # angle, and the ends are ordinary latents.
     class Shows(nn.Module):
         @nn.compact
         def __call__(self, latent, *, train):
@@ -80,17 +80,17 @@ def test_interpolations_run_along_great_arcs(key):
     lasts = latents(key, np.array([1, 3, 5]), size=5)
     np.testing.assert_allclose(rows[:, 0], firsts, atol=1e-5)
     np.testing.assert_allclose(rows[:, -1], lasts, atol=1e-5)
-    # In the plane of the ends, in a frame where they are (1, 0) and (0, 1), the
-    # weights of an arc w0, w1 satisfy w0^2 + w1^2 + 2 w0 w1 cos(angle) = 1.
+    # In the basis of the two ends, the weights w0, w1 of a point on the arc satisfy
+    # w0^2 + w1^2 + 2 w0 w1 cos(angle) = 1.
     for row in rows:
         cosine = row[0] @ row[-1] / np.linalg.norm(row[0]) / np.linalg.norm(row[-1])
         weights = np.linalg.lstsq(np.stack([row[0], row[-1]]).T, row.T, rcond=None)[0]
         products = weights[0] * weights[1]
         lengths = (weights**2).sum(axis=0) + 2 * products * cosine
         np.testing.assert_allclose(lengths, 1, atol=1e-4)
-        # Equal steps of the angle.
+        # The angle increases in equal steps.
         angle = np.arccos(cosine)
         turned = np.sin(np.linspace(0, angle, 7)) / np.sin(angle)
         np.testing.assert_allclose(weights[1], turned, atol=1e-4)
-    with pytest.raises(ValueError, match="0 rows of 7"):
+    with pytest.raises(ValueError, match="rows is 0"):
         interpolations(gan, init_state(gan, key), key, rows=0, columns=7)

@@ -8,7 +8,7 @@ WGAN_2017 = CriticSchedule(
 )
 
 
-def test_2017_schedule_over_iterations_0_to_1001():
+def test_schedule_of_the_2017_code():
     table = [WGAN_2017.updates(t) for t in range(1002)]
     assert table[:25] == [100] * 25
     assert table[25:500] == [5] * 475
@@ -30,14 +30,14 @@ def test_2017_schedule_over_iterations_0_to_1001():
         ),
     ],
 )
-def test_closed_form_total_equals_the_sum(schedule):
+def test_updates_before_equals_the_sum(schedule):
     total = 0
     for t in range(1100):
         assert schedule.updates_before(t) == total
         total += schedule.updates(t)
 
 
-def test_distinct_updates_in_order_of_appearance():
+def test_distinct_updates_are_in_order_of_appearance():
     assert WGAN_2017.distinct_updates(0, 100) == [100, 5]
     assert WGAN_2017.distinct_updates(30, 400) == [5]
     assert WGAN_2017.distinct_updates(30, 501) == [5, 100]
@@ -56,7 +56,7 @@ def test_distinct_updates_in_order_of_appearance():
         },
     ],
 )
-def test_impossible_schedules_are_refused(numbers):
+def test_invalid_schedules_are_rejected(numbers):
     with pytest.raises(ValueError, match="CriticSchedule"):
         CriticSchedule(**numbers)
 

@@ -1,4 +1,4 @@
-"""A GAN of two small networks, for tests of what goes on around networks."""
+"""A GAN with two small networks, for tests that do not depend on the networks."""
 
 import jax.numpy as jnp
 import optax
@@ -9,7 +9,7 @@ from wgan_jax.losses import OBJECTIVES, gradient_penalty_and_norms
 
 
 class TinyGenerator(nn.Module):
-    """Latent to an image of 4x4x1, with batch norm."""
+    """Generator of 4x4x1 images with batch norm."""
 
     @nn.compact
     def __call__(self, latent, *, train):
@@ -19,7 +19,7 @@ class TinyGenerator(nn.Module):
 
 
 class TinyCritic(nn.Module):
-    """Image to a score, smooth so that second derivatives matter."""
+    """Smooth critic, so that second derivatives are not zero."""
 
     batch_norm: bool = False
 
@@ -32,7 +32,7 @@ class TinyCritic(nn.Module):
 
 
 def tiny_gan(**changes):
-    """A Gan of two small networks; keyword arguments replace its parts."""
+    """Returns a Gan with two small networks; keyword arguments replace its fields."""
     parts = {
         "generator": TinyGenerator(),
         "critic": TinyCritic(),

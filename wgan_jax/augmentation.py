@@ -62,7 +62,7 @@ def parse_policy(policy: str) -> list[Callable[[Array, PRNGKey], Array]]:
     for name in names:
         if name not in AUGMENTATIONS:
             raise ValueError(
-                f"the augmentation policy {policy!r} names {name!r}; it must be one "
+                f"the augmentation policy {policy!r} contains {name!r}; it must be one "
                 f"or more of {', '.join(AUGMENTATIONS)}, separated by commas."
             )
     return [AUGMENTATIONS[name] for name in names]
@@ -228,8 +228,7 @@ def random_flip(images: Array, key: PRNGKey) -> Array:
 def _check_rank(name: str, images: Array) -> None:
     if images.ndim != 4:
         raise ValueError(
-            f"{name} was given an array {list(images.shape)}; it takes images "
-            "[B, H, W, C]."
+            f"{name}: the images are {list(images.shape)}; they must be [B, H, W, C]."
         )
 
 
@@ -237,8 +236,8 @@ def _check_images(name: str, images: Array) -> None:
     _check_rank(name, images)
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(
-            f"{name} was given images of {images.dtype}; it takes floating ones in "
-            "[-1, 1] (normalize_images makes them)."
+            f"{name}: the images are {images.dtype}; they must be floating point in "
+            "[-1, 1]. Use normalize_images to convert them."
         )
 
 

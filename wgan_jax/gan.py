@@ -98,18 +98,20 @@ class Gan:
         for player in (self.generator, self.critic):
             if not accepts_argument(player, "train"):
                 raise ValueError(
-                    f"{type(player).__name__}.__call__ takes no keyword 'train'; "
-                    "a player is called as module(x, train=True or False)."
+                    f"{type(player).__name__}.__call__ has no argument 'train'; it "
+                    "must accept train=True and train=False."
                 )
         check_fields(self)
         if self.objective.paired and self.generator_batch_size is not None:
             raise ValueError(
                 f"generator_batch_size is {self.generator_batch_size}, but the "
-                "objective pairs each fake with a real example; leave it out."
+                "objective pairs each generated example with a real one. Leave it "
+                "unset."
             )
         if self.constrain_before_update and self.constraint is None:
             raise ValueError(
-                "constrain_before_update is set, but there is no constraint to apply."
+                "constrain_before_update is True, but constraint is None. Set a "
+                "constraint, or constrain_before_update to False."
             )
 
     def generate(
@@ -222,18 +224,18 @@ class BoundCritic(CriticFn):
         inputs = self.gan.inputs(self.gan.critic, images, self.labels)
         if not is_random(self.gan.critic, self.params, self.model_state, inputs):
             raise ValueError(
-                f"{type(self.gan.critic).__name__} has no dropout, so two passes of it "
-                "never differ; give it a dropout rate, or leave the consistency term "
-                "out."
+                f"{type(self.gan.critic).__name__} has no dropout, so two passes "
+                "through it are identical. Set a dropout rate, or remove the "
+                "consistency term."
             )
         if self.gan.augment is not None and self.key is not None:
             images = self.gan.augment(images, jax.random.fold_in(self.key, 0))
         output = self._output(images, key, augment=False)
         if output.features is None:
             raise ValueError(
-                f"{type(self.gan.critic).__name__} sows no features; a critic for the "
-                "consistency term calls self.sow('intermediates', 'features', h) with "
-                "the input of its last layer."
+                f"{type(self.gan.critic).__name__} sows no features; for the "
+                "consistency term, it must call self.sow('intermediates', 'features', "
+                "h) with the input of its last layer."
             )
         return output.scores, output.features
 

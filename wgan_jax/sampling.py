@@ -81,7 +81,7 @@ def sample_batches(
         ValueError: as ``sample``, before the first batch.
     """
     if n < 1:
-        raise ValueError(f"sample: n is {n}, and must be at least 1.")
+        raise ValueError(f"sample: n is {n}; it must be at least 1.")
     params, model_state = generator_weights(state, use_ema=use_ema)
     classes = sample_labels(gan, n, labels)
 
@@ -126,7 +126,8 @@ def interpolations(
     """
     if rows < 1 or columns < 2:
         raise ValueError(
-            f"interpolations: {rows} rows of {columns}; at least 1 of 2 is needed."
+            f"interpolations: rows is {rows} and columns is {columns}; they must be at "
+            "least 1 and at least 2."
         )
     params, model_state = generator_weights(state, use_ema=use_ema)
     ends = 2 * jnp.arange(rows)
@@ -160,8 +161,8 @@ def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree
         return gather((state.generator.params, state.generator.model_state))
     if state.ema_params is None:
         raise ValueError(
-            "sample: use_ema=True, but this Gan keeps no average (ema_decay is None); "
-            "pass use_ema=False."
+            "sample: use_ema is True, but this Gan has no EMA (ema_decay is None). "
+            "Use use_ema=False."
         )
     return gather((state.ema_params, state.ema_model_state))
 
@@ -183,8 +184,8 @@ def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
     if gan.conditional is None:
         if labels is not None:
             raise ValueError(
-                "sample: labels are given, but this Gan is not conditional; leave them "
-                "out."
+                "sample: labels were given, but this Gan is not conditional. Omit the "
+                "labels."
             )
         return None
     count = gan.conditional.classes
@@ -194,12 +195,12 @@ def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
     if asked.shape not in ((), (n,)) or not np.issubdtype(asked.dtype, np.integer):
         raise ValueError(
             f"sample: labels are {asked.dtype} {list(asked.shape)}; they must be one "
-            f"whole number or {n}."
+            f"whole number, or {n} of them."
         )
     if asked.min() < 0 or asked.max() >= count:
         raise ValueError(
-            f"sample: labels run from {asked.min()} to {asked.max()}; they must be in "
-            f"0 to {count - 1}."
+            f"sample: labels are in {asked.min()} to {asked.max()}; they must be in 0 "
+            f"to {count - 1}."
         )
     return jnp.broadcast_to(jnp.asarray(asked, jnp.int32), (n,))
 

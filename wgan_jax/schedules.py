@@ -45,7 +45,7 @@ class CriticSchedule:
         if None in boost and boost != (None, None, None):
             raise ValueError(
                 "CriticSchedule: boosted_n_critic, boosted_first and boosted_every "
-                f"go together, but are {boost}."
+                f"are {boost}; set either all or none of them."
             )
         check_fields(self)
 

@@ -37,11 +37,11 @@ def one(case: str, precision: str, until: float) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"wrong": ["no time was left to end"]}
+        return {"wrong": ["not finished within the time limit"]}
     seconds = {"seconds": round(time.time() - began, 1)}
     if done.returncode != 0:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        return {"wrong": [f"ended with {done.returncode}: {last}"]} | seconds
+        return {"wrong": [f"exited with status {done.returncode}: {last}"]} | seconds
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found | seconds
 
@@ -66,9 +66,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", required=True, help="folder of correct.json")
+    parser.add_argument("--out", required=True, help="output folder for correct.json")
     parser.add_argument("--seconds", type=float, default=100, help="time limit")
-    parser.add_argument("--rehearsal", action="store_true", help="the smallest cases")
+    parser.add_argument("--rehearsal", action="store_true", help="smallest cases only")
     parser.add_argument(
         "--only",
         type=lambda text: [tuple(pair.split("/")) for pair in text.split(",")],

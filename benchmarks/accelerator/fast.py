@@ -283,7 +283,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     content["costs"] = costs = {name: {} for name in times}
     for name, step in [(n, s) for n, steps in times.items() for s in steps]:
         if time.time() > began + options.seconds:
-            costs[name][step] = {"reason": "no time was left to count"}
+            costs[name][step] = {"reason": "not counted within the time limit"}
             continue
         counted = _or_reason(ours, "costs", name=name, step=step, peaks=peaks)
         costs[name][step] = counted
@@ -302,10 +302,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", required=True, help="folder of fast.json")
+    parser.add_argument("--out", required=True, help="output folder for fast.json")
     parser.add_argument("--seconds", type=float, default=230, help="time limit")
     parser.add_argument("--torch-python", default=sys.executable)
-    parser.add_argument("--rehearsal", action="store_true", help="tiny, on any device")
+    parser.add_argument(
+        "--rehearsal", action="store_true", help="tiny sizes, on any device"
+    )
     return parser.parse_args()
 
 
@@ -315,7 +317,9 @@ def main() -> None:
     for name, steps in content["steps"].items():
         for step, f in steps.items():
             beside = (
-                f"{f['ratio']:.2f} of {f['form']}" if "ratio" in f else "no PyTorch"
+                f"{f['ratio']:.2f} of {f['form']}"
+                if "ratio" in f
+                else "PyTorch missing"
             )
             print(
                 f"{name:22} {step:10} {f['ms']:9.3f} ms  {f['images_per_second']:9.0f} "

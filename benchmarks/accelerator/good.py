@@ -123,7 +123,7 @@ def trained(
     code = finish(process, 0.5 * (until - began))
     if code != 0:
         lines = log.read_text().splitlines()[-5:]
-        raise RuntimeError(f"the first iterations ended with {code}: {lines}")
+        raise RuntimeError(f"the first iterations exited with status {code}: {lines}")
     rate = iterations_per_second(Workdir(out / "probe"))
     took = time.time() - began
     left = SPARE * (until - time.time()) - (took - probe / rate)
@@ -221,16 +221,22 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", required=True, help="folder of the files")
+    parser.add_argument("--out", required=True, help="output folder")
     parser.add_argument("--seconds", type=float, default=210, help="time limit")
     parser.add_argument("--data", help="folder of prepared tfds data")
     parser.add_argument("--config", default=CONFIG)
-    parser.add_argument("--field", action="append", default=[], help="--config.a.b=c")
-    parser.add_argument("--probe", type=int, default=300, help="iterations")
-    parser.add_argument("--unit", type=int, default=1_000, help="granularity")
+    parser.add_argument(
+        "--field", action="append", default=[], help="override, --config.a.b=c"
+    )
+    parser.add_argument("--probe", type=int, default=300, help="iterations to time")
+    parser.add_argument(
+        "--unit", type=int, default=1_000, help="multiple of iterations"
+    )
     parser.add_argument("--most", type=int, help="maximum number of iterations")
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--ending", type=float, default=ENDING, help="reserved seconds")
+    parser.add_argument(
+        "--ending", type=float, default=ENDING, help="seconds reserved for sampling"
+    )
     return parser.parse_args()
 
 

@@ -91,7 +91,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="prepared tfds data")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of prepared tfds data"
+    )
     options = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -113,8 +115,11 @@ def main() -> int:
     for name, count in parts.items():
         print(f"{name:18} {count / 2**20:6.1f} MiB")
     total = sum(parts.values())
-    print(f"{'in all':18} {total / 2**20:6.1f} MiB of {LIMIT / 2**20:.0f}")
-    print(f"command, {len(COMMAND)} characters, with .accelerator carried:\n{COMMAND}")
+    print(f"{'total':18} {total / 2**20:6.1f} MiB of {LIMIT / 2**20:.0f}")
+    print(
+        f"Command ({len(COMMAND)} characters; it needs the folder .accelerator):\n"
+        f"{COMMAND}"
+    )
     return int(total > LIMIT)
 
 

@@ -385,7 +385,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folders", type=Path, nargs="*", help="filled by run.py")
+    parser.add_argument(
+        "folders", type=Path, nargs="*", help="folders written by run.py"
+    )
     parser.add_argument("--data", type=Path, help="prepared tfds data, for the scores")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     options = parser.parse_args()

@@ -107,7 +107,7 @@ def take(stage: Stage, work: Path) -> dict[str, Any]:
         try:
             ended: int | str = process.wait(1.1 * stage.seconds + 10)
         except subprocess.TimeoutExpired:
-            ended = "it took too long"
+            ended = "time limit exceeded"
         finally:
             _end_group(process)
     found: dict[str, Any] = {"ended": ended, "seconds": round(time.time() - began, 1)}
@@ -191,7 +191,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", required=True, help="folder of the results")
+    parser.add_argument("--out", required=True, help="output folder")
     parser.add_argument("--data", help="folder of prepared tfds data with CIFAR-10")
     parser.add_argument("--torch-python", default=sys.executable)
     parser.add_argument("--rehearsal", action="store_true")
@@ -204,7 +204,7 @@ def arguments() -> argparse.Namespace:
         "--limits",
         type=lambda text: [float(part) for part in text.split(",")],
         default=[100.0, 230.0, 210.0],
-        help="seconds of the three stages [100,230,210]",
+        help="time limits of the three stages [100,230,210]",
     )
     return parser.parse_args()
 

@@ -47,7 +47,7 @@ class Several:
         found: dict[str, float | str] = {}
         for step in steps:
             if time.time() >= until and not side.ready(step):
-                found[step] = "no time was left to open it"
+                found[step] = "not started within the time limit"
                 continue
             try:
                 found[step] = side.open(step)

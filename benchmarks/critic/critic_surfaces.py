@@ -230,7 +230,10 @@ def deep_row(kind, value, inside, data, arguments):
     bound = value if kind == "clipping" else None
     for name, params in (("first", first), ("last", last)):
         row[f"weights_{name}"] = histogram(weights(params), bound)
-    log(f"deep, {kind} {value:g}: slope {slopes[0][0]:.3g}, then {slopes[1][0]:.3g}")
+    log(
+        f"deep, {kind} {value:g}: gradient norm {slopes[0][0]:.3g}, then "
+        f"{slopes[1][0]:.3g}"
+    )
     return row
 
 
@@ -239,10 +242,16 @@ def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weight", type=float, default=WEIGHT, help="for toys")
-    parser.add_argument("--steps", type=int, default=10_000, help="for toys")
-    parser.add_argument("--line-steps", type=int, default=1000, help="for lines")
-    parser.add_argument("--deep-steps", type=int, default=3000, help="for 12 layers")
+    parser.add_argument(
+        "--weight", type=float, default=WEIGHT, help="penalty weight for toys"
+    )
+    parser.add_argument("--steps", type=int, default=10_000, help="updates for toys")
+    parser.add_argument(
+        "--line-steps", type=int, default=1000, help="updates for lines"
+    )
+    parser.add_argument(
+        "--deep-steps", type=int, default=3000, help="updates for 12 layers"
+    )
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--name", default="critic_surfaces", help="file name in docs/")
     return parser.parse_args()
@@ -290,7 +299,7 @@ def main():
     content = {"settings": settings | networks | device, "exact": known, "rows": rows}
     path = DOCS / f"{arguments.name}.json"
     save(content, path)
-    log(f"wrote {path}; {time.process_time():.0f} s of CPU")
+    log(f"Wrote {path}; {time.process_time():.0f} s of CPU time")
     print("\n".join(tables(content)))
     figure(content, path.with_suffix(".png"))
 

@@ -52,7 +52,8 @@ def tables(content):
 def toys(content):
     """Yields estimates between toys and noisy points, relative to exact W1."""
     kinds = ("raw", "closed form", "slope", "maximum")
-    yield "| pair (W1) | method | mean slope | " + " | ".join(kinds) + " |"
+    head = " | ".join(kinds).replace("slope", "gradient norm")
+    yield f"| pair (W1) | method | mean gradient norm | {head} |"
     yield "|---" * (3 + len(kinds)) + "|"
     for row in rows(content, "toys"):
         exact, found = content["exact"][row["pair"]]["w1"], row["readings"]
@@ -90,8 +91,8 @@ def _line(content, kind, reading):
 def deep(content):
     """Yields gradient norms, weights and estimates of the deep critics."""
     yield (
-        "| method | weights at first | slope at the points, first | last | "
-        "within 5 % of the bound, first | last | maximum |"
+        "| method | initial weights | gradient norm at the points, before training "
+        "| after | within 5 % of the bound, before training | after | maximum |"
     )
     yield "|---" * 7 + "|"
     exact = content["exact"]["swiss_roll"]["w1"]

@@ -182,8 +182,8 @@ def run(jobs, arguments):
         fresh[pair] = [jnp.asarray(x.reshape(-1, 2)) for x in (known.real, known.fake)]
         pools[pair] = [jnp.asarray(x) for x in draw(pair, POOL, 0)]
         log(
-            f"{pair}: W1 = {known.distance:.4f} +- {known.error:.4f}, of samples of "
-            f"half the size {known.half:.4f}"
+            f"{pair}: W1 = {known.distance:.4f} +- {known.error:.4f}; with half the "
+            f"sample size {known.half:.4f}"
         )
 
     def result(job):
@@ -253,7 +253,9 @@ def parse():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--rate", type=float, default=2e-3, help="initial, of Adam")
+    parser.add_argument(
+        "--rate", type=float, default=2e-3, help="initial learning rate of Adam"
+    )
     parser.add_argument("--name", default="critic_truth", help="file name in docs/")
     return parser.parse_args()
 
@@ -275,7 +277,7 @@ def main():
     content = contents(rows, truths, arguments)
     path = DOCS / f"{arguments.name}.json"
     save(content, path)
-    log(f"wrote {path}; {time.process_time():.0f} s of CPU")
+    log(f"Wrote {path}; {time.process_time():.0f} s of CPU time")
     print("\n".join(tables(content)))
     figure(content, path.with_suffix(".png"))
 

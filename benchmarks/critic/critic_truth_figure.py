@@ -37,7 +37,8 @@ def text(values):
 
 def table(content):
     """Yields the results as Markdown, relative to exact W1."""
-    yield "| pair (W1) | method | updates | " + " | ".join(READINGS) + " |"
+    head = " | ".join(READINGS).replace("slope", "gradient norm")
+    yield f"| pair (W1) | method | updates | {head} |"
     yield "|---" * (3 + len(READINGS)) + "|"
     for row in content["rows"]:
         exact = content["exact"][row["pair"]]["w1"]
@@ -50,7 +51,7 @@ def table(content):
 
 def distances(content):
     """Yields the exact distances as Markdown."""
-    yield "| pair | W1 of samples | of half the size | known |"
+    yield "| pair | W1 between samples | with half the sample size | known W1 |"
     yield "|---|---|---|---|"
     for pair, exact in content["exact"].items():
         known = "" if exact["known"] is None else f"{exact['known']:g}"

@@ -225,12 +225,16 @@ def parse():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = list(STRENGTHS)
-    parser.add_argument("--data_dir", help="prepared datasets [TFDS_DATA_DIR]")
+    parser.add_argument(
+        "--data_dir", help="folder of prepared tfds data [TFDS_DATA_DIR]"
+    )
     parser.add_argument("--count", type=int, default=2500, help="images per sample")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corruptions", nargs="*", default=names, choices=names)
     parser.add_argument("--name", default="metric_noise", help="file name in docs/")
-    parser.add_argument("--redraw", action="store_true", help="use the existing file")
+    parser.add_argument(
+        "--redraw", action="store_true", help="draw the figure from the existing file"
+    )
     return parser.parse_args()
 
 
@@ -251,7 +255,7 @@ def run(arguments, path):
             log(f"{corruption} {strength}: frechet {results['frechet'].value:.4f}")
             rows += [(corruption, strength, result) for result in results.values()]
             save(rows, settings, path)
-    log(f"wrote {path}; {time.process_time():.0f} s of CPU")
+    log(f"Wrote {path}; {time.process_time():.0f} s of CPU time")
 
 
 def main():
@@ -265,7 +269,7 @@ def main():
     figure(rows, path.with_suffix(".png"))
     broken = [metric for metric in HELD if setbacks(rows, "noise", metric)]
     for metric in broken:
-        print(f"{metric} is held to grow with noise and does not, see above.")
+        print(f"{metric} does not increase with the noise, but it should; see above.")
     return int(bool(broken))
 
 

@@ -19,7 +19,7 @@ HELD = DISTANCES[:3]  # those based on features
 SHARES = ("1 - precision", "1 - recall", "1 - density", "1 - coverage")
 OTHERS = ("inception score", "pair similarity")
 UNITS = {
-    "noise": "grey levels",
+    "noise": "gray levels",
     "blur": "pixels",
     "classes": "kept",
     "copies": "of each image",

@@ -108,8 +108,14 @@ def check(sides: Sides, name: str, case: Case) -> dict[str, Any]:
         print_differences(name, dtype, found[dtype])
         wrong = beyond(found[dtype], dtype)
         if wrong or counts[0] != counts[1]:
-            sys.exit(f"{name}: not the same function: {counts}, {wrong}")
-    print(f"{name:{NAME}} parameters of generator and critic, both sides: {counts[0]}")
+            sys.exit(
+                f"{name}: the results or the numbers of parameters differ: {counts}, "
+                f"{wrong}"
+            )
+    print(
+        f"{name:{NAME}} number of parameters of generator and critic, both sides: "
+        f"{counts[0]}"
+    )
     if case.width == cases(1, gpu=False)[name].width:
         assert tuple(counts[0]) == PARAMETERS[name]
     return found | {"parameters": counts[0]}
@@ -135,9 +141,12 @@ def check_bfloat16(sides: Sides, name: str, case: Case) -> dict[str, Any]:
     found = {}
     for side, arrays in compared.items():
         found[side] = rounding(reference, outcomes(arrays))
-        print_differences(name, f"{side} from our float32", found[side])
+        print_differences(name, f"{side} relative to our float32", found[side])
         if wrong := beyond(found[side], "bfloat16") | not_rounded(found[side]):
-            sys.exit(f"{name}: {side} is not our float32 rounded to bfloat16: {wrong}")
+            sys.exit(
+                f"{name}: {side} does not match our float32 rounded to bfloat16: "
+                f"{wrong}"
+            )
     return found
 
 
@@ -178,9 +187,8 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
     )
     if (most := max(x or 0.0 for x in found["other_work"])) > QUIET:
         print(
-            f"{name:{NAME}} NOT VALID: other work had up to {most:.0%} of the "
-            "processors; PyTorch's threads wait for each other actively and suffer "
-            "more from it",
+            f"{name:{NAME}} INVALID: other processes used up to {most:.0%} of the "
+            "processors, which slows PyTorch's busy-waiting threads more than ours",
             flush=True,
         )
     if {"plain", "penalty"} <= set(steps):
@@ -214,7 +222,7 @@ def names(known: Any) -> Any:
         unknown = [name for name in asked if name not in known]
         if unknown:
             raise argparse.ArgumentTypeError(
-                f"{', '.join(unknown)}: choose from {','.join(known)}"
+                f"{', '.join(unknown)} is not known; choices: {','.join(known)}"
             )
         return [name for name in known if name in asked]
 
@@ -241,12 +249,16 @@ def arguments() -> argparse.Namespace:
         help=f"{','.join(PRECISIONS)}; float32 if not given",
     )
     parser.add_argument("--repeats", type=int, default=15, help="number of rounds")
-    parser.add_argument("--seconds", type=float, default=0.2, help="minimum per sample")
+    parser.add_argument(
+        "--seconds", type=float, default=0.2, help="minimum time per sample"
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--torch-python", default=sys.executable)
-    parser.add_argument("--keep", action="store_true", help="keep freed memory")
-    parser.add_argument("--check", action="store_true", help="do not measure")
-    parser.add_argument("--json", help="file for the figures; adds a plot")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep freed memory in the process"
+    )
+    parser.add_argument("--check", action="store_true", help="check the results only")
+    parser.add_argument("--json", help="output file; a plot is written next to it")
     return parser.parse_args()
 
 
@@ -259,7 +271,7 @@ def main() -> None:
     try:
         about = {side: worker("about") for side, worker in workers.items()}
     except Failure as failure:
-        sys.exit(f"{failure}; is PyTorch there? --help says how it is installed.")
+        sys.exit(f"{failure}. If PyTorch is not installed, see --help.")
     for worker in workers.values():
         worker.close()
     gpu = about["ours"]["platform"] != "cpu"

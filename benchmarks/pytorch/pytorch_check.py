@@ -20,7 +20,7 @@ def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Returns the norm of the difference over the norm of ours, in float64."""
     a, b = (np.asarray(x, np.float64).ravel() for x in (ours, theirs))
     if a.shape != b.shape:
-        raise ValueError(f"{a.size} numbers here and {b.size} there")
+        raise ValueError(f"the sizes differ: {a.size} and {b.size}")
     scale = np.linalg.norm(a)
     return float(np.linalg.norm(a - b) / (scale if scale > 0 else 1.0))
 

@@ -95,9 +95,7 @@ def measure(
                 if side == "ours":
                     raise
                 failures[f"{side}, {step}"] = str(failure)
-                print(
-                    f"left out: {side}, {label_of(step, case)}: {failure}", flush=True
-                )
+                print(f"skipped: {side}, {label_of(step, case)}: {failure}", flush=True)
                 continue
             counts[step, side] = max(1, round(options.seconds / once))
     times: dict[str, dict[str, list[tuple[float, float]]]] = {s: {} for s in steps}

@@ -202,7 +202,7 @@ def load(module: nn.Module, arrays: Arrays) -> None:
         for name, parameter in own.items():
             if parameter.shape != values[name].shape:
                 raise ValueError(
-                    f"{name} is {tuple(parameter.shape)} here and, moved, "
-                    f"{values[name].shape} there"
+                    f"the shapes of {name} differ: {tuple(parameter.shape)} in "
+                    f"PyTorch, {values[name].shape} after conversion"
                 )
             parameter.copy_(torch.from_numpy(values[name].copy()))

@@ -67,7 +67,7 @@ class Worker:
         answer = self._process.stdout.readline()
         if not answer:
             code = self._process.wait()
-            raise Failure(f"the process ended with status {code} during {call}")
+            raise Failure(f"the process exited with status {code} during {call}")
         found = json.loads(answer)
         if "error" in found:
             raise Failure(found["error"])

@@ -92,7 +92,7 @@ def launch(folder, *arguments):
     """Calls ``launch.py``; returns the last line of its stderr if it failed."""
     command = [sys.executable, "launch.py", *arguments, f"--workdir={folder}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    log(f"{folder.name}: {' '.join(arguments)}: exit code {done.returncode}")
+    log(f"{folder.name}: {' '.join(arguments)}: exit status {done.returncode}")
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
@@ -106,7 +106,9 @@ def around(records, name, step):
 def weight_table(records):
     """Yields raw and corrected estimates by penalty weight, at some iterations."""
     names = ("estimate", "by_penalty", "by_flow", "by_slope")
-    yield "| iteration | weight | raw | by_penalty | by_flow | by_slope | slope |"
+    yield (
+        "| iteration | weight | raw | by_penalty | by_flow | by_slope | gradient norm |"
+    )
     yield "|---" * 7 + "|"
     for step in TABLED:
         for weight in WEIGHTS:
@@ -124,7 +126,7 @@ def bound_table(records):
         "critic/gradient_norm_at_fakes",
         "critic/wasserstein_by_slope_at_fakes",
     )
-    yield "| iteration | bound | raw | slope at fakes | by_slope_at_fakes |"
+    yield "| iteration | bound | raw | gradient norm at fakes | by_slope_at_fakes |"
     yield "|---" * 5 + "|"
     for step in TABLED[1:]:
         for bound in BOUNDS:
@@ -142,7 +144,7 @@ def floor_table(drawn):
     """Yields exact distances between real halves, and of generated to real images."""
     scans = scaled(load_source("digits", split="train").images)
     drawn, random = scaled(drawn), np.random.default_rng(0)
-    yield "| examples a side | real from real | generated from real |"
+    yield "| examples per sample | real to real | generated to real |"
     yield "|---|---|---|"
     for size, draws in FLOOR.items():
         real, fake = [], []
@@ -159,7 +161,7 @@ def floor_table(drawn):
 def noise_table(records):
     """Yields the variation of the estimate between batches, late in a run."""
     values = column(records, "critic/wasserstein_estimate")[-500:]
-    yield "| mean over | deviation | mean |"
+    yield "| average over | standard deviation | mean |"
     yield "|---|---|---|"
     for width in (1, 5, 25):
         means = values[: len(values) // width * width].reshape(-1, width).mean(1)
@@ -170,7 +172,10 @@ def noise_table(records):
 
 def held_out_table(runs):
     """Yields the critic's estimates on training examples and on held-out ones."""
-    yield "| run | iteration | on its examples | held out | gap | Frechet distance |"
+    yield (
+        "| run | iteration | estimate on training examples | on held-out examples | "
+        "gap | Frechet distance |"
+    )
     yield "|---" * 6 + "|"
     metrics = ("critic_estimate_on_training_split", "critic_estimate_on_held_out_split")
     metrics += ("critic_held_out_gap", "frechet_distance")
@@ -204,7 +209,10 @@ def facts(runs):
     steps, medians = smooth(lines(runs / "usual"), "critic/wasserstein_estimate")
     for step in (120, 500, 1000, steps[-1]):
         median = medians[steps == step][0]
-        yield f"usual: median of 25 about iteration {step:g} is {median:.2f}"
+        yield (
+            f"usual: the median of 25 estimates around iteration {step:g} is "
+            f"{median:.2f}"
+        )
     for run in ("usual", *WRONG):
         records = lines(runs / run)
         slopes = column(records, "critic/gradient_norm_mean")
@@ -213,11 +221,12 @@ def facts(runs):
         peak = int(values.argmax())
         when = int(column(records, "step")[peak])
         yield (
-            f"{run}: at first loss {loss:.2f}, penalty {penalty:.2f}, estimate "
-            f"{values[0]:.2f}, slope {slopes[0]:.2f}; peak {values[peak]:.2f} at "
-            f"iteration {when}, slope {slopes[peak]:.2f}; lowest {values.min():.2f}; "
-            f"below 0 in {np.sum(values < 0)} of {len(values)}; last 100: "
-            f"{values[-100:].mean():.2f}; largest slope {slopes.max():.1f}"
+            f"{run}: first loss {loss:.2f}, penalty {penalty:.2f}, estimate "
+            f"{values[0]:.2f}, gradient norm {slopes[0]:.2f}; peak {values[peak]:.2f} "
+            f"at iteration {when}, gradient norm {slopes[peak]:.2f}; minimum "
+            f"{values.min():.2f}; below 0 in {np.sum(values < 0)} of {len(values)}; "
+            f"mean of the last 100: {values[-100:].mean():.2f}; largest gradient norm "
+            f"{slopes.max():.1f}"
         )
 
 
@@ -265,7 +274,7 @@ def main():
         make(runs)
         print("\n".join(tables(runs)))
         figures(runs, ROOT / "docs")
-    log(f"done, {os.times().children_user:.0f} s of CPU in the runs")
+    log(f"Done; {os.times().children_user:.0f} s of CPU time in the runs")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmark of accelerators reads in a compiled program's text."""
+"""Tests of what benchmarks/accelerators.py reads from compiled programs."""
 
 import sys
 from pathlib import Path
@@ -15,25 +15,25 @@ from program_texts import GPU, TPU
 from wgan_jax.planning import accelerators
 
 
-def test_convolutions_are_told_from_products_and_from_the_librarys():
+def test_convolutions_are_counted_by_implementation():
     assert convolutions(GPU) == {"cudnn": 1, "dilated": 0, "others": 1}
     assert convolutions(TPU) == {"cudnn": 0, "dilated": 0, "others": 1}
     dilated = GPU.replace("size=1x1}", "size=1x1 rhs_dilate=2x2}")
     assert convolutions(dilated) == {"cudnn": 1, "dilated": 1, "others": 1}
 
 
-def test_transpositions_are_found_in_fusions_and_in_copies():
+def test_transpositions_are_found_in_fusions_and_copies():
     assert transpositions(GPU) == {"count": 1, "bytes": 24}
-    # Of the TPU's four copies one changes the order: sides of length 1 have none.
+    # One of the TPU's four copies changes the order; dimensions of size 1 do not count.
     assert transpositions(TPU) == {"count": 1, "bytes": 128}
 
 
-def test_a_move_between_memories_can_be_a_transposition():
+def test_copy_between_memories_can_be_a_transposition():
     moved = TPU.replace("%near = (f32[4,8]{1,0", "%near = (f32[4,8]{0,1")
     assert transpositions(moved) == {"count": 2, "bytes": 256}
 
 
-def test_a_table_has_a_line_for_each_side_and_for_the_ratios():
+def test_table_has_lines_for_both_sides_and_ratios():
     side = {
         "kernels": 4,
         "convolutions": 3,
@@ -49,14 +49,14 @@ def test_a_table_has_a_line_for_each_side_and_for_the_ratios():
     assert lines[2].split()[0] == "ratios"
 
 
-def test_files_keep_four_digits():
+def test_files_have_four_significant_digits():
     assert rounded({"a": {"b": 1.23456}, "c": 123456}) == {
         "a": {"b": 1.235},
         "c": 123456,
     }
 
 
-def test_without_compilers_a_sentence_says_what_to_install(monkeypatch, capsys):
+def test_missing_compilers_error_says_what_to_install(monkeypatch, capsys):
     def no_plugin(**options):
         raise RuntimeError("no such platform\nat all")
 
@@ -66,7 +66,7 @@ def test_without_compilers_a_sentence_says_what_to_install(monkeypatch, capsys):
     assert stopped.value.code == 2
     said = capsys.readouterr()
     assert (
-        "H100: left out, the compiler for h100:4 is not there (no such platform)"
+        "H100: skipped, the compiler for h100:4 is not installed (no such platform)"
         in (said.out)
     )
     assert said.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The parts of the benchmark against PyTorch that need no PyTorch."""
+"""Tests of the parts of the PyTorch benchmark that do not need PyTorch."""
 
 import argparse
 import io
@@ -42,12 +42,12 @@ from pytorch_summary import HEADER, NAME, line, penalty_cost, summarize
 from wgan_jax import OBJECTIVES, init_state
 
 TINY = Case("mlp", 8, 4, (2,), 2, 0.1)
-# As ``dcgan_ns``, with the networks of ``TINY``.
+# Like ``dcgan_ns``, with the networks of ``TINY``.
 UNPENALISED = TINY._replace(weight=0.0, objective="non_saturating", updates=1)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_our_pairs_have_the_parameters_of_the_table(name):
+def test_networks_have_the_expected_number_of_parameters(name):
     gan = build(cases(4, gpu=False)[name])
     state = jax.eval_shape(lambda: init_state(gan, jax.random.key(0)))
     players = state.generator.params, state.critic.params
@@ -55,7 +55,7 @@ def test_our_pairs_have_the_parameters_of_the_table(name):
     assert tuple(counts) == PARAMETERS[name]
 
 
-def test_ratios_are_medians_of_pairs_in_the_best_form():
+def test_ratio_is_the_median_over_pairs_in_the_best_form():
     ours = [(1.0, 2.0), (2.0, 2.0), (4.0, 2.0)]
     theirs = {
         "contiguous": [(9.0, 9.0)] * 3,
@@ -65,7 +65,7 @@ def test_ratios_are_medians_of_pairs_in_the_best_form():
         ours, theirs, images=10, operations=8.0, peaks=[{"a": 8.0, "b": 1.0}] * 3
     )
     assert found["form"] == "channels_last"
-    assert found["ratio"] == 1.0  # of 3, 1, 1: not the 3/2 of the medians
+    assert found["ratio"] == 1.0  # median of 3, 1, 1, not the ratio 3/2 of the medians
     assert found["ratio_range"] == [1.0, 3.0]
     assert found["cpu_ratio"] == 2.0
     assert found["images_per_second"] == 5.0
@@ -73,7 +73,7 @@ def test_ratios_are_medians_of_pairs_in_the_best_form():
     assert json.dumps(found)
 
 
-def test_the_cost_of_the_penalty_is_of_each_side_that_has_both():
+def test_penalty_cost_needs_both_steps_of_a_side():
     one, two = [(1.0, 1.0)] * 3, [(2.0, 1.0)] * 3
     times = {
         "plain": {"ours": one, "compiled": one},
@@ -82,7 +82,7 @@ def test_the_cost_of_the_penalty_is_of_each_side_that_has_both():
     assert penalty_cost(times) == {"ours": 2.0}
 
 
-def test_a_wrong_gradient_is_found_and_the_rounding_of_a_zero_is_not():
+def test_differences_detect_wrong_gradients_only():
     kernel = np.arange(6.0).reshape(2, 3)
     ours = {
         "gradients/plain/a/kernel": kernel,
@@ -107,7 +107,7 @@ def test_a_wrong_gradient_is_found_and_the_rounding_of_a_zero_is_not():
         differences(moved, theirs)
 
 
-def test_kernels_become_those_of_pytorch():
+def test_kernels_are_converted_to_pytorch_layout():
     value = np.zeros((5, 4, 3, 2))
     moved = in_their_layout({"gradients/g/block_0/conv_1/kernel": value})
     assert moved["gradients/g/block_0.conv_1.weight"].shape == (2, 3, 5, 4)
@@ -115,7 +115,7 @@ def test_kernels_become_those_of_pytorch():
     assert their_name("output/bias") == "output.bias"
 
 
-def test_our_side_takes_every_step():
+def test_our_side_runs_every_step():
     side = Ours(list(TINY))
     for step in STEPS:
         side.open(step)
@@ -125,13 +125,15 @@ def test_our_side_takes_every_step():
         assert side.operations(step) > 0
     whole = 5 * side.operations("penalty") + side.operations("generator")
     assert side.operations("iteration") == whole
-    assert int(side._state.step) == 2 * 4  # two steps had it: opened and timed
+    assert (
+        int(side._state.step) == 2 * 4
+    )  # in two steps, once when opening and once when timing
     assert images_of("iteration", TINY) == 20
     assert images_of("generator", TINY) == 4
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_our_side_takes_every_step_without_a_penalty(precision):
+def test_our_side_runs_every_step_without_a_penalty(precision):
     case = UNPENALISED._replace(precision=precision)
     side = Ours(json.loads(json.dumps(case)))
     assert steps_of(case) == ["plain", "generator", "iteration"]
@@ -140,7 +142,7 @@ def test_our_side_takes_every_step_without_a_penalty(precision):
         assert side.time(step, 1)[0] > 0
     whole = side.operations("plain") + side.operations("generator")
     assert side.operations("iteration") == whole
-    assert int(side._state.critic_updates) == 2 * 3  # opened and timed
+    assert int(side._state.critic_updates) == 2 * 3  # when opening and when timing
     assert images_of("iteration", case) == 4
     leaves = jax.tree.leaves(side._state.critic.params)
     assert {x.dtype.name for x in leaves} == {"float32"}
@@ -148,7 +150,7 @@ def test_our_side_takes_every_step_without_a_penalty(precision):
     assert set(side.peak(64)) == libraries
 
 
-def test_the_case_without_a_penalty_has_its_own_steps_and_labels():
+def test_steps_and_labels_without_a_penalty():
     case = cases(64, gpu=False)["dcgan_ns"]
     gan = build(case)
     assert gan.penalties == ()
@@ -161,7 +163,7 @@ def test_the_case_without_a_penalty_has_its_own_steps_and_labels():
     assert (case.pair, case.width) == (penalised.pair, penalised.width)
 
 
-def test_what_our_side_writes_for_the_check_is_what_the_case_has(tmp_path):
+def test_check_file_has_the_values_of_the_case(tmp_path):
     found = {}
     for name, case in (
         ("penalised", TINY),
@@ -179,7 +181,7 @@ def test_what_our_side_writes_for_the_check_is_what_the_case_has(tmp_path):
     assert penalty <= groups["penalised"]
     assert groups["float32"] == groups["penalised"] - penalty
     assert groups["bfloat16"] == groups["float32"]
-    # Parameters are the same, the networks' outputs are rounded.
+    # The parameters are equal, and the outputs of the networks are rounded.
     apart = rounding(found["float32"], outcomes(found["bfloat16"]))
     assert beyond(apart, "bfloat16") == {}
     assert beyond(apart, "float32") != {}
@@ -190,7 +192,7 @@ def test_what_our_side_writes_for_the_check_is_what_the_case_has(tmp_path):
     assert set(not_rounded(same)) == {"fake", "real_scores", "fake_scores"}
 
 
-def test_bfloat16_has_a_limit_for_values_and_one_for_gradients():
+def test_bfloat16_limits_of_values_and_gradients():
     found = {
         "fake": 0.1,
         "real_scores": 0.01,
@@ -201,21 +203,23 @@ def test_bfloat16_has_a_limit_for_values_and_one_for_gradients():
     assert beyond({"gradients of plain": 0.4}, "bfloat16") != {}
 
 
-def test_in_bfloat16_a_network_has_one_gradient():
+def test_bfloat16_gradients_are_compared_per_network():
     reference = {
         "gradients/plain/a.weight": np.array([[3.0, 4.0]]),
         "gradients/plain/a.bias": np.array([0.0]),
         "values/fake": np.ones(2),
     }
     moved = reference | {"gradients/plain/a.bias": np.array([0.5])}
-    assert differences(reference, moved)["gradients of plain"] == 0.5  # of a zero
+    assert (
+        differences(reference, moved)["gradients of plain"] == 0.5
+    )  # of a zero gradient
     found = rounding(reference, moved)
     assert found == {"fake": 0.0, "gradients of plain": pytest.approx(0.1)}
 
 
-def test_a_precision_names_its_results():
+def test_precision_is_part_of_result_names():
     assert names(PRECISIONS)("bfloat16,float32") == ["float32", "bfloat16"]
-    with pytest.raises(argparse.ArgumentTypeError, match="float16: choose from"):
+    with pytest.raises(argparse.ArgumentTypeError, match="float16 is not known"):
         names(PRECISIONS)("float16")
     assert entry_name("dcgan", "float32") == "dcgan"
     longest = max((entry_name(n, p) for n in PARAMETERS for p in PRECISIONS), key=len)
@@ -224,7 +228,7 @@ def test_a_precision_names_its_results():
 
 
 class Here:
-    """A worker that answers in this process, with our steps on either side."""
+    """Worker that runs our steps in this process, for both sides."""
 
     def __init__(self, case, form=None):
         self._side = Ours(list(case))
@@ -239,7 +243,7 @@ class Here:
         pass
 
 
-def test_a_report_has_the_steps_and_labels_of_its_case(capsys):
+def test_report_has_the_steps_and_labels_of_its_case(capsys):
     case = UNPENALISED._replace(precision="bfloat16")
     options = argparse.Namespace(
         steps=list(STEPS), forms=["contiguous"], repeats=2, seconds=1e-4
@@ -259,7 +263,7 @@ def test_a_report_has_the_steps_and_labels_of_its_case(capsys):
     assert row.index("1 critic") == HEADER.index("step")
 
 
-def test_the_figure_names_the_precisions_also_of_files_without_them():
+def test_figure_names_precisions_of_old_files_too():
     content = {
         "arguments": {"batch": 64, "precision": list(PRECISIONS)},
         "about": {"device": "Xeon", "threads": 2},
@@ -272,7 +276,7 @@ def test_the_figure_names_the_precisions_also_of_files_without_them():
     assert texts(content)[1] == "Xeon, 2 threads, float32, batch 64"
 
 
-def test_a_worker_answers_and_says_what_it_cannot_do(monkeypatch):
+def test_worker_answers_and_reports_failures(monkeypatch):
     class Echo:
         def call(self, value):
             print("a library's word")

@@ -1,4 +1,4 @@
-"""The recorded plans of ``docs/scaling.md``, against the tables of the bound."""
+"""Tests of the recorded plans in ``docs/scaling.json`` and their tables."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ FOUND = json.loads((DOCS / "scaling.json").read_text())
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_a_recorded_bound_is_the_longest_of_its_four_terms(name):
+def test_recorded_bound_is_the_longest_of_four_terms(name):
     plan = FOUND[name]
     (one,) = plan["iterations"]
     bound = one["bound"]
@@ -29,8 +29,8 @@ def test_a_recorded_bound_is_the_longest_of_its_four_terms(name):
     assert one["images_per_second"] == pytest.approx(images * rate)
 
 
-def test_a_bound_is_computed_again_from_the_counts():
-    # 1,000 kernels at 3 us are longer than 1 ms: 3 ms, and 64 images in each.
+def test_bound_is_recomputed_from_recorded_counts():
+    # 1,000 kernels at 3 us take 3 ms, longer than the other terms; 64 images.
     bound = {"operations": 1e-3, "memory": 5e-4, "links": 0.0}
     old = bound | {"binds": "operations", "iterations_per_second": 1000.0}
     one = {"kernels": 1000.0, "bound": old, "images_per_second": 64_000.0}
@@ -49,6 +49,6 @@ def test_a_bound_is_computed_again_from_the_counts():
 
 @pytest.mark.parametrize("way", ["fixed", "per device"])
 @pytest.mark.parametrize("title", CONFIGS)
-def test_the_tables_of_the_page_are_those_of_the_file(title, way):
+def test_tables_in_docs_match_the_file(title, way):
     page = (DOCS / "scaling.md").read_text()
     assert "\n".join(rows(FOUND, way, title)) in page

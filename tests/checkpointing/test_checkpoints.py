@@ -1,4 +1,4 @@
-"""Checkpoints: what comes back is what was saved, or something says otherwise."""
+"""Tests of saving and restoring checkpoints, and of damaged checkpoints."""
 
 import gc
 import json
@@ -63,7 +63,7 @@ def assert_same(left: Any, right: Any) -> None:
 
 @pytest.fixture(scope="module")
 def two_steps(tmp_path_factory):
-    """A directory with steps 1 and 2, whose states are those of seeds 1 and 2."""
+    """Returns a directory with steps 1 and 2, with the states of seeds 1 and 2."""
     directory = tmp_path_factory.mktemp("two")
     with Checkpoints(directory, keep=2) as checkpoints:
         for step in (1, 2):
@@ -84,7 +84,7 @@ def restore(directory: Path, **kwargs: Any) -> tuple[Any, list[str]]:
 # --- saving and restoring
 
 
-def test_a_round_trip_keeps_every_leaf_and_container(tmp_path):
+def test_restore_returns_every_leaf_and_container(tmp_path):
     meta = {"iteration": 7, "nested": {"a": [1, 2.5, None, "x"]}}
     with Checkpoints(tmp_path / "new" / "run", keep=1) as checkpoints:
         assert checkpoints.restore(make_state()) is None
@@ -97,13 +97,13 @@ def test_a_round_trip_keeps_every_leaf_and_container(tmp_path):
     assert (found, step) == (meta, 7)
 
 
-def test_an_abstract_target_restores_like_an_example(two_steps):
+def test_abstract_target_restores_like_a_state(two_steps):
     with Checkpoints(two_steps, keep=2) as checkpoints:
         abstract = jax.eval_shape(make_state)
         assert_same(checkpoints.restore(abstract)[0], make_state(2))
 
 
-def test_the_target_places_each_leaf():
+def test_target_determines_the_sharding_of_each_leaf():
     device = jax.devices()[0]
     wanted = jax.sharding.SingleDeviceSharding(device)
     state = {"a": jnp.ones(3), "b": np.ones((2, 2), np.float32)}
@@ -112,7 +112,7 @@ def test_the_target_places_each_leaf():
         assert target["b"].shape == (2, 2)
 
 
-def test_keep_leaves_the_newest(tmp_path):
+def test_keep_retains_the_newest_checkpoints(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in (0, 5, 10, 20):
             assert checkpoints.save(step, make_state(step), {})
@@ -122,7 +122,7 @@ def test_keep_leaves_the_newest(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["10", "20"]
 
 
-def test_a_step_is_saved_once(tmp_path):
+def test_saving_an_existing_step_changes_nothing(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         assert checkpoints.save(3, make_state(3), {"try": 1}) is True
         assert checkpoints.save(3, make_state(4), {"try": 2}) is False
@@ -133,7 +133,7 @@ def test_a_step_is_saved_once(tmp_path):
     assert_same(state, make_state(3))
 
 
-def test_donating_the_state_at_once_leaves_the_checkpoint_alone(tmp_path):
+def test_state_can_be_donated_immediately_after_save(tmp_path):
     bump = jax.jit(lambda s: jax.tree.map(lambda x: x * 0 - 7, s), donate_argnums=0)
     size = 1_000_000
     state = {"a": jnp.arange(size, dtype=jnp.float32), "b": jnp.ones((size,))}
@@ -146,13 +146,13 @@ def test_donating_the_state_at_once_leaves_the_checkpoint_alone(tmp_path):
             assert given["a"].is_deleted()
             found = checkpoints.restore(state)[0]
             assert_same(found, want)
-            # What was restored can be donated in its turn.
+            # The restored state can be donated, too.
             assert float(bump(found)["a"][5]) == -7
             state = {"a": state["a"] + step, "b": state["b"] - step}
             want = jax.tree.map(np.array, state)
 
 
-def test_only_what_can_come_back_is_saved(tmp_path):
+def test_save_rejects_leaves_that_cannot_be_restored(tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         for leaf, problem in [
             (1.5, "is a float"),
@@ -166,14 +166,14 @@ def test_only_what_can_come_back_is_saved(tmp_path):
         assert checkpoints.steps() == []
 
 
-def test_an_older_step_is_refused(two_steps):
+def test_save_rejects_an_older_step(two_steps):
     with Checkpoints(two_steps, keep=2) as checkpoints:
         with pytest.raises(CheckpointError, match=r"step 0 is below the newest .* 2"):
             checkpoints.save(0, make_state(), {})
         assert checkpoints.steps() == [1, 2]
 
 
-def test_reading_only_touches_nothing(two_steps, tmp_path):
+def test_read_only_changes_no_files(two_steps, tmp_path):
     with Checkpoints(tmp_path / "no", keep=1, read_only=True) as checkpoints:
         assert checkpoints.restore(make_state()) is None
     assert not (tmp_path / "no").exists()
@@ -182,7 +182,7 @@ def test_reading_only_touches_nothing(two_steps, tmp_path):
     being_written.mkdir()
     with Checkpoints(copy, keep=1, read_only=True) as checkpoints:
         assert checkpoints.restore(make_state())[2] == 2
-        with pytest.raises(CheckpointError, match="open for reading"):
+        with pytest.raises(CheckpointError, match="open read-only"):
             checkpoints.save(3, make_state(), {})
     assert being_written.exists()
     with Checkpoints(copy, keep=2):
@@ -190,13 +190,13 @@ def test_reading_only_touches_nothing(two_steps, tmp_path):
     assert (copy / "1").exists()
 
 
-def test_keep_is_checked(tmp_path):
+def test_keep_must_be_at_least_1(tmp_path):
     with pytest.raises(ValueError, match="keep is 0; it must be at least 1"):
         Checkpoints(tmp_path, keep=0)
 
 
-def test_a_failed_write_is_a_sentence(tmp_path, monkeypatch):
-    # Injected, because after a real one Orbax's threads wait for five minutes.
+def test_failed_write_raises_checkpoint_error(tmp_path, monkeypatch):
+    # Simulated, because Orbax's threads wait for five minutes after a real failure.
     def fail(*_: Any) -> None:
         raise OSError("No space left on device\nin line 7")
 
@@ -211,16 +211,16 @@ def test_a_failed_write_is_a_sentence(tmp_path, monkeypatch):
                     call()
             assert str(failure.value) == (
                 f"a checkpoint could not be written to {tmp_path} (OSError: No space "
-                "left on device); see that there is room and permission."
+                "left on device). Check the free space and the permissions."
             )
 
 
-# --- what does not fit
+# --- mismatched states
 
 
-def test_a_missing_step_lists_those_there_are(two_steps):
+def test_missing_step_error_lists_existing_steps(two_steps):
     with pytest.raises(
-        CheckpointError, match=r"no checkpoint of step 9; there: 1, 2\."
+        CheckpointError, match=r"no checkpoint of step 9; choices: 1, 2\."
     ):
         restore(two_steps, step=9)
 
@@ -250,19 +250,19 @@ def test_a_missing_step_lists_those_there_are(two_steps):
         ),
     ],
 )
-def test_a_state_of_another_kind_is_refused_not_cast(two_steps, change, sentence):
+def test_restore_rejects_a_mismatched_state(two_steps, change, sentence):
     said: list[str] = []
     with Checkpoints(two_steps, keep=2, warn=said.append) as checkpoints:
         with pytest.raises(CheckpointError) as refusal:
             checkpoints.restore(change(make_state()))
-        assert checkpoints.save(2, make_state(), {}) is False  # nothing set aside
+        assert checkpoints.save(2, make_state(), {}) is False  # nothing is renamed
     assert sentence in str(refusal.value)
     assert str(refusal.value).startswith("checkpoint 2 in ")
     assert "\n" not in str(refusal.value)
     assert said == []
 
 
-def test_the_inventory_notices_any_change():
+def test_manifest_detects_changes():
     leaves = {"a": jnp.arange(3.0), "b": jnp.ones((), jnp.bfloat16)}
     inventory = make_manifest({"n": 1, "float": 0.1, "nan": float("nan")}, leaves)
     assert is_intact(json.loads(json.dumps(inventory)))
@@ -282,7 +282,7 @@ def truncate(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """Flips one bit in each of a few bytes: one alone may be padding."""
+    """Flips one bit in each of several bytes, because a single byte may be padding."""
     content = bytearray(path.read_bytes())
     for at in range(len(content) // 3, len(content), max(1, len(content) // 5)):
         content[at] ^= 1
@@ -298,7 +298,7 @@ def empty_list(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, Path.unlink, flip, garble, empty_list])
-def test_a_damaged_file_never_yields_other_values(two_steps, tmp_path, damage):
+def test_damaged_file_never_changes_restored_values(two_steps, tmp_path, damage):
     fell_back = 0
     for index, file in enumerate(files_of(two_steps, 2)):
         copy = shutil.copytree(two_steps, tmp_path / str(index))
@@ -314,8 +314,8 @@ def test_a_damaged_file_never_yields_other_values(two_steps, tmp_path, damage):
         else:
             assert said == []
         shutil.rmtree(copy)
-    # Markers of completion and of placing are not needed to read the values, nor
-    # what each process wrote before it was put together.
+    # Completion markers and sharding files are not needed to read the values, nor are
+    # the files of each process, which are merged at the end.
     assert fell_back >= 3
 
 
@@ -323,8 +323,8 @@ def array_blobs(directory: Path, step: int) -> list[Path]:
     return [p for p in files_of(directory, step) if p.parent.name == "d"]
 
 
-def test_a_flipped_bit_in_the_values_is_found(tmp_path):
-    # Values that compress to nothing less, so that the blob holds them plainly.
+def test_flipped_bit_in_values_is_detected(tmp_path):
+    # Incompressible values, so that the file contains them uncompressed.
     values = np.random.default_rng(0).integers(0, 256, 4096, np.uint8)
     state = {"w": jnp.asarray(values)}
     with Checkpoints(tmp_path, keep=2) as checkpoints:
@@ -346,7 +346,7 @@ def test_a_flipped_bit_in_the_values_is_found(tmp_path):
 
 
 class Dropped:
-    """Garbage as a dropped read is: in a cycle, and loud when it is collected."""
+    """Object in a reference cycle that warns when collected, as a dropped read."""
 
     def __init__(self) -> None:
         self.cycle = self
@@ -356,9 +356,7 @@ class Dropped:
         raise RuntimeError("a page of text")
 
 
-def test_a_broken_checkpoint_costs_the_user_one_sentence(
-    two_steps, monkeypatch, caplog
-):
+def test_broken_checkpoint_logs_one_warning(two_steps, monkeypatch, caplog):
     read = CheckpointBackend.read_arrays
 
     def fail(store: CheckpointBackend, step: int, wanted: Any) -> Any:
@@ -373,7 +371,7 @@ def test_a_broken_checkpoint_costs_the_user_one_sentence(
     with Checkpoints(two_steps, keep=2) as checkpoints:
         gc.collect()
         caplog.clear()
-        gc.disable()  # or chance might collect it at the right moment
+        gc.disable()  # otherwise an automatic collection could hide the effect
         try:
             assert checkpoints.restore(make_state())[2] == 1
         finally:
@@ -384,14 +382,14 @@ def test_a_broken_checkpoint_costs_the_user_one_sentence(
         "wgan_jax.checkpointing.checkpoints"
     ]
     assert "(OSError: unreadable)" in caplog.text
-    # Only then: what others leave behind is reported as ever.
+    # Warnings are muted only during a restore.
     Dropped()
     gc.collect()
     assert len(reported) == 1
     assert caplog.records[-1].name == "asyncio"
 
 
-def test_a_flipped_bit_in_the_inventory_is_no_mismatch(two_steps, tmp_path):
+def test_flipped_bit_in_manifest_is_reported_as_broken(two_steps, tmp_path):
     copy = shutil.copytree(two_steps, tmp_path / "run")
     file = copy / "2" / "inventory" / "metadata"
     text = file.read_text()
@@ -400,10 +398,10 @@ def test_a_flipped_bit_in_the_inventory_is_no_mismatch(two_steps, tmp_path):
     (state, _, step), said = restore(copy)
     assert step == 1
     assert_same(state, make_state(1))
-    assert "is broken (its inventory has changed since it was written);" in said[0]
+    assert "is broken (its manifest has changed since it was written);" in said[0]
 
 
-def test_training_goes_on_past_a_broken_checkpoint(two_steps, tmp_path):
+def test_training_continues_after_a_broken_checkpoint(two_steps, tmp_path):
     copy = shutil.copytree(two_steps, tmp_path / "run")
     garble(copy / "2" / "inventory" / "metadata")
     with Checkpoints(copy, keep=1, warn=lambda _: None) as checkpoints:
@@ -468,7 +466,7 @@ def run_apart(body: str, directory: Path, *, devices: int = 1) -> int:
     return done.returncode
 
 
-def test_eight_devices_to_one_and_back(tmp_path):
+def test_restore_from_eight_devices_to_one_and_back(tmp_path):
     body = """
         with Checkpoints(directory, keep=3) as checkpoints:
             {check}
@@ -480,7 +478,7 @@ def test_eight_devices_to_one_and_back(tmp_path):
         assert run_apart(body_now, tmp_path, devices=devices) == 0
 
 
-def test_kill_9_during_a_save_leaves_the_one_before(tmp_path):
+def test_kill_during_save_keeps_the_previous_checkpoint(tmp_path):
     body = """
         checkpoints = Checkpoints(directory, keep=2)
         save(1)

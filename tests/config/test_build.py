@@ -1,4 +1,4 @@
-"""Configs to objects: every shipped config builds, every mistake is a sentence."""
+"""Tests of building objects from configs, including all shipped configs."""
 
 import importlib
 import re
@@ -42,7 +42,7 @@ def count(params):
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-# Published counts, or derived in tests/networks; generator, then critic.
+# Numbers of parameters of generator and critic, published or derived in tests/networks.
 COUNTS = {
     "cifar10_ct_gan": (1_204_483, 1_053_825),
     "cifar10_gpu": (4_276_739, 1_053_824),
@@ -62,7 +62,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_describes_a_gan(name):
+def test_every_config_builds_a_gan(name):
     config = config_of(name)
     side = config.dataset.get("resize")
     shape = (side, side, 3) if side else SHAPES[config.dataset.name]
@@ -71,20 +71,20 @@ def test_every_config_describes_a_gan(name):
     counts = (count(state.generator.params), count(state.critic.params))
     if name in COUNTS:
         assert counts == COUNTS[name]
-    # What its docstring says of the size is so.
+    # The number of parameters in the docstring is correct.
     text = importlib.import_module(f"configs.{name}").__doc__
     for value in re.findall(r"(?:generator|and critic) ([\d,]{3,})", text):
         assert int(value.replace(",", "")) in counts, value
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_says_paper_command_cost_and_expectation(name):
+def test_every_config_header_has_all_sections(name):
     text = importlib.import_module(f"configs.{name}").__doc__
     assert f"python launch.py --config=configs/{name}.py" in text
     assert all(word in text for word in ("Paper:", "Command:", "Cost:", "Expect:"))
 
 
-def test_2017_settings():
+def test_settings_of_cifar10_wgan_match_2017_code():
     config = config_of("cifar10_wgan")
     gan = build_gan(config, (32, 32, 3))
     assert gan.penalties == ()
@@ -98,7 +98,7 @@ def test_2017_settings():
     ]  # fmt: skip
 
 
-def test_resnet_learning_rate_falls_to_zero_over_the_run():
+def test_resnet_learning_rate_decays_to_zero():
     config = config_of("cifar10_wgan_gp_resnet")
     config.training.iterations = 400
     gan = build_gan(config, (32, 32, 3))
@@ -108,7 +108,7 @@ def test_resnet_learning_rate_falls_to_zero_over_the_run():
     assert gan.dequantize
 
 
-def test_r3gan_settings_and_their_way_down():
+def test_r3gan_settings_and_schedules():
     config = config_of("cifar10_r3gan_small")
     gan = build_gan(config, (32, 32, 3))
     assert gan.objective.paired
@@ -116,7 +116,7 @@ def test_r3gan_settings_and_their_way_down():
     assert gan.augment is not None
     assert [term.name for term in gan.penalties] == ["r1", "r2"]
     assert 0 < config.training.schedule_iterations < config.training.iterations
-    for unset in (False, True):  # then the way is that of the run
+    for unset in (False, True):  # if unset, the schedule has the length of the run
         if unset:
             change(config, "training.schedule_iterations", None)
             gan = build_gan(config, (32, 32, 3))
@@ -132,7 +132,7 @@ def test_r3gan_settings_and_their_way_down():
                 assert float(term.weight(step)) == pytest.approx(weight)
 
 
-def test_settings_that_shape_the_step_arrive():
+def test_training_settings_are_passed_to_the_gan():
     config = config_of("digits_path_length")
     change(config, "training.microbatches", 2)
     change(config, "training.compute_dtype", "bfloat16")
@@ -181,7 +181,7 @@ MISTAKES = [
     ("generator.latent_size", 0, "latent_size is 0"),
     ("training.n_critics", 5, "choices: batch_size"),
     ("training.n_critic", 0, "n_critic is 0; it must be a whole number at least 1"),
-    ("training.boosted_n_critic", 100, "go together"),
+    ("training.boosted_n_critic", 100, "set all or none of"),
     ("training.ema_decay", 1.0, "ema_decay is 1.0"),
     ("training.iterations", 0, "a whole number at least 1"),
     ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
@@ -202,7 +202,7 @@ MISTAKES = [
         "decay is 2.0",
     ),
     ("augmentation", {"policy": "color,noise"}, "color, translation, cutout"),
-    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is not"),
+    ("conditional", {"fake_labels": "real"}, "config.dataset.labels is False"),
     ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
     ("training.microbatches", 0, "a whole number at least 1"),
     ("training.replicas", 0, "a whole number at least 1"),
@@ -216,7 +216,7 @@ MISTAKES = [
 ]
 
 
-def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
+def test_invalid_conditional_configs_are_rejected():
     config = config_of("digits_conditional")
     change(config, "dataset", ml_collections.ConfigDict(GAUSSIAN | {"labels": True}))
     with pytest.raises(ConfigError, match="'swiss_roll' has no labels"):
@@ -224,14 +224,14 @@ def test_a_conditional_mix_that_makes_no_sense_is_a_sentence():
     config = config_of("digits_conditional")
     change(config, "generator.name", "mlp")
     change(config, "generator.width", 8)
-    with pytest.raises(ConfigError, match="'mlp' has no classes"):
+    with pytest.raises(ConfigError, match="'mlp', which has no classes"):
         build_gan(config)
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("dataset.flip", True), ("augmentation.policy", "color")]
 )
-def test_what_is_for_images_is_refused_for_points(field, value):
+def test_image_settings_are_rejected_for_points(field, value):
     config = config_of("gaussians_wgan_gp")
     change(config, field, value)
     with pytest.raises(ConfigError, match="is for images"):
@@ -246,7 +246,7 @@ def swept(field, *values, **training):
     return config
 
 
-def test_sweeps_and_seeds_make_replicas():
+def test_sweep_and_seeds_build_replicas():
     build, settings, seeds = build_replicas(
         swept("penalty.weight", 0.1, 1.0, replicas=2), (2,)
     )
@@ -267,7 +267,7 @@ def test_sweeps_and_seeds_make_replicas():
         "training.ema_decay",
     ],
 )
-def test_what_can_be_swept(field):
+def test_sweepable_fields(field):
     config = swept(field, 0.25, 0.5)
     _, settings, _ = build_replicas(config, (2,))
     assert settings.tolist() == [0.25, 0.5]
@@ -276,24 +276,27 @@ def test_what_can_be_swept(field):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (swept("critic.width", 8.0), "holds a decimal number"),
-        (swept("penalty.wait", 1.0), "holds a decimal number"),
-        (swept("penalty", 1.0), "holds a decimal number"),
-        (swept("penalty.weight"), "all different"),
-        (swept("penalty.weight", -1.0), "holds -1.0, but config.penalty.weight must"),
-        (swept("penalty.weight", "a"), "several numbers, such as"),
-        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "all different"),
-        (swept("penalty.weight", float("nan")), "several numbers, such as"),
+        (swept("critic.width", 8.0), "a decimal number"),
+        (swept("penalty.wait", 1.0), "a decimal number"),
+        (swept("penalty", 1.0), "a decimal number"),
+        (swept("penalty.weight"), "distinct in float32"),
+        (
+            swept("penalty.weight", -1.0),
+            "contains -1.0, but config.penalty.weight must",
+        ),
+        (swept("penalty.weight", "a"), "a tuple of numbers, such as"),
+        (swept("penalty.weight", 1.0, 1.0 + 1e-9), "distinct in float32"),
+        (swept("penalty.weight", float("nan")), "a tuple of numbers, such as"),
         (swept("penalty.target", -1.0), "penalty.target must be a number at least 0"),
     ],
 )
-def test_what_cannot_be_swept_is_a_sentence(config, message):
+def test_invalid_sweeps_are_rejected(config, message):
     with pytest.raises(ConfigError, match=message):
         build_replicas(config, (2,))
 
 
 @pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
-def test_a_mistake_is_one_sentence(path, value, message):
+def test_invalid_field_gives_one_line(path, value, message):
     config = config_of("digits_wgan_gp")
     change(config, path, value)
     with pytest.raises(ConfigError) as error:
@@ -303,7 +306,7 @@ def test_a_mistake_is_one_sentence(path, value, message):
     assert "\n" not in str(error.value)
 
 
-def test_none_leaves_an_option_at_its_default():
+def test_none_means_default():
     config = config_of("digits_wgan_gp")
     change(config, "critic.depth", None)
     change(config, "penalty.every", None)
@@ -328,17 +331,17 @@ def test_missing_fields_are_named():
     [
         ("critic.head", "projection", "classes"),
         ("critic.parametrization", "spectra", "plain, spectral, weight_norm"),
-        ("critic.batch_norm", True, "batch norm mixes"),
+        ("critic.batch_norm", True, "batch norm, which mixes"),
     ],
 )
-def test_a_mistake_in_a_network_is_found_by_its_shapes(field, value, message):
+def test_network_mistakes_are_found_by_shape_inference(field, value, message):
     config = config_of("fashion_mnist_wgan_gp")
     change(config, field, value)
     with pytest.raises(ValueError, match=message):
         abstract_state(build_gan(config, (28, 28, 1)))
 
 
-def test_an_image_size_that_the_network_cannot_make_is_refused():
+def test_unsupported_image_size_is_rejected():
     config = config_of("digits_wgan_gp")
     gan = build_gan(config, (20, 20, 1))
     with pytest.raises(ValueError, match=r"\(20, 20, 1\)"):
@@ -359,7 +362,7 @@ def test_pipeline_follows_the_boosted_schedule():
     assert sorted(first_epoch) == list(range(len(pipeline.source)))
 
 
-def test_a_paired_objective_draws_one_batch_more_and_none_twice():
+def test_paired_objective_draws_an_additional_batch():
     config = config_of("digits_wgan_gp")
     change(config, "objective", "relativistic")
     pipeline = build_pipeline(config, build_source(config))
@@ -374,7 +377,7 @@ def test_a_paired_objective_draws_one_batch_more_and_none_twice():
     assert np.any(other.indices(0) != rows[0])
 
 
-def test_differences_name_what_changes_a_runs_arithmetic():
+def test_differences_list_fields_that_affect_results():
     old = {"seed": 0, "log": {"every": 10}, "training": {"iterations": 5, "x": 1}}
     new = {"seed": 1, "log": {"every": 99}, "training": {"iterations": 9}}
     for config in (old, new):
@@ -383,13 +386,13 @@ def test_differences_name_what_changes_a_runs_arithmetic():
     for config in (old, new):
         config["training"]["learning_rate_schedule"] = "linear_decay"
     assert "training.iterations: 5 -> 9" in differences(old, new)
-    # A schedule of a length of its own does not end with the run.
+    # With schedule_iterations, the schedule does not depend on the length of the run.
     for config in (old, new):
         config["training"]["schedule_iterations"] = 7
     assert not any("training.iterations" in line for line in differences(old, new))
 
 
-def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
+def test_fields_that_may_change_on_resume():
     def changed(group, field):
         base = {"training": {"learning_rate_schedule": "constant"}}
         old, new = (
@@ -411,7 +414,7 @@ def test_a_run_may_be_resumed_with_these_fields_changed_and_no_others():
     nested = [{"evaluation": {"features": {"name": name}}} for name in "ab"]
     assert differences(*nested) == []
     assert differences(*nested, free=True) == ["evaluation.features.name: a -> b"]
-    # None stands for a field left out; a weight on its way ends with the run.
+    # None means absent. A final_weight makes the schedule depend on iterations.
     assert differences({"sweep": {"field": None}}, {}) == []
     ends = {"penalty": {"final_weight": 1.0}, "training": {"iterations": 5}}
     ends["training"]["learning_rate_schedule"] = "constant"

@@ -1,4 +1,4 @@
-"""From ``config.evaluation`` to an evaluator, and what is wrong with it."""
+"""Tests of building evaluators from ``config.evaluation``."""
 
 import ml_collections
 import pytest
@@ -17,7 +17,7 @@ def config():
     return digits_wgan_gp.get_config()
 
 
-def test_the_parts_are_those_of_the_config(config):
+def test_evaluator_has_the_parts_of_the_config(config):
     config.evaluation.count = 700
     config.evaluation.seed = 3
     evaluator = build_evaluator(config, DIGITS)
@@ -28,10 +28,10 @@ def test_the_parts_are_those_of_the_config(config):
     assert list(evaluator.measures) == list(config.evaluation.measures)
     assert evaluator.extractor.name == "pixels"
     config.evaluation.count = 5_000
-    assert build_evaluator(config, DIGITS).count == 1_500  # all that there are
+    assert build_evaluator(config, DIGITS).count == 1_500  # all examples of the split
 
 
-def test_another_split_may_be_the_reference_and_none_held_out(config):
+def test_reference_split_can_differ_without_held_out(config):
     config.evaluation.split = "test"
     config.evaluation.held_out = None
     evaluator = build_evaluator(config, DIGITS)
@@ -40,12 +40,12 @@ def test_another_split_may_be_the_reference_and_none_held_out(config):
     assert evaluator.held_out is None
 
 
-def test_without_names_all_measures_are_tried(config):
+def test_default_measures_are_all_measures(config):
     config.evaluation.measures = None
     assert set(build_evaluator(config, DIGITS).measures) == set(MEASURES)
 
 
-def test_the_headline_config_reads_the_network_of_its_extra():
+def test_cifar10_config_uses_lite0_features():
     config = cifar10_wgan_gp.get_config()
     config.evaluation.held_out = None
     source = Source(
@@ -73,23 +73,23 @@ MISTAKES = [
     (
         "best_by",
         "coverage",
-        "best_by is 'coverage'; it must be a number",
+        "best_by is 'coverage'; it must be a measured",
     ),
-    ("held_out", "train", "which the critic trains on"),
+    ("held_out", "train", "which is the training split"),
     ("seed", -1, "seed is -1"),
-    ("measures", ("inception_score",), "needs features that come with classes"),
+    ("measures", ("inception_score",), "needs features with class logits"),
     ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),
     ("features", {}, "config.evaluation.features is missing"),
     ("features", {"name": "pixels", "tap": 64}, "features.tap is not read by"),
     ("features", {"name": "inception", "tap": 65}, "tap is 65; it must be one of 64,"),
-    ("features", {"name": "inception", "path": "x"}, "no file 'x'"),
+    ("features", {"name": "inception", "path": "x"}, "'x' does not exist"),
     ("features", {"name": "lite0", "input_size": 8}, "input_size is 8"),
     ("features", {"name": "lite0", "path": "x"}, "'x'"),
 ]
 
 
 @pytest.mark.parametrize(("field", "value", "sentence"), MISTAKES)
-def test_mistakes_are_sentences(config, field, value, sentence):
+def test_invalid_fields_are_rejected(config, field, value, sentence):
     with config.unlocked():
         if field == "features":
             value = ml_collections.ConfigDict(value)
@@ -103,17 +103,17 @@ def test_mistakes_are_sentences(config, field, value, sentence):
     assert sentence in str(caught.value)
 
 
-def test_networks_for_images_are_refused_for_points():
+def test_image_features_are_rejected_for_points():
     config = gaussians_wgan_gp.get_config()
     points = load_source("gaussians8", size=100)
     assert build_evaluator(config, points).extractor.name == "coordinates"
     for name in ("lite0", "inception"):
         config.evaluation.features.name = name
-        with pytest.raises(ConfigError, match="choose pixels"):
+        with pytest.raises(ConfigError, match="Use pixels"):
             build_evaluator(config, points)
 
 
-def test_a_config_without_the_group_says_where_to_copy_one(config):
+def test_missing_group_error_names_an_example(config):
     with config.unlocked():
         del config.evaluation
     with pytest.raises(ConfigError, match=r"config\.evaluation is missing"):

@@ -1,4 +1,4 @@
-"""Config files by name and path, their errors, and overrides as text."""
+"""Tests of loading config files and applying overrides."""
 
 import json
 import sys
@@ -24,24 +24,22 @@ def digits():
     return load_config(find_config("digits_wgan_gp"))
 
 
-def test_a_shipped_config_is_found_by_name_and_by_its_path_in_the_repository(
-    tmp_path, monkeypatch
-):
+def test_shipped_config_is_found_by_name_and_by_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = find_config("digits_wgan_gp")
     assert path == find_config("configs/digits_wgan_gp.py")
     assert path == shipped_configs()["digits_wgan_gp"]
-    (tmp_path / "digits_wgan_gp").write_text("")  # a file goes first
+    (tmp_path / "digits_wgan_gp").write_text("")  # an existing file takes precedence
     assert find_config("digits_wgan_gp").read_text() == ""
 
 
 @pytest.mark.parametrize("name", ["digits_wgan_pg", "configs/digits_wgan_pg.py"])
-def test_a_name_that_does_not_exist_gets_a_similar_one(name):
+def test_unknown_name_error_suggests_a_similar_name(name):
     with pytest.raises(ConfigError, match=r"did you mean digits_wgan_gp\? choices: c"):
         find_config(name)
 
 
-def test_a_file_may_start_from_a_sibling_or_a_shipped_config(tmp_path):
+def test_file_can_extend_a_sibling_or_a_shipped_config(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from configs import digits_wgan_gp\n"
         "def get_config():\n"
@@ -81,19 +79,19 @@ def test_a_file_may_start_from_a_sibling_or_a_shipped_config(tmp_path):
         ("def get_config():\n    return 1 / 0\n", "line 2: ZeroDivisionError"),
     ],
 )
-def test_a_file_that_cannot_be_run_is_a_message_with_the_line(tmp_path, text, message):
+def test_broken_file_error_names_the_line(tmp_path, text, message):
     path = tmp_path / "broken.py"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(path)
 
 
-def test_the_config_of_a_run_is_read_from_its_json(tmp_path, digits):
+def test_config_json_of_a_run_is_read(tmp_path, digits):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"config": json.loads(digits.to_json())}))
     config = load_config(path)
     assert config.to_json() == digits.to_json()
-    assert config.evaluation.measures == digits.evaluation.measures  # a tuple
+    assert config.evaluation.measures == digits.evaluation.measures  # is a tuple again
     assert lineage(path, config) == {"overrides": [], "parent": None}
     path.write_text("[]")
     with pytest.raises(ConfigError, match=r"is not the config\.json of a run"):
@@ -102,7 +100,7 @@ def test_the_config_of_a_run_is_read_from_its_json(tmp_path, digits):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(path)
     path.with_suffix(".txt").write_text("")
-    with pytest.raises(ConfigError, match=r"neither a \.py nor a \.json"):
+    with pytest.raises(ConfigError, match=r"is not a \.py or \.json"):
         load_config(path.with_suffix(".txt"))
 
 
@@ -120,14 +118,14 @@ def test_the_config_of_a_run_is_read_from_its_json(tmp_path, digits):
         ("evaluation.measures", "frechet,kernel", ("frechet", "kernel")),
         ("evaluation.measures", "('frechet',)", ("frechet",)),
         ("evaluation.measures", "frechet", ("frechet",)),
-        # Not in the file: read as Python where possible.
+        # Fields without a type are parsed as Python literals if possible.
         ("critic.batch_norm", "True", True),
         ("training.boosted_first", "25", 25),
         ("conditional.critic_weight", "0.5", 0.5),
         ("samples.label", "None", None),
     ],
 )
-def test_text_is_read_as_the_type_of_the_field(digits, name, text, value):
+def test_overrides_are_parsed_as_the_type_of_the_field(digits, name, text, value):
     apply_overrides(digits, [(name, text)])
     found = digits
     for part in name.split("."):
@@ -145,8 +143,8 @@ def test_all_mistakes_are_reported_at_once(tmp_path):
         "optimizer.critic.b1=high": "is 'high'; it must be a number in [0, 1).",
         "trainin.iterations=3": "not a known field; did you mean training?",
         "optimizer=adam": "is a group; set one of its fields",
-        "seed.value=3": "has no fields",
-        "generator.name.first=mlp": "has no fields",
+        "seed.value=3": "is not a group",
+        "generator.name.first=mlp": "is not a group",
     }
     with pytest.raises(ConfigError) as raised:
         load_experiment(path, [tuple(text.split("=")) for text in wrong])
@@ -159,7 +157,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path):
         assert line.endswith((".", "..."))
 
 
-def test_overrides_stand_among_other_arguments():
+def test_overrides_are_separated_from_other_arguments():
     arguments = ["--a=1", "--config.x.y=2=3", "--config.z", "4", "--config=f", "b"]
     assert split_overrides(arguments) == (
         [("x.y", "2=3"), ("z", "4")],
@@ -170,7 +168,7 @@ def test_overrides_stand_among_other_arguments():
             split_overrides(arguments)
 
 
-def test_comments_of_parents_are_found():
+def test_field_comments_include_those_of_parents():
     comments = field_comments(find_config("cifar10_gpu"))
     assert comments["training.n_critic"].startswith("critic updates per")
     assert comments["dataset.flip"] == "mirror real images with probability 1/2"

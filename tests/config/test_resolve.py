@@ -1,4 +1,4 @@
-"""A config is validated once, into a frozen experiment that can be written and read."""
+"""Tests of validating a config into a frozen experiment."""
 
 import json
 
@@ -17,7 +17,7 @@ from wgan_jax.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", shipped_configs())
-def test_an_experiment_survives_being_written_and_read(name):
+def test_experiment_round_trips_through_json(name):
     experiment = resolve(load_config(shipped_configs()[name]))
     written = json.loads(json.dumps(as_json(experiment)))
     again = resolve(ml_collections.ConfigDict(written))
@@ -26,7 +26,7 @@ def test_an_experiment_survives_being_written_and_read(name):
     assert as_json(again) == written
 
 
-def test_an_experiment_cannot_be_changed():
+def test_experiment_is_immutable():
     experiment = resolve(digits_wgan_gp.get_config())
     for part in (experiment, experiment.training, experiment.penalty):
         name = next(iter(type(part).model_fields))
@@ -35,20 +35,20 @@ def test_an_experiment_cannot_be_changed():
     assert resolve(experiment) is experiment
 
 
-def test_defaults_of_a_row_are_part_of_the_experiment():
+def test_defaults_of_options_are_included():
     penalty = resolve(digits_wgan_gp.get_config()).penalty
     assert penalty.options == {"target": 1.0, "one_sided": False}
     assert (penalty.weight, penalty.every, penalty.final_weight) == (10.0, 1, None)
     assert type(resolve(cifar10_r3gan_small.get_config()).dataset.flip) is bool
 
 
-def test_a_whole_number_is_a_number():
+def test_float_fields_accept_whole_numbers():
     config = digits_wgan_gp.get_config()
     config.penalty.weight = 3
     assert type(resolve(config).penalty.weight) is float
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_numpy_numbers_are_accepted():
     config = digits_wgan_gp.get_config().to_dict()
     config["training"]["n_critic"] = np.int64(3)
     config["penalty"]["weight"] = np.float32(0.5)
@@ -57,7 +57,7 @@ def test_numbers_of_numpy_are_numbers():
     assert (experiment.training.n_critic, experiment.penalty.weight) == (3, 0.5)
 
 
-def test_fields_by_name():
+def test_value_of_and_with_value():
     experiment = resolve(cifar10_r3gan_small.get_config())
     assert value_of(experiment, "penalties.r1.weight") == 0.05
     changed = with_value(experiment, "penalties.r1.weight", 1.0)
@@ -69,7 +69,7 @@ def test_fields_by_name():
             value_of(experiment, name)
 
 
-def test_a_default_does_not_differ_from_an_absent_field():
+def test_absent_field_equals_its_default():
     old = digits_wgan_gp.get_config().to_dict()
     new = as_json(resolve(old))
     assert differences(old, new) == differences(new, old) == []
@@ -79,11 +79,11 @@ def test_a_default_does_not_differ_from_an_absent_field():
         "critic.batch_norm: False -> True",
         "penalty.one_sided: False -> True",
     ]
-    new["made_up"] = 3  # of another version: compared as it is written
+    new["made_up"] = 3  # of another version, so that defaults are not filled in
     assert "made_up: absent -> 3" in differences(old, new)
 
 
-def test_types_of_fields():
+def test_field_kind_returns_the_type():
     config = digits_wgan_gp.get_config()
     kinds = {
         "seed": int,
@@ -102,7 +102,7 @@ def test_types_of_fields():
     assert {name: field_kind(config, name) for name in kinds} == kinds
 
 
-def test_every_field_says_what_it_is():
+def test_every_field_has_a_description():
     from wgan_jax.config.experiment import ExperimentConfig
     from wgan_jax.config.fields import group_of
 
@@ -118,7 +118,7 @@ def test_every_field_says_what_it_is():
     assert set(groups()) == set(ExperimentConfig.model_fields)
 
 
-def test_values_that_are_no_config_are_refused():
+def test_invalid_configs_are_rejected():
     with pytest.raises(ConfigError, match=r"config\.training is 3; it must be a group"):
         resolve({"training": 3})
     with pytest.raises(ConfigError, match=r"config\.penalties is 3; it must be groups"):

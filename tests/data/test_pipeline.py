@@ -139,11 +139,11 @@ def test_points_come_through_as_points():
 @pytest.mark.parametrize(
     ("batch_size", "options", "sentence"),
     [
-        (51, {}, "has 50 examples"),
-        (0, {}, "batch_size must be 1 to 50"),
-        (10, {"process_count": 4}, "does not divide evenly over 4 hosts"),
-        (10, {"process_count": 2, "process_index": 2}, "outside 0 to 1"),
-        (10, {"seed": -1}, "must be 0 or above"),
+        (51, {}, "it must be in 1 to 50"),
+        (0, {}, "batch_size is 0; it must be in 1 to 50"),
+        (10, {"process_count": 4}, "must be a multiple of 4"),
+        (10, {"process_count": 2, "process_index": 2}, "must be in 0 to 1"),
+        (10, {"seed": -1}, "seed is -1; it must be at least 0"),
     ],
 )
 def test_what_cannot_be_batched_is_a_sentence(batch_size, options, sentence):
@@ -162,7 +162,7 @@ def test_labels_outside_the_classes_are_refused(label):
     labels = digits.labels.copy()
     labels[3:5] = label
     source = Source("digits", "train", digits.images, labels, num_classes=10)
-    with pytest.raises(ValueError, match="has 2 examples labelled outside 0 to 9"):
+    with pytest.raises(ValueError, match="has 2 examples with labels outside 0 to 9"):
         make(source, 10, labels=True)
     assert set(make(source, 10).batch(0)) == {"image"}
 
@@ -255,5 +255,5 @@ def test_prefetch_raises_where_the_batch_is_due():
 
 
 def test_prefetch_needs_a_depth():
-    with pytest.raises(ValueError, match="depth of 1 or above"):
+    with pytest.raises(ValueError, match="depth is 0; it must be at least 1"):
         prefetch(Counting(), 0, 1, depth=0)

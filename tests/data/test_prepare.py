@@ -136,7 +136,7 @@ def test_without_network_the_error_is_quick_and_names_three_ways(
     for way in (
         str(tmp_path / "data" / "downloads" / "manual"),
         "--config.dataset.data_dir=",
-        "configs/digits_wgan_gp.py",
+        "--config=digits_wgan_gp",
     ):
         assert way in message
     assert not (tmp_path / "data").exists()

@@ -185,11 +185,11 @@ def test_an_unknown_name_lists_the_choices(name):
         ("tfds:cifar10", {"size": 5}, "no option 'size'; its options are: resize"),
         ("digits", {"resize": 16}, "no option 'resize'; its options are: none"),
         ("swiss_roll", {"resize": 16}, "no option 'resize'; its options are: size"),
-        ("cifar10", {"resize": 0}, "'cifar10' needs a resize of 1 pixel or above"),
-        ("tfds:mnist", {"resize": -64}, "1 pixel or above, not -64"),
+        ("cifar10", {"resize": 0}, "'cifar10': resize is 0; it must be at least 1"),
+        ("tfds:mnist", {"resize": -64}, "resize is -64; it must be at least 1"),
         ("digits", {"data_dir": "d"}, "not read from files"),
-        ("swiss_roll", {"size": 0}, "size of 1 or above"),
-        ("swiss_roll", {"seed": -1}, "seed of 0 or above"),
+        ("swiss_roll", {"size": 0}, "size is 0; it must be at least 1"),
+        ("swiss_roll", {"seed": -1}, "seed is -1; it must be at least 0"),
     ],
 )
 def test_a_wrong_option_is_a_sentence(name, options, sentence):

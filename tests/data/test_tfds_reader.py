@@ -193,7 +193,7 @@ def test_damage_is_one_sentence(damage, prepared_mnist):
     message = str(caught.value)
     assert "mnist" in message
     assert str(folder) in message
-    assert "remove" in message
+    assert "remove" in message.lower()
     assert "\n" not in message
 
 
@@ -263,7 +263,7 @@ def test_another_file_format_is_named(prepared_mnist):
 
 
 def test_an_unknown_tfds_name():
-    with pytest.raises(ValueError, match="knows no dataset 'no_such_set'"):
+    with pytest.raises(ValueError, match="has no dataset 'no_such_set'"):
         load_source("tfds:no_such_set")
 
 
@@ -283,7 +283,7 @@ def test_with_tensorflow_an_unreachable_host_is_found_first(tmp_path, monkeypatc
     info = next(iter(builder.url_infos.values()))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(builder, "url_infos", {"http://127.0.0.1:1/a": info})
-    with pytest.raises(DataError, match="Three ways on"):
+    with pytest.raises(DataError, match="Options:"):
         load_source("tfds:svhn_cropped", data_dir=str(tmp_path))
 
 
@@ -316,7 +316,7 @@ def test_pictures_of_another_size_than_declared_are_damage(resize, prepared_mnis
     features = tfds.features.FeaturesDict(
         {"image": tfds.features.Image(shape=(32, 32, 1))}
     )
-    with pytest.raises(ValueError, match="28 x 28, mode L"):
+    with pytest.raises(ValueError, match="28 x 28 in mode L"):
         tfds_reader._decode(builder, "train", features, resize)
 
 

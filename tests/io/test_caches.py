@@ -1,4 +1,4 @@
-"""Where the cache is, also for a user without a home directory."""
+"""Tests of the location of the cache, also without a home directory."""
 
 import stat
 import tempfile
@@ -18,7 +18,7 @@ def _fresh():
 
 @pytest.fixture
 def homeless(monkeypatch, tmp_path):
-    """Neither XDG_CACHE_HOME nor a home; the folder of temporary files."""
+    """Unsets XDG_CACHE_HOME and HOME; returns the folder of temporary files."""
 
     def home():
         raise RuntimeError("Could not determine home directory.")
@@ -29,7 +29,7 @@ def homeless(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_xdg_goes_before_home_unless_it_is_relative(monkeypatch, tmp_path):
+def test_xdg_cache_home_takes_precedence_if_absolute(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert caches.cache_folder() == tmp_path / "xdg" / "wgan_jax"
@@ -37,7 +37,7 @@ def test_xdg_goes_before_home_unless_it_is_relative(monkeypatch, tmp_path):
     assert caches.cache_folder() == tmp_path / "home" / ".cache" / "wgan_jax"
 
 
-def test_without_a_home_the_cache_is_private_and_the_same_next_time(homeless):
+def test_without_home_the_cache_is_private_and_reused(homeless):
     folder = caches.cache_folder()
     assert folder.parent == homeless
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -46,7 +46,7 @@ def test_without_a_home_the_cache_is_private_and_the_same_next_time(homeless):
 
 
 @pytest.mark.parametrize("squat", ["open", "link"])
-def test_a_folder_that_others_can_write_is_not_used(homeless, squat):
+def test_folder_writable_by_others_is_not_used(homeless, squat):
     folder = caches.cache_folder()
     caches.private_folder.cache_clear()
     folder.rmdir()

@@ -1,4 +1,4 @@
-"""Atomic writes."""
+"""Tests of atomic writes."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ import pytest
 from wgan_jax.io.files import atomic_write, write_text
 
 
-def test_the_new_file_takes_the_place_of_the_old_one_at_the_end(tmp_path):
+def test_new_file_replaces_the_old_one_at_the_end(tmp_path):
     path = tmp_path / "new" / "file.txt"
     write_text(path, "old")
     with atomic_write(path) as stream:
@@ -19,7 +19,7 @@ def test_the_new_file_takes_the_place_of_the_old_one_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_error_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
     path = tmp_path / "file.txt"
     write_text(path, "old")
     with pytest.raises(error), atomic_write(path) as stream:
@@ -29,16 +29,16 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_two_writers_do_not_meet(tmp_path):
+def test_concurrent_writers_do_not_interfere(tmp_path):
     path = tmp_path / "file.txt"
     with atomic_write(path) as first, atomic_write(path) as second:
         first.write(b"1" * 100)
         second.write(b"2")
-    assert path.read_text() == "1" * 100  # the last to finish
+    assert path.read_text() == "1" * 100  # written by the last to finish
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_the_file_has_the_permissions_of_any_other(tmp_path):
+def test_file_has_default_permissions(tmp_path):
     (tmp_path / "plain").write_text("")
     write_text(tmp_path / "file", "")
     modes = {stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}

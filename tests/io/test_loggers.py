@@ -1,4 +1,4 @@
-"""What people look at: gray levels, grids, metric files, progress."""
+"""Tests of pictures, metric files, TensorBoard logs and progress."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from wgan_jax.io.loggers import JsonLines, Progress, Stages, TensorBoard
 # --- gray levels
 
 
-def test_grey_levels_are_those_of_the_table():
+def test_to_uint8_matches_a_table():
     values = np.array([-1, -0.5, 0, 0.5, 1], np.float32)
     levels = to_uint8(values)
     assert levels.dtype == np.uint8
@@ -28,21 +28,21 @@ def test_grey_levels_are_those_of_the_table():
     assert to_uint8(jnp.asarray(values, jnp.bfloat16)).tolist() == levels.tolist()
 
 
-def test_every_grey_level_survives_the_way_there_and_back():
+def test_to_uint8_round_trips_every_gray_level():
     levels = np.arange(256, dtype=np.uint8)
     there = levels.astype(np.float32) / 127.5 - 1
     np.testing.assert_array_equal(to_uint8(there), levels)
 
 
-def test_nan_is_no_grey_level():
-    with pytest.raises(ValueError, match="hold NaN"):
+def test_to_uint8_rejects_nan():
+    with pytest.raises(ValueError, match="contain NaN"):
         to_uint8(np.array([0.0, np.nan]))
 
 
 # --- grids
 
 
-def test_a_grid_by_hand():
+def test_image_grid_matches_a_manual_layout():
     images = np.array([10, 20, 30], np.uint8).reshape(3, 1, 1, 1)
     grid = image_grid(images, columns=2, scale=1, padding=1)
     w = 255
@@ -55,7 +55,7 @@ def test_a_grid_by_hand():
     ]
 
 
-def test_a_magnified_pixel_is_a_square():
+def test_image_grid_magnifies_pixels_to_squares():
     images = np.array([[1, 2]], np.uint8).reshape(1, 1, 2, 1)
     grid = image_grid(images, scale=2, padding=0)
     assert grid[:, :, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
@@ -65,19 +65,19 @@ def test_a_magnified_pixel_is_a_square():
     ("shape", "expected"),
     [
         ((64, 8, 8, 1), (8 * 65 + 1, 8 * 65 + 1, 1)),  # magnified 8 times
-        ((10, 28, 28, 1), (3 * 57 + 1, 4 * 57 + 1, 1)),  # twice; 3 rows of 4
+        ((10, 28, 28, 1), (3 * 57 + 1, 4 * 57 + 1, 1)),  # magnified twice; 3 rows of 4
         ((4, 24, 24, 3), (2 * 73 + 1, 2 * 73 + 1, 3)),
         ((4, 32, 48, 3), (2 * 33 + 1, 2 * 49 + 1, 3)),
         ((1, 128, 128, 3), (130, 130, 3)),
     ],
 )
-def test_small_images_are_magnified(shape, expected):
+def test_image_grid_magnifies_small_images(shape, expected):
     assert image_grid(np.zeros(shape, np.uint8)).shape == expected
 
 
-def test_a_grid_draws_grey_levels_only():
+def test_image_grid_rejects_other_arrays():
     for images in (np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 2), np.uint8)):
-        with pytest.raises(ValueError, match=r"it draws uint8\[n, H, W, 1 or 3\]"):
+        with pytest.raises(ValueError, match=r"must be uint8\[n, H, W, 1 or 3\]"):
             image_grid(images)
     with pytest.raises(ValueError, match="no images"):
         image_grid(np.zeros((0, 2, 2, 1), np.uint8))
@@ -86,25 +86,25 @@ def test_a_grid_draws_grey_levels_only():
 # --- points
 
 
-def test_points_lie_where_they_are():
-    # The real points span 4 by 4 about the origin; the margin makes that 6 by 6.
+def test_scatter_image_places_points():
+    # The real points span 4 by 4 around the origin, 6 by 6 with the margin.
     real = np.array([[-2.0, -2.0], [2.0, 2.0]])
     fake = np.array([[-2.0, 2.0], [1e30, 0.0]])
     picture = scatter_image(fake, real, size=60)
     assert picture.shape == (60, 60, 3)
     assert picture.dtype == np.uint8
-    # Ten pixels a unit: x = -2 is column 10, y = 2 is ten pixels from the top.
+    # Ten pixels per unit: x = -2 is column 10, y = 2 is ten pixels from the top.
     blue, orange = [102, 170, 209], [230, 158, 102]
     assert picture[60 - 1 - 10, 10].tolist() == blue
     assert picture[60 - 1 - 50, 50].tolist() == blue
     assert picture[60 - 1 - 50, 10].tolist() == orange
     assert picture[60 - 1 - 50, 9].tolist() == orange
     assert picture[60 - 1 - 50, 12].tolist() == [255, 255, 255]
-    assert (picture[60 - 1 - 30, 59] != 255).any()  # outside: at the edge
+    assert (picture[60 - 1 - 30, 59] != 255).any()  # outside, drawn at the edge
     assert (picture != 255).any(axis=2).sum() <= 4 * 5
 
 
-def test_fakes_are_drawn_over_and_crowds_darker():
+def test_scatter_image_draws_fakes_on_top():
     origin = np.zeros((1, 2))
     one = scatter_image(origin, origin, size=9)[4, 4].astype(int)
     many = scatter_image(origin.repeat(50, 0), origin, size=9)[4, 4]
@@ -113,11 +113,11 @@ def test_fakes_are_drawn_over_and_crowds_darker():
 
 
 @pytest.mark.parametrize("side", ["fake", "real"])
-def test_what_is_no_point_is_refused(side):
+def test_scatter_image_rejects_invalid_points(side):
     good = np.zeros((3, 2))
     for bad, sentence in [
         (np.zeros((3, 3)), rf"the {side} points are \[3, 3\]"),
-        (np.full((3, 2), np.inf), f"the {side} points are not all finite"),
+        (np.full((3, 2), np.inf), f"the {side} points have values that are not finite"),
     ]:
         pair = (bad, good) if side == "fake" else (good, bad)
         with pytest.raises(ValueError, match=sentence):
@@ -128,7 +128,7 @@ def test_what_is_no_point_is_refused(side):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_png_holds_the_very_pixels(tmp_path, channels):
+def test_png_has_the_exact_pixels(tmp_path, channels):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
     path = tmp_path / "new" / "a.png"
     save_png(path, np.zeros_like(image))
@@ -137,7 +137,7 @@ def test_a_png_holds_the_very_pixels(tmp_path, channels):
         assert found.mode == ("L" if channels == 1 else "RGB")
         np.testing.assert_array_equal(np.array(found).reshape(image.shape), image)
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
-    with pytest.raises(ValueError, match=r"float64\[5, 7, 1\]; a picture is"):
+    with pytest.raises(ValueError, match=r"float64\[5, 7, 1\]; it must be"):
         save_png(path, np.zeros((5, 7, 1)))
 
 
@@ -155,7 +155,7 @@ def lines_of(path):
     return [strictly(line) for line in path.read_text().splitlines()]
 
 
-def test_a_line_is_on_disk_at_once_and_strict_json(tmp_path):
+def test_json_lines_are_written_immediately_as_strict_json(tmp_path):
     path = tmp_path / "new" / "metrics.jsonl"
     lines = JsonLines(path)
     lines.write(
@@ -183,7 +183,7 @@ def test_a_line_is_on_disk_at_once_and_strict_json(tmp_path):
     lines.close()
 
 
-def test_a_torn_line_goes_when_the_file_is_opened(tmp_path):
+def test_incomplete_line_is_removed_when_opening(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2, "x": 0.')
     lines = JsonLines(path)
@@ -192,14 +192,14 @@ def test_a_torn_line_goes_when_the_file_is_opened(tmp_path):
     assert lines_of(path) == [{"step": 1}, {"step": 2, "x": 0.25}]
 
 
-def test_a_file_that_is_one_torn_line_is_emptied(tmp_path):
+def test_file_with_one_incomplete_line_is_emptied(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"st')
     JsonLines(path).close()
     assert path.read_bytes() == b""
 
 
-def test_resuming_drops_greater_steps_and_what_is_no_line(tmp_path):
+def test_truncate_after_drops_later_steps_and_invalid_lines(tmp_path):
     path = tmp_path / "metrics.jsonl"
     lines = JsonLines(path)
     for step in (10, 20, 30, 40):
@@ -214,7 +214,7 @@ def test_resuming_drops_greater_steps_and_what_is_no_line(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_lines_survive_kill_9(tmp_path):
+def test_json_lines_survive_sigkill(tmp_path):
     path = tmp_path / "metrics.jsonl"
     code = (
         "import os, signal, sys\nfrom wgan_jax.io.loggers import JsonLines\n"
@@ -229,7 +229,7 @@ def test_lines_survive_kill_9(tmp_path):
 
 
 def events_of(directory):
-    """Records are a length (8 bytes), its sum (4), the event, its sum (4)."""
+    """Yields events. A record is a length (8), its CRC (4), an event, its CRC (4)."""
     for path in sorted(directory.iterdir()):
         data = path.read_bytes()
         while data:
@@ -238,7 +238,7 @@ def events_of(directory):
             data = data[16 + size :]
 
 
-def test_tensorboard_gets_curves_and_pictures(tmp_path):
+def test_tensorboard_writes_scalars_and_images(tmp_path):
     board = TensorBoard(tmp_path / "board", purge_step=5)
     board.scalars(5, {"critic/penalty": jnp.float32(0.25), "x": 2})
     picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
@@ -286,7 +286,7 @@ def run(progress, clock, *, until, since=0, seconds=1.0):
         )
 
 
-def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(clock):
+def test_progress_logs_every_ten_seconds_and_at_the_end(clock):
     stream = io.StringIO()
     progress = Progress(125, 100, stream=stream)
     run(progress, clock, since=100, until=125)
@@ -299,7 +299,7 @@ def test_a_log_gets_a_line_every_ten_seconds_and_at_the_end(clock):
     ]
 
 
-def test_speed_is_that_since_the_last_line(clock):
+def test_progress_speed_is_since_the_last_line(clock):
     stream = io.StringIO()
     progress = Progress(10_000, 0, stream=stream)
     run(progress, clock, until=10, seconds=1.0)
@@ -311,7 +311,7 @@ def test_speed_is_that_since_the_last_line(clock):
     assert len(stream.getvalue().splitlines()) == 2
 
 
-def test_an_early_end_is_reported_once(clock):
+def test_progress_reports_an_early_end_once(clock):
     stream = io.StringIO()
     progress = Progress(1000, 0, stream=stream)
     run(progress, clock, until=3)
@@ -329,7 +329,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_one_bar_that_events_do_not_tear(clock, monkeypatch):
+def test_progress_bar_is_not_broken_by_events(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     terminal = Terminal()
     progress = Progress(20, 10, stream=terminal)
@@ -340,22 +340,22 @@ def test_a_terminal_gets_one_bar_that_events_do_not_tear(clock, monkeypatch):
     text = terminal.getvalue()
     assert "15/20" in text
     assert re.search(r"20/20 .*320 images/s, W 1\.25, \|grad\| 0\.5\]", text)
-    assert text.count("\n") == 2  # after the event, and after the bar at the end
-    # The bar is wiped before the event and drawn anew after it.
+    assert text.count("\n") == 2  # one after the event, one after the bar
+    # The bar is erased before the event and redrawn after it.
     before, after = text.split("Iteration 15: checkpoint.\n")
     assert before.endswith("\r")
     assert set(before.rsplit("\r", 2)[1]) == {" "}
     assert "15/20" in after
 
 
-def test_standard_error_is_the_default(capsys, clock):
+def test_progress_uses_standard_error_by_default(capsys, clock):
     progress = Progress(1, 0)
     run(progress, clock, until=1)
     progress.close()
     assert capsys.readouterr().err.startswith("Iteration 1 of 1, ")
 
 
-def test_stages_on_a_terminal_are_one_bar_each(monkeypatch):
+def test_stages_show_one_bar_each_on_a_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     terminal = Terminal()
     stages = Stages(stream=terminal)
@@ -375,7 +375,7 @@ def test_stages_on_a_terminal_are_one_bar_each(monkeypatch):
     assert "it/s" not in text
 
 
-def test_stages_off_a_terminal_are_a_line_now_and_then(clock):
+def test_stages_print_lines_without_a_terminal(clock):
     stream = io.StringIO()
     stages = Stages(stream=stream)
     for done in range(1, 31):

@@ -1,4 +1,4 @@
-"""The golden file, read once; ``golden/make_golden.py`` wrote it."""
+"""The golden file, written by ``golden/make_golden.py`` and read once."""
 
 from pathlib import Path
 

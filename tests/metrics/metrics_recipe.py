@@ -1,7 +1,7 @@
-"""What the golden files were made from, drawn again from names and seeds by numpy.
+"""Inputs of the golden files, drawn by NumPy from names and seeds.
 
-Both the tests and ``golden/make_golden.py`` import it, so that weights of millions
-of numbers need not be kept. The streams of ``RandomState`` are frozen.
+The tests and ``golden/make_golden.py`` import this module, so that millions of
+weights need not be stored. The streams of ``RandomState`` are frozen.
 """
 
 import zlib
@@ -13,7 +13,7 @@ SPLITS = 10
 
 
 def samples():
-    """Features of two different sizes whose balls overlap in part, float64."""
+    """Returns two samples of different sizes whose balls overlap partly, float64."""
     random = np.random.RandomState(0)
     mixing = random.randn(8, 12)
     real = random.randn(203, 8) @ mixing + 3.0
@@ -22,21 +22,21 @@ def samples():
 
 
 def large_samples():
-    """103 features far from zero, float32: what float32 sums would lose."""
+    """Returns 103 features far from zero, for which float32 sums are inaccurate."""
     random = np.random.RandomState(2)
     spread = np.array([1.0, 0.3, 3.0, 0.1, 2.0])
     return (1e4 + random.randn(103, 5) * spread).astype(np.float32)
 
 
 def logits():
-    """Ordered by class, as a generator by class makes them."""
+    """Returns logits ordered by class, as for a class-conditional generator."""
     random = np.random.RandomState(1)
     classes = np.arange(203) * 17 // 203
     return 2.0 * random.randn(203, 17) + 4.0 * np.eye(17)[classes]
 
 
 def images(side, *, count=2):
-    """uint8 NHWC: coarse colors under noise."""
+    """Returns uint8 NHWC images: coarse colors with noise."""
     random = np.random.RandomState(side)
     coarse = random.randint(0, 200, (count, 4, 4, 3))
     large = coarse.repeat(side // 4, axis=1).repeat(side // 4, axis=2)
@@ -44,7 +44,7 @@ def images(side, *, count=2):
 
 
 def weights(name, shape):
-    """One array of FID's Inception under its name in the file, float32."""
+    """Returns one float32 array of FID's Inception by its name in the file."""
     random = np.random.RandomState(zlib.crc32(name.encode()))
     if name.endswith(("bn.weight", "running_var")):
         return random.uniform(0.5, 1.5, shape).astype(np.float32)

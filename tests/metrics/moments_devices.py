@@ -1,4 +1,4 @@
-"""Writes moments of 103 examples in batches of 16 on 1 and on 8 virtual devices.
+"""Writes moments of 103 examples in batches of 16, on 1 and on 8 virtual devices.
 
 python tests/metrics/moments_devices.py OUT.npz
 """
@@ -21,7 +21,7 @@ def moments(devices):
     found = no_moments(x.shape[1])
     for start in range(0, len(x), 16):
         rows = x[start : start + 16]
-        # What fills the last batch up must not count, whatever it is.
+        # The padding of the last batch must not count, whatever its values.
         full = np.full((1, 16, x.shape[1]), np.nan, np.float32)
         full[0, : len(rows)] = rows
         batch = put_batches(mesh, full)[0]

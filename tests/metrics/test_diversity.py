@@ -1,4 +1,4 @@
-"""Variety against a named package and closed forms."""
+"""Tests of diversity measures against a reference package and closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from wgan_jax.metrics import (
 RANDOM = np.random.RandomState(8)
 
 
-def test_similarity_is_pytorch_msssim_s():
+def test_similarity_matches_pytorch_msssim():
     first = images(192)
     second = np.roll(first, 1, axis=0) // 2 + first // 2
     found = structural_similarity(first, second)
@@ -25,7 +25,7 @@ def test_similarity_is_pytorch_msssim_s():
 
 
 def test_similarity_of_small_images():
-    """Of even ones only the coarsest luminance counts: (2ab + C) / (a^2 + b^2 + C)."""
+    """Constant images give the coarsest luminance, (2ab + C) / (a^2 + b^2 + C)."""
     x = images(32, count=3)
     np.testing.assert_allclose(structural_similarity(x, x), 1.0, rtol=1e-5)
     a, b, c = 60.0, 180.0, 2.55**2
@@ -34,7 +34,7 @@ def test_similarity_of_small_images():
     assert structural_similarity(*even)[0] == pytest.approx(truth, rel=1e-4)
 
 
-def test_pairs_are_less_alike_the_more_diverse_a_sample():
+def test_pair_similarity_decreases_with_diversity():
     base = images(32, count=1)
     noise = RANDOM.randint(0, 256, (20, 32, 32, 3))
     mixed = [
@@ -48,7 +48,7 @@ def test_pairs_are_less_alike_the_more_diverse_a_sample():
 
 
 def test_path_length_of_a_linear_generator():
-    """On the arc of two equal lengths r that meet at angle w the speed is r w."""
+    """On the arc between two latents of length r at angle w, the speed is r w."""
     matrix = np.linalg.qr(RANDOM.randn(64, 64))[0].astype(np.float32)
     found = perceptual_path_length(
         lambda z: 3.0 * z @ matrix,
@@ -58,11 +58,11 @@ def test_path_length_of_a_linear_generator():
         samples=2000,
         batch_size=500,
     )
-    # In 64 dimensions lengths are near 8 and angles near 90 degrees.
+    # In 64 dimensions, lengths are near 8 and angles near 90 degrees.
     assert found.mean == pytest.approx(9 * 64 * (np.pi / 2) ** 2, rel=0.02)
 
 
-def test_path_length_leaves_the_ends_out_and_is_zero_for_a_constant():
+def test_path_length_trims_and_is_zero_for_a_constant():
     def length(generate, **options):
         return perceptual_path_length(
             generate,
@@ -77,11 +77,11 @@ def test_path_length_leaves_the_ends_out_and_is_zero_for_a_constant():
     assert length(lambda z: jnp.zeros((z.shape[0], 2))) == (0, 0)
     trimmed, whole = (length(lambda z: z, trim=t) for t in (0.1, 0.0))
     assert trimmed.deviation < whole.deviation
-    with pytest.raises(ValueError, match="must divide the samples"):
+    with pytest.raises(ValueError, match="must divide samples"):
         length(lambda z: z, trim=0.5)
 
 
-def test_modes_by_hand():
+def test_mode_scores_match_manual_values():
     modes = np.array([[0.0, 0], [10, 0], [0, 10]])
     points = [[0.1, 0], [0, 0.29], [0.31, 0], [10.2, 0], [5, 5]]
     found = mode_scores(points, modes, deviation=0.1)
@@ -89,8 +89,8 @@ def test_modes_by_hand():
     np.testing.assert_array_equal(found.counts, [2, 1, 0])
 
 
-def test_modes_of_the_mixture_itself():
-    """1 - exp(-r^2 / 2) of a Gaussian of the plane lie within r deviations."""
+def test_mode_scores_of_the_mixture():
+    """In the plane, 1 - exp(-r^2 / 2) of a Gaussian is within r deviations."""
     modes = 4.0 * np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2)
     points = modes[RANDOM.randint(25, size=20000)] + 0.1 * RANDOM.randn(20000, 2)
     found = mode_scores(points, modes, deviation=0.1, radius=2.0)
@@ -98,12 +98,12 @@ def test_modes_of_the_mixture_itself():
     assert found.high_quality == pytest.approx(1 - np.exp(-2), abs=0.01)
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(ValueError, match="at least 16"):
         structural_similarity(images(8), images(8))
     with pytest.raises(ValueError, match="at least 2 uint8 images"):
         pair_similarity(images(32).astype(np.float32))
-    with pytest.raises(ValueError, match="no pair"):
+    with pytest.raises(ValueError, match=r"must be \[n, D\] and \[m, D\]"):
         mode_scores(np.zeros((4, 3)), np.zeros((2, 2)), deviation=1.0)
     with pytest.raises(ValueError, match="no points"):
         mode_scores(np.zeros((0, 2)), np.zeros((2, 2)), deviation=1.0)

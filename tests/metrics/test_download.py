@@ -1,4 +1,4 @@
-"""A file from a server that behaves, and from servers that do not."""
+"""Tests of downloads from working and failing servers."""
 
 import hashlib
 import http.server
@@ -14,12 +14,12 @@ import pytest
 from wgan_jax.metrics import download
 from wgan_jax.metrics.download import INCEPTION_FILE, fetch, inception_weights
 
-CONTENT = bytes(range(256)) * 2000  # several pieces
+CONTENT = bytes(range(256)) * 2000  # larger than one piece
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """The last part of the address says what goes wrong."""
+    """Request handler; the path selects a kind of failure."""
 
     def do_GET(self):
         self.server.requests.append(self.path)
@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(CONTENT[half:])
 
     def log_message(self, *_):
-        """Nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture
@@ -66,18 +66,18 @@ def get(url, destination, prefix=SHA256[:8], timeout=5.0):
 
 
 @pytest.mark.parametrize("path", ["/good", "/unsized"])
-def test_a_file_is_fetched_once(server, tmp_path, path, capsys):
+def test_file_is_downloaded_once(server, tmp_path, path, capsys):
     destination = tmp_path / "new" / "folders" / "file"
     assert get(f"{server.url}{path}", destination) == destination
     assert destination.read_bytes() == CONTENT
     assert get(f"{server.url}{path}", destination, prefix=SHA256) == destination
     assert server.requests == [path]
     assert list(destination.parent.iterdir()) == [destination]
-    assert capsys.readouterr().err == f"fetching {server.url}{path}\n"
+    assert capsys.readouterr().err == f"Downloading {server.url}{path}\n"
 
 
-def test_another_file_is_refused_and_not_kept(server, tmp_path):
-    with pytest.raises(ValueError, match=rf"refused.*{SHA256}.*with 01234567;.*file\."):
+def test_wrong_checksum_is_rejected_and_not_kept(server, tmp_path):
+    with pytest.raises(ValueError, match=rf"{SHA256}.*with 01234567\. .*file\."):
         get(f"{server.url}/good", tmp_path / "file", prefix="01234567")
     assert not list(tmp_path.iterdir())
 
@@ -86,31 +86,31 @@ def test_another_file_is_refused_and_not_kept(server, tmp_path):
     ("path", "reason"),
     [
         ("/missing", "Not Found"),
-        ("/short", "broke off after 256000 of 512000 bytes"),
+        ("/short", "ended after 256000 of 512000 bytes"),
         ("/silent", "(timed out|no answer within 0.3 seconds)"),
         ("/stalled", "timed out"),
     ],
 )
-def test_a_bad_server_is_given_up(server, tmp_path, path, reason):
+def test_bad_server_raises_connection_error(server, tmp_path, path, reason):
     destination = tmp_path / "file"
     began = time.monotonic()
     with pytest.raises(ConnectionError, match=reason) as caught:
         get(f"{server.url}{path}", destination, timeout=0.3)
     assert time.monotonic() - began < 2
-    assert str(caught.value).startswith(f"{server.url}{path} could not be fetched (")
+    assert str(caught.value).startswith(f"{server.url}{path} could not be downloaded (")
     assert str(caught.value).endswith(f"and put it at {destination}.")
     assert not list(tmp_path.iterdir())
 
 
-def test_nobody_listens(tmp_path):
+def test_closed_port_raises_connection_error(tmp_path):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
+        taken.bind(("127.0.0.1", 0))  # without listening
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/file"
         with pytest.raises(ConnectionError, match=r"refused.*put it at"):
             get(url, tmp_path / "file")
 
 
-def test_a_name_that_is_looked_up_forever_is_given_up(tmp_path, monkeypatch):
+def test_hanging_name_resolution_times_out(tmp_path, monkeypatch):
     released = threading.Event()
 
     def look_up(*_, **__):
@@ -125,7 +125,7 @@ def test_a_name_that_is_looked_up_forever_is_given_up(tmp_path, monkeypatch):
     released.set()
 
 
-def test_a_damaged_file_is_fetched_anew(server, tmp_path):
+def test_damaged_file_is_downloaded_again(server, tmp_path):
     destination = tmp_path / "file"
     destination.write_bytes(CONTENT[:-1])
     get(f"{server.url}/good", destination)
@@ -133,14 +133,14 @@ def test_a_damaged_file_is_fetched_anew(server, tmp_path):
     assert server.requests == ["/good"]
 
 
-def test_a_damaged_file_without_a_server_is_not_used(server, tmp_path):
+def test_damaged_file_is_not_used_without_a_server(server, tmp_path):
     (tmp_path / "file").write_bytes(b"damaged")
     with pytest.raises(ConnectionError, match="Not Found"):
         get(f"{server.url}/missing", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b"damaged"
 
 
-def test_many_at_once_leave_one_whole_file(server, tmp_path):
+def test_concurrent_downloads_leave_one_complete_file(server, tmp_path):
     destination = tmp_path / "file"
 
     def content(_):
@@ -158,20 +158,20 @@ def test_many_at_once_leave_one_whole_file(server, tmp_path):
     assert list(tmp_path.iterdir()) == [destination]
 
 
-def test_a_folder_that_cannot_be_made(server, tmp_path):
+def test_uncreatable_folder_raises_connection_error(server, tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(ConnectionError, match=r"could not be fetched.*taken"):
+    with pytest.raises(ConnectionError, match=r"could not be downloaded.*taken"):
         get(f"{server.url}/good", tmp_path / "taken" / "deep" / "file")
 
 
 @pytest.mark.parametrize("prefix", ["", "0123456", "0123456G", "0" * 65])
-def test_a_prefix_that_would_promise_nothing(tmp_path, prefix):
-    with pytest.raises(ValueError, match="begins no SHA-256; give 8 to 64"):
+def test_invalid_checksum_prefix_is_rejected(tmp_path, prefix):
+    with pytest.raises(ValueError, match="must be 8 to 64 hexadecimal"):
         get("http://127.0.0.1:9/file", tmp_path / "file", prefix=prefix)
 
 
 @pytest.mark.parametrize("cache", ["absolute", "relative", ""])
-def test_inception_is_kept_in_the_cache(server, tmp_path, monkeypatch, cache):
+def test_inception_weights_are_cached(server, tmp_path, monkeypatch, cache):
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
     absolute = cache == "absolute"
@@ -185,7 +185,7 @@ def test_inception_is_kept_in_the_cache(server, tmp_path, monkeypatch, cache):
     assert server.requests == ["/good"]
 
 
-def test_inception_is_held_to_all_of_its_checksum():
+def test_inception_weights_are_checked_by_full_checksum():
     digits = re.search(r"-([0-9a-f]{8})\.pth", INCEPTION_FILE)[1]
     assert len(download._INCEPTION_SHA256) == 64
     assert download._INCEPTION_SHA256.startswith(digits)
@@ -193,14 +193,14 @@ def test_inception_is_held_to_all_of_its_checksum():
     assert download._TIMEOUT <= 15
 
 
-def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
+def test_existing_weights_file_is_used_unchanged(tmp_path):
     own = tmp_path / "own.npz"
     own.write_bytes(b"anything")
     assert inception_weights(own) == inception_weights(str(own)) == Path(own)
 
 
 @pytest.mark.parametrize("name", ["absent.pth", ""])
-def test_a_file_of_ones_own_must_be_there(tmp_path, name):
-    path = str(tmp_path / name)  # a folder is no file either
-    with pytest.raises(FileNotFoundError, match=rf"no file '{path}'; give that of"):
+def test_missing_weights_file_is_rejected(tmp_path, name):
+    path = str(tmp_path / name)  # also for a folder
+    with pytest.raises(FileNotFoundError, match=rf"'{path}' does not exist\. Use"):
         inception_weights(path)

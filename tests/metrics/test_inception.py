@@ -1,4 +1,4 @@
-"""FID's Inception against that of pytorch-fid, on weights drawn from their names."""
+"""Tests of FID's Inception against pytorch-fid, with random weights."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from wgan_jax.metrics.inception_network import InceptionV3
 
 
 def drawn_state():
-    """Under the names of pytorch-fid's file, from the layers of our network."""
+    """Returns arrays for the layers of our network, named as in pytorch-fid."""
     described = jax.eval_shape(
         InceptionV3().init, jax.random.key(0), jnp.zeros((1, 75, 75, 3))
     )["params"]
@@ -40,7 +40,7 @@ def path(state, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("resize", "side"), [("bilinear", 32), ("none", 80)])
-def test_pooled_features_and_logits_are_pytorch_fid_s(path, resize, side):
+def test_pooled_features_and_logits_match_pytorch_fid(path, resize, side):
     extractor = InceptionFeatures(path, resize=resize)
     found = extractor(images(side))
     np.testing.assert_allclose(
@@ -53,8 +53,8 @@ def test_pooled_features_and_logits_are_pytorch_fid_s(path, resize, side):
     assert extractor.resize == resize
 
 
-def test_every_tap_is_pytorch_fid_s(path, state):
-    """In one compilation; the extractor's own choice, by its shape."""
+def test_every_tap_matches_pytorch_fid(path, state):
+    """Computes all taps in one compilation, and checks the shape of the default tap."""
     x = 2 * jnp.asarray(images(80), jnp.float32) / 255 - 1
     found, _ = jax.jit(InceptionV3().apply)({"params": fold_inception(state)}, x)
     for tap in TAPS:
@@ -68,19 +68,19 @@ def test_every_tap_is_pytorch_fid_s(path, state):
     assert (extractor.name, extractor.size) == ("inception-v3-fid/64", 64)
 
 
-def test_large_images_shrink_without_smoothing(path):
+def test_large_images_are_resized_without_antialiasing(path):
     found = InceptionFeatures(path, tap=64)(images(320))
     np.testing.assert_allclose(found.values, GOLDEN["inception/shrunk/64"], atol=1e-4)
 
 
-def test_what_does_not_fit_is_refused(path, state):
-    with pytest.raises(ValueError, match=r"tap=100.*taps are \(64, 192, 768, 2048\)"):
+def test_invalid_arguments_are_rejected(path, state):
+    with pytest.raises(ValueError, match=r"tap is 100 .*\(64, 192, 768, 2048\)"):
         InceptionFeatures(path, tap=100)
-    with pytest.raises(ValueError, match="resize='cubic'"):
+    with pytest.raises(ValueError, match="resize is 'cubic'"):
         InceptionFeatures(path, resize="cubic")
     with pytest.raises(ValueError, match="32 by 32 are too small"):
         InceptionFeatures(path, tap=64, resize="none")(images(32))
-    with pytest.raises(ValueError, match="not one of FID's Inception"):
+    with pytest.raises(ValueError, match="must contain the weights of FID's Inception"):
         InceptionFeatures(FOLDER / "legacy.pth")
     other = {**state, "fc.weight": state["fc.weight"][:1000]}
     with pytest.raises(ValueError, match=r"fc is \[2048, 1000\] in the file"):

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 against the package's own PyTorch model."""
+"""Tests of EfficientNet-Lite0 against the PyTorch model of its package."""
 
 import importlib.util
 
@@ -23,8 +23,8 @@ def extractor():
 
 @installed
 @pytest.mark.parametrize("side", [32, 96])
-def test_features_and_logits_are_the_packages(extractor, side):
-    """32 pixels are resized; 96 are taken as they are."""
+def test_features_and_logits_match_reference_package(extractor, side):
+    """Images of 32 pixels are resized; images of 96 are not."""
     found = extractor(images(side))
     for name in ("values", "logits"):
         np.testing.assert_allclose(
@@ -33,7 +33,7 @@ def test_features_and_logits_are_the_packages(extractor, side):
 
 
 @installed
-def test_floating_images_become_levels_and_levels_need_not(extractor):
+def test_float_and_uint8_images_give_equal_features(extractor):
     levels = images(96)
     direct = extractor(levels).values
     floating = extractor(levels.astype(np.float32) / 127.5 - 1).values
@@ -43,14 +43,14 @@ def test_floating_images_become_levels_and_levels_need_not(extractor):
 
 
 @installed
-def test_the_record_names_the_weights(extractor):
+def test_record_identifies_the_weights(extractor):
     assert extractor.weights == "d05ca43ffb8ad9b7"
     assert (extractor.size, extractor.input_size) == (1280, 96)
 
 
-def test_missing_and_foreign_weights_are_refused(monkeypatch):
+def test_missing_and_foreign_weights_are_rejected(monkeypatch):
     monkeypatch.setattr(lite0, "_PACKAGE", "efficientnet_lite0_nowhere")
     with pytest.raises(ModuleNotFoundError, match=r"wgan-jax\[eval\]"):
         Lite0Features()
-    with pytest.raises(ValueError, match="not one of EfficientNet-Lite0"):
+    with pytest.raises(ValueError, match="the weights of EfficientNet-Lite0"):
         Lite0Features(FOLDER / "legacy.pth")

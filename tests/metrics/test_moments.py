@@ -1,4 +1,4 @@
-"""Moments in batches are the moments of all, far from zero and on any devices."""
+"""Tests of moments computed in batches and on several devices."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def truth():
 
 
 @pytest.mark.parametrize("size", [10, 103])
-def test_103_in_batches_far_from_zero(truth, size):
+def test_moments_in_batches_far_from_zero(truth, size):
     moments = in_batches(large_samples(), size)
     assert moments.scatter.dtype == "float64"
     assert jnp.zeros(1).dtype == "float32"
@@ -45,7 +45,7 @@ def test_103_in_batches_far_from_zero(truth, size):
     assert np.abs(cov - truth[1]).max() < 1e-3 * np.abs(naive - truth[1]).max()
 
 
-def test_merged_parts_are_the_whole(truth):
+def test_merged_moments_equal_those_of_the_whole(truth):
     x = large_samples()
     parts = merge_moments(in_batches(x[:40], 40), in_batches(x[40:], 21))
     for moments in (parts, merge_moments(no_moments(5), parts)):
@@ -54,7 +54,7 @@ def test_merged_parts_are_the_whole(truth):
         )
 
 
-def test_padding_rows_do_not_count(truth):
+def test_padding_rows_are_ignored(truth):
     x = np.concatenate([large_samples(), np.full((5, 5), np.nan, np.float32)])
     moments = update_moments(no_moments(5), x, valid=103)
     moments = update_moments(moments, x, valid=0)
@@ -82,15 +82,15 @@ def test_one_and_eight_devices_agree(truth, tmp_path):
         )
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_arguments_are_rejected():
     moments = no_moments(5)
-    with pytest.raises(ValueError, match=r"\(4, 3\) do not fit.*\[B, 5\]"):
+    with pytest.raises(ValueError, match=r"\[4, 3\]; they must be \[B, 5\]"):
         update_moments(moments, np.zeros((4, 3)))
-    with pytest.raises(ValueError, match=r"valid is 5, and must be in 0 \.\. 4"):
+    with pytest.raises(ValueError, match=r"valid is 5; it must be in 0 to 4"):
         update_moments(moments, np.zeros((4, 5)), valid=5)
-    with pytest.raises(ValueError, match="5 and of 6 features do not merge"):
+    with pytest.raises(ValueError, match="5 and of 6 features cannot be merged"):
         merge_moments(moments, no_moments(6))
-    with pytest.raises(ValueError, match="give at least 2"):
+    with pytest.raises(ValueError, match="at least 2 are needed"):
         mean_and_covariance(moments)
     with pytest.raises(ValueError, match="not all finite"):
         mean_and_covariance(update_moments(moments, np.full((4, 5), np.inf)))

@@ -22,7 +22,7 @@ def random():
 
 
 @pytest.mark.parametrize("p", ORDERS)
-def test_a_shift_costs_its_length(random, p):
+def test_distance_of_a_shift_is_its_length(random, p):
     x = random.normal(size=(60, 2, 3))
     shift = random.normal(size=(1, 2, 3))
     moved = random.permutation(x + shift)
@@ -34,29 +34,29 @@ def test_a_shift_costs_its_length(random, p):
     np.testing.assert_allclose(found, 2.5, rtol=1e-6)
 
 
-def test_a_permutation_costs_nothing_and_far_points_cost_their_distance(random):
+def test_distance_is_invariant_to_permutations_and_accurate(random):
     x = random.normal(size=(50, 3)) + 1e6
     assert exact_wasserstein(x, random.permutation(x), p=2) == 0
     assert wasserstein_1d(jnp.asarray(x[:, 0]), jnp.asarray(x[::-1, 0])) == 0
-    # Far from the origin, |x|^2 + |y|^2 - 2 x.y would have no digit left.
+    # Far from the origin, |x|^2 + |y|^2 - 2 x.y would have no correct digits.
     np.testing.assert_allclose(
         exact_wasserstein(x, x + np.array([0, 0, 1e-3])), 1e-3, rtol=1e-6
     )
-    # Powers of such a cost leave the range of a float.
+    # Powers of this cost overflow float64.
     assert exact_wasserstein([[0.0]], [[3e100]], p=4) == pytest.approx(3e100)
 
 
-def test_by_hand():
-    # Nearest first would match 1 with 1.5 and pay 4 for the rest: 4.5 / 2.
+def test_exact_distance_matches_manual_values():
+    # A greedy assignment would match 2 with 1.5 and give 4.5 / 2.
     x, y = np.array([[1.0], [2.0]]), np.array([[1.5], [5.0]])
     assert exact_wasserstein(x, y) == pytest.approx(3.5 / 2)
     assert exact_wasserstein(x, y, p=2) == pytest.approx(np.sqrt((0.25 + 9) / 2))
-    # The left pair can only swap: crossing would cost twice sqrt(2).
+    # The crossed assignment would cost (1 + sqrt(5)) / 2.
     square = np.array([[0.0, 0.0], [1.0, 1.0]])
     assert exact_wasserstein(square, square[:, ::-1] + [1, 0]) == pytest.approx(1.0)
 
 
-def test_two_parallel_lines_are_theta_apart(random):
+def test_distance_of_parallel_lines_is_theta(random):
     heights = random.uniform(size=200)
     for theta in (-1.0, 0.25):
         still = np.stack([np.zeros(200), heights], 1)
@@ -64,7 +64,7 @@ def test_two_parallel_lines_are_theta_apart(random):
         assert exact_wasserstein(still, moved) == pytest.approx(abs(theta))
 
 
-def test_the_line_agrees_with_scipy_and_with_assignment(random):
+def test_wasserstein_1d_matches_scipy_and_assignment(random):
     x, y = random.normal(size=(2, 70)) * np.array([[1.0], [3.0]])
     expected = wasserstein_distance(x, y)
     assert exact_wasserstein(x, y) == pytest.approx(expected, rel=1e-12)
@@ -76,7 +76,7 @@ def test_the_line_agrees_with_scipy_and_with_assignment(random):
     )
 
 
-def test_a_metric_of_samples(random):
+def test_exact_distance_is_a_metric(random):
     a, b, c = random.normal(size=(3, 40, 2)) + random.normal(size=(3, 1, 2))
     for p in ORDERS:
         ab, bc, ac = (
@@ -87,20 +87,20 @@ def test_a_metric_of_samples(random):
     assert exact_wasserstein(a, b) <= exact_wasserstein(a, b, p=2)
 
 
-def test_gaussians():
-    # On the line: W^2 = (difference of means)^2 + (difference of deviations)^2.
+def test_gaussian_distance_matches_closed_forms():
+    # In 1-D, W^2 = (difference of means)^2 + (difference of deviations)^2.
     assert gaussian_wasserstein(1.0, 4.0, -2.0, 9.0) == pytest.approx(np.sqrt(10))
     zero, eye = np.zeros(3), np.eye(3)
     assert gaussian_wasserstein(zero, eye, [2, 3, 6], eye) == pytest.approx(7)
-    # Commuting: deviations subtract axis by axis; here 1, 2, 0 against 3, 0, 0.
+    # Commuting covariances: deviations are subtracted by axis, (1, 2, 0) and (3, 0, 0).
     flat = gaussian_wasserstein(zero, np.diag([1.0, 4, 0]), zero, np.diag([9.0, 0, 0]))
     assert flat == pytest.approx(np.sqrt(8))
-    # A rotation does not matter; of A = [[2, 1], [1, 2]] and I:
+    # Invariant to rotations. For A = [[2, 1], [1, 2]] and I, it is
     # tr A + 2 - 2 tr A^(1/2) = 6 - 2 (sqrt 3 + 1).
     a = np.array([[2.0, 1], [1, 2]])
     mixed = gaussian_wasserstein([0, 0], a, [0, 0], np.eye(2))
     assert mixed == pytest.approx(np.sqrt(4 - 2 * np.sqrt(3)))
-    # Not commuting, 2-D: tr sqrt(M) = sqrt(tr M + 2 sqrt(det M)), M ~ A B.
+    # Not commuting, in 2-D: tr sqrt(M) = sqrt(tr M + 2 sqrt(det M)), M ~ A B.
     b = np.diag([1.0, 4.0])
     shared = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
     expected = np.sqrt(np.trace(a + b) - 2 * shared)
@@ -109,10 +109,10 @@ def test_gaussians():
     assert gaussian_wasserstein([0, 0], a, [0, 0], a) < 1e-7
 
 
-def test_a_linear_map_of_samples_costs_the_closed_form(random):
+def test_distance_of_a_linear_map_matches_closed_form(random):
     x = random.normal(size=(400, 2))
     root = np.array([[1.5, 0.5], [0.5, 1.0]])
-    # A symmetric positive map is optimal, also between the samples themselves.
+    # A symmetric positive definite map is optimal, also for finite samples.
     y = x @ root + [1.0, -1.0]
     moments = [m for a in (x, y) for m in (a.mean(0), np.cov(a.T, ddof=0))]
     found = exact_wasserstein(x, y, p=2)
@@ -125,26 +125,26 @@ def test_sliced_distance_of_a_shift(random):
     sliced = jax.jit(partial(sliced_wasserstein, projections=3000))
     keys = jax.random.split(jax.random.key(0), 2)
     squares = np.array([sliced(x, x + shift, key) ** 2 for key in keys])
-    # E (theta . d)^2 = |d|^2 / D, with a relative deviation below sqrt(2 / 3000).
+    # E (theta . d)^2 = |d|^2 / D, with a relative error below sqrt(2 / 3000).
     np.testing.assert_allclose(squares, jnp.sum(shift**2) / 6, rtol=0.1)
     assert squares[0] != squares[1]
-    # Of order 1 in the plane E |theta . d| = 2 |d| / pi.
+    # For order 1 in the plane, E |theta . d| = 2 |d| / pi.
     flat = x[:, :, 0]
     found = sliced_wasserstein(
         flat, flat + jnp.ones((1, 2)), keys[0], projections=3000, p=1
     )
     np.testing.assert_allclose(found, 2 * np.sqrt(2) / np.pi, rtol=0.05)
-    # On the line there is one direction and its opposite.
+    # In 1-D, there is only one direction and its opposite.
     line = x[:, 0, 0]
     found = sliced_wasserstein(line, 2 * line, keys[0], projections=3)
     expected = exact_wasserstein(line, 2 * line, p=2)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_derivatives():
+def test_gradients_match_manual_values():
     x, y = jnp.array([3.0, 0.0, 1.0]), jnp.array([0.5, 2.0, 2.5])
     slope = jax.grad(wasserstein_1d)
-    # Sorted, 0 1 3 meets 0.5 2 2.5: signs -, -, + by a third each.
+    # Sorted, (0, 1, 3) is matched with (0.5, 2, 2.5): signs -, -, +, divided by 3.
     np.testing.assert_allclose(slope(x, y), np.array([1, -1, -1]) / 3, rtol=1e-6)
     for p in ORDERS:
         assert np.all(np.asarray(jax.grad(wasserstein_1d)(x, x, p=p)) == 0)
@@ -154,18 +154,18 @@ def test_derivatives():
     assert np.all(np.asarray(sliced) == 0)
 
 
-def test_mistakes_are_sentences():
+def test_invalid_arguments_are_rejected():
     x, key = np.zeros((3, 2)), jax.random.key(0)
     for distance in (
         exact_wasserstein,
         lambda *xy: sliced_wasserstein(*xy, key, projections=1),
     ):
         for y in (x[:2], x[:, :1], np.zeros((0, 2))):
-            with pytest.raises(ValueError, match="cannot be matched one to one"):
+            with pytest.raises(ValueError, match="must have the same shape"):
                 distance(x, y)
-    with pytest.raises(ValueError, match="cannot be matched one to one"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         wasserstein_1d(x[:, 0], x[:2, 0])
-    with pytest.raises(ValueError, match=r"of the line has shape \[n\]"):
+    with pytest.raises(ValueError, match=r"it must be \[n\]"):
         wasserstein_1d(x, x)
     with pytest.raises(ValueError, match=r"p is 0\.5"):
         exact_wasserstein(x, x, p=0.5)
@@ -174,7 +174,7 @@ def test_mistakes_are_sentences():
     with pytest.raises(ValueError, match="projections is 0"):
         sliced_wasserstein(x, x, key, projections=0)
     zero, eye = np.zeros(2), np.eye(2)
-    with pytest.raises(ValueError, match="no Gaussian of 2 dimensions"):
+    with pytest.raises(ValueError, match="do not match the first mean"):
         gaussian_wasserstein(zero, eye, np.zeros(3), np.eye(3))
     with pytest.raises(ValueError, match="not symmetric"):
         gaussian_wasserstein(zero, eye, zero, np.array([[1.0, 1], [0, 1]]))

@@ -1,4 +1,4 @@
-"""A number carries how it was made, and is compared with its like alone."""
+"""Tests of results with their protocols, and of their comparison."""
 
 import dataclasses
 
@@ -41,14 +41,14 @@ OTHERS = {
 }
 
 
-def test_json_and_back():
+def test_result_round_trips_through_json():
     assert from_json(to_json(RESULT)) == RESULT
     assert '"subset_size": 20' in to_json(RESULT)
     assert "\n" not in to_json(RESULT)
     assert hash(PROTOCOL) == hash(from_json(to_json(RESULT)).protocol)
 
 
-def test_like_numbers_compare():
+def test_results_with_equal_protocols_are_comparable():
     assert compare(RESULT, dataclasses.replace(RESULT, value=0.1)) == pytest.approx(
         0.025
     )
@@ -61,14 +61,14 @@ def test_every_field_is_compared():
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_another_protocol_is_refused_by_name(name):
+def test_different_protocol_error_names_the_field(name):
     other = Result(0.1, dataclasses.replace(PROTOCOL, **{name: OTHERS[name]}))
     shown = "option subset_size is 20 in one and 30" if name == "options" else name
-    with pytest.raises(ValueError, match=f"do not compare: {shown}"):
+    with pytest.raises(ValueError, match=f"cannot be compared: {shown}"):
         compare(RESULT, other)
 
 
-def test_a_missing_option_is_a_difference():
+def test_missing_option_is_a_difference():
     with pytest.raises(ValueError, match="option subset_size is 20 in one and None"):
         compare(RESULT, Result(0.1, dataclasses.replace(PROTOCOL, options=())))
 
@@ -83,6 +83,6 @@ def test_a_missing_option_is_a_difference():
         to_json(RESULT).replace('"value"', '"worth"'),
     ],
 )
-def test_other_json_is_refused(text):
-    with pytest.raises(ValueError, match="no result with its protocol"):
+def test_invalid_json_is_rejected(text):
+    with pytest.raises(ValueError, match="not a result with a protocol"):
         from_json(text)

@@ -65,7 +65,7 @@ def test_critic_by_hand(key):
 
 
 def test_what_has_no_meaning_is_refused(key):
-    with pytest.raises(ValueError, match="rank is 0, and must be at least 1"):
+    with pytest.raises(ValueError, match="rank is 0; it must be at least 1"):
         GENERATORS["article"](rank=0).init(key, np.zeros((2, 4)), train=False)
     with pytest.raises(ValueError, match=r"article critic: image shape is \(2,\)"):
         CRITICS["article"]().init(key, np.zeros((2, 2)), train=False)

@@ -125,10 +125,10 @@ def test_scores_by_class_depend_on_their_own_example_alone(case, key):
 @pytest.mark.parametrize("small", [small_generator, small_critic])
 def test_labels_and_classes_go_together(case, small, key):
     module, x = small(case, key)
-    with pytest.raises(ValueError, match="call it without labels"):
+    with pytest.raises(ValueError, match="omit the labels"):
         start(module, x, Y)
     module, _ = small(case, key, classes=3)
-    with pytest.raises(ValueError, match="knows 3 classes, and must be called with"):
+    with pytest.raises(ValueError, match="with classes=3 they are required"):
         start(module, x)
     for wrong in (jax.nn.one_hot(Y, 3), Y.astype("float32"), Y[:, None]):
         with pytest.raises(ValueError, match=r"must be integers of shape \[B\]"):
@@ -147,7 +147,7 @@ def test_a_head_that_does_not_fit_is_refused(case, key):
 @pytest.mark.parametrize("case", NORMED, ids=str)
 def test_classes_without_the_norm_that_reads_them_are_refused(case, key):
     generator, latent = small_generator(case, key, classes=3, batch_norm=False)
-    with pytest.raises(ValueError, match="which is where labels enter"):
+    with pytest.raises(ValueError, match="which applies the labels"):
         start(generator, latent, Y)
 
 

@@ -398,7 +398,7 @@ def test_phases_are_for_the_cpu_alone():
         ),
         (
             lambda: upsample_conv(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1))),
-            "K odd",
+            "odd K",
         ),
     ],
 )

@@ -342,9 +342,12 @@ RIGHT = '{"float32": "right", "bfloat16": "right"}'
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        ({"code": -6}, "the trial ended with status -6."),
+        ({"code": -6}, "the trial exited with status -6."),
         ({"out": "noise"}, "the trial printed no result."),
-        ({"error": subprocess.TimeoutExpired("x", 1)}, "did not end (TimeoutExpired)."),
+        (
+            {"error": subprocess.TimeoutExpired("x", 1)},
+            "not finish (TimeoutExpired).",
+        ),
         (
             {"out": '{"float32": "wrong by 1.0e+00", "bfloat16": "right"}'},
             "float32: wrong by",

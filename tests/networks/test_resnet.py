@@ -78,7 +78,7 @@ def test_dropout_keeps_the_mean_of_the_features(images, key):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"pool": "max"}, '"mean" or "sum"'),
+        ({"pool": "max"}, "'mean' or 'sum'"),
         ({"dropout": (0.5,)}, "empty or three rates"),
         ({"dropout": (0.5, 0.5, 1.0)}, r"rates in \[0, 1\)"),
     ],

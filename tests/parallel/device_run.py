@@ -1,11 +1,15 @@
-"""Trains three iterations on D virtual devices and writes what came out.
+"""Trains three iterations on virtual devices and writes the results.
 
-python tests/device_run.py DEVICES float32|float64 plain|full|in_one_call|zero1 OUT.npz
+python tests/parallel/device_run.py DEVICES DTYPE METHOD OUT.npz
 
-``full`` has by-class networks, an auxiliary head, dropout and its consistency term,
-a lazy penalty, augmentation, flips and microbatches; ``in_one_call`` is ``plain`` with
-the three iterations in one call; ``zero1`` is ``plain`` with the state placed so, in
-which 1 device has nothing to divide, and kernels just wide enough to be divided.
+DTYPE is ``float32`` or ``float64``. METHOD is one of
+
+- ``plain``;
+- ``full``: conditional networks, an auxiliary head, dropout and the consistency
+  term, a lazy penalty, augmentation, flips and microbatches;
+- ``in_one_call``: ``plain`` with the three iterations in one call;
+- ``zero1``: ``plain`` with this placement, and kernels just wide enough to be
+  sharded. With 1 device, nothing is sharded.
 """
 
 import sys
@@ -65,7 +69,7 @@ FULL = {
 
 
 def train(gan, mesh, state, batches, key):
-    """The state after an iteration with each batch, and each one's metrics."""
+    """Returns the state after one iteration per batch, and their metrics."""
     history = []
     if METHOD == "in_one_call":
         stacked = jax.tree.map(lambda *parts: np.stack(parts), *batches)
@@ -105,7 +109,7 @@ def main():
             batch["label"] = np.arange(32, dtype=np.int32).reshape(2, 16) % 3
         batches.append(batch)
     state, history = train(gan, mesh, state, batches, key)
-    # Else the case would be another one of the same.
+    # Otherwise, this case would equal another one.
     divided = [x for x in jax.tree.leaves(state) if not x.is_fully_replicated]
     assert bool(divided) == (PLACEMENT == "zero1" and DEVICES > 1)
     losses = {

@@ -1,14 +1,18 @@
-"""Goes on with runs from their checkpoints on other devices.
+"""Resumes runs from checkpoints on a different number of devices.
 
-python tests/elastic_run.py WHERE FOLDER ITERATION SOURCE... [--rank=I --port=N]
+python tests/parallel/elastic_run.py WHERE FOLDER ITERATION SOURCE...
+    [--rank=I --port=N]
 
-WHERE is a number of virtual devices in this process, or PxD for P processes of D each,
-of which this is number I. A SOURCE is the WHERE with which FOLDER/<SOURCE>_<placement>
-was saved at ITERATION, for each placement; 0 stands for a fresh state. Each run takes
-one iteration more. FOLDER/<ITERATION>_<SOURCE>_to_<WHERE>_<placement>.npz is what was
-restored (with ``_as_<other>`` when to the other placement), and FOLDER/<ITERATION +
-1>_<...>.npz what the iteration made of it; the last SOURCE's is saved in
-FOLDER/<WHERE>_<placement>.
+WHERE is a number of virtual devices in this process, or PxD for P processes with D
+devices each, of which this is process I. SOURCE is the WHERE of the run that saved
+FOLDER/<SOURCE>_<placement> at ITERATION, for each placement; 0 is a new state. Each
+run trains one more iteration.
+
+The restored state is written to
+FOLDER/<ITERATION>_<SOURCE>_to_<WHERE>_<placement>.npz (with ``_as_<other>`` if it is
+restored to the other placement), and the state after the iteration to
+FOLDER/<ITERATION + 1>_<...>.npz. The state of the last SOURCE is saved as a
+checkpoint in FOLDER/<WHERE>_<placement>.
 """
 
 import argparse
@@ -47,7 +51,7 @@ from wgan_jax.checkpointing.manifest import flatten  # noqa: E402
 from wgan_jax.networks import CRITICS, GENERATORS  # noqa: E402
 from wgan_jax.parallel.sharding import PLACEMENTS, gather, replicated  # noqa: E402
 
-# A kernel of 32 x 32 is the smallest that is divided, among 8 devices or fewer.
+# A kernel of 32 x 32 is the smallest that is sharded.
 GAN = tiny_gan(
     generator=GENERATORS["mlp"](image_shape=(4, 4, 1), width=32, layers=2),
     critic=CRITICS["mlp"](width=32, layers=2),
@@ -56,7 +60,7 @@ ROWS = 16
 
 
 def wide(leaf):
-    """Float64, in which any number of devices gives the same run."""
+    """Converts to float64, in which all numbers of devices give the same run."""
     dtype = jnp.float64 if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf.update(dtype=dtype)
@@ -64,7 +68,7 @@ def wide(leaf):
 
 
 def write(name, state, others=None):
-    """The arrays of a state by path, whole, and others by name."""
+    """Writes the global arrays of a state by path, and others by name."""
     leaves = flatten(gather(state)) | (others or {})
     if ARGS.rank == 0:
         values = {path: np.asarray(leaf) for path, leaf in leaves.items()}
@@ -72,7 +76,7 @@ def write(name, state, others=None):
 
 
 def begin(mesh, key, source, placement):
-    """A state of its source, placed for this mesh."""
+    """Returns a state from its source, placed on this mesh."""
     if source == "0":
         return jax.tree.map(wide, init_state(GAN, key, mesh, placement=placement))
     found = {}

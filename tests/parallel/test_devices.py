@@ -1,8 +1,8 @@
-"""1, 2 and 8 virtual devices give the same run.
+"""Tests that 1, 2 and 8 virtual devices give the same run.
 
-float32 Adam turns round-off into whole steps wherever a true gradient is zero
-(biases before batch norm), so updates and parameters are compared in float64,
-losses and gradients in float32.
+With float32, Adam turns rounding errors into full steps where the true gradient is
+zero (biases before batch norm). Updates and parameters are therefore compared in
+float64, and losses and gradients in float32.
 """
 
 import functools
@@ -45,7 +45,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What a run gave, each started once."""
+    """Returns a function that returns the results of a run, cached."""
     folder = tmp_path_factory.mktemp("devices")
     return functools.cache(lambda *case: run(*case, folder))
 
@@ -63,13 +63,15 @@ def test_devices_agree(found, devices, dtype, method):
             np.testing.assert_allclose(many[name], value, rtol=1e-5, err_msg=name)
 
 
-def test_a_batch_that_does_not_divide_is_refused():
+def test_indivisible_batch_is_rejected():
     class Eight:
         size = 8
 
-    with pytest.raises(ValueError, match="batch_size=20 does not divide among 8"):
+    with pytest.raises(
+        ValueError, match="batch_size is 20, which is not divisible by 8"
+    ):
         check_divisible(Eight(), batch_size=20)
-    with pytest.raises(ValueError, match="use 16 or 24"):
+    with pytest.raises(ValueError, match="Use 16 or 24"):
         check_divisible(Eight(), batch_size=20)
     check_divisible(Eight(), batch_size=24)
     assert make_mesh(jax.devices()[:1]).axis_names == ("data",)

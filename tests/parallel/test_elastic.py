@@ -1,7 +1,7 @@
-"""A run saved by 8 devices goes on with fewer, and the other way around.
+"""Tests that runs can be resumed on a different number of devices.
 
-The batch is the whole run's, so each of them takes the same iterations. The state is
-restored bit for bit; what follows agrees in float64, as in ``test_devices.py``.
+The batch size is global, so all runs take the same iterations. The state is restored
+bit for bit, and later iterations agree in float64, as in ``test_devices.py``.
 """
 
 import json
@@ -17,8 +17,13 @@ import pytest
 pytestmark = pytest.mark.slow  # two minutes
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("elastic_run.py")
-PLACEMENTS = {"replicated": "zero1", "zero1": "replicated"}  # and the other one
-FEWER = ("1", "2", "4", "2x1")  # devices of one process; two processes of one each
+PLACEMENTS = {"replicated": "zero1", "zero1": "replicated"}  # maps each to the other
+FEWER = (
+    "1",
+    "2",
+    "4",
+    "2x1",
+)  # devices of one process, or two processes with one device each
 
 
 def run(folder, where, iteration, *sources):
@@ -42,7 +47,7 @@ def run(folder, where, iteration, *sources):
             assert "rematerialization" not in said
     finally:
         for process in runs:
-            process.kill()  # no signal less than that ends one that waits for another
+            process.kill()  # a process that waits for another ignores other signals
 
 
 def load(folder, name):
@@ -51,7 +56,7 @@ def load(folder, name):
 
 
 def assert_same_bits(one, two):
-    """The state ``one`` is that of ``two``, which has metrics besides."""
+    """Asserts that ``two`` has the state of ``one``; it may also have metrics."""
     assert one
     for name, value in one.items():
         assert value.dtype == two[name].dtype, name
@@ -67,7 +72,7 @@ def assert_agree(one, two):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """8 devices take an iteration, and fewer the next one from there."""
+    """Trains one iteration on 8 devices, and the next one on fewer devices."""
     folder = tmp_path_factory.mktemp("elastic")
     run(folder, "8", 0, "0")
     for where in FEWER:
@@ -77,7 +82,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("where", FEWER)
-def test_eight_devices_to_fewer(folder, where, placement):
+def test_resume_from_eight_devices_on_fewer(folder, where, placement):
     saved = load(folder, f"1_0_to_8_{placement}")
     for name in (placement, f"{placement}_as_{PLACEMENTS[placement]}"):
         assert_same_bits(load(folder, f"1_8_to_{where}_{name}"), saved)
@@ -85,7 +90,7 @@ def test_eight_devices_to_fewer(folder, where, placement):
     assert_agree(one, many)
 
 
-def test_fewer_devices_to_eight(folder):
+def test_resume_from_fewer_devices_on_eight(folder):
     run(folder, "8", 2, *FEWER)
     for placement, other in PLACEMENTS.items():
         of_one = load(folder, f"3_1_to_8_{placement}")
@@ -125,7 +130,7 @@ def launch(workdir, devices, iterations, placement):
     return done.stdout
 
 
-def test_one_command_goes_on_with_other_devices(tmp_path):
+def test_program_resumes_on_other_devices(tmp_path):
     def lines(workdir, name):
         return map(json.loads, (tmp_path / workdir / name).read_text().splitlines())
 
@@ -147,7 +152,7 @@ def test_one_command_goes_on_with_other_devices(tmp_path):
         }
         for run in ("unbroken", "moved")
     }
-    # The moved run ended once at 2, and was measured there, too.
+    # The moved run stopped at iteration 2 and was evaluated there, too.
     assert measured["moved"].keys() == {(t, w) for t in (2, 4) for w in ("ema", "live")}
     for line, value in measured["unbroken"].items():
         np.testing.assert_allclose(measured["moved"][line], value, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""What each device holds of a state: the rule by hand, and the bytes counted."""
+"""Tests of the placement of the state: sharding rule and bytes per device."""
 
 import json
 import os
@@ -38,24 +38,24 @@ EIGHT = AbstractMesh((8,), ("data",), axis_types=(AxisType.Auto,))
     [
         ((), []),
         ((1023,), []),
-        ((1016,), []),  # 127 for each of 8, but small
+        ((1016,), []),  # divisible by 8, but small
         ((1024,), ["data"]),
         ((1025,), []),
-        ((7, 9, 17), []),  # 1,071, and 8 divides nothing
+        ((7, 9, 17), []),  # 1,071 elements, but no dimension is divisible by 8
         ((6, 1000), [None, "data"]),
         ((1000, 6), ["data"]),
-        ((999, 8), [None, "data"]),  # 999 is larger, and not divisible
+        ((999, 8), [None, "data"]),  # 999 is larger, but not divisible
         ((3, 3, 64, 128), [None, None, None, "data"]),
-        ((3, 3, 128, 128), [None, None, "data"]),  # the first of two as large
+        ((3, 3, 128, 128), [None, None, "data"]),  # the first of two equal dimensions
     ],
 )
-def test_the_largest_dimension_that_divides_is_split(shape, spec):
+def test_largest_divisible_dimension_is_sharded(shape, spec):
     assert sharded(EIGHT, shape).spec == PartitionSpec(*spec)
 
 
-def test_a_placement_divides_the_fields_that_it_names():
+def test_placement_shards_its_fields():
     big, small = jnp.zeros((2, 1024)), jnp.zeros(3)
-    # Only fields count: a network's part may have any name.
+    # Only fields of the state count, because parameters may have any name.
     params = {"opt_state": big, "ema_params": big}
     moments = ({"kernel": big, "bias": small}, jnp.int32(0))
     player = PlayerState(params=params, model_state={"s": big}, opt_state=moments)
@@ -83,7 +83,7 @@ def test_a_placement_divides_the_fields_that_it_names():
     assert set(jax.tree.leaves(whole)) == {replicated(EIGHT)}
 
 
-def test_an_unknown_placement_is_a_sentence(gan, key):
+def test_unknown_placement_is_rejected(gan, key):
     said = r"^placement 'zero3' is not known; choices: replicated, zero1\.$"
     for mesh in (None, make_mesh()):
         for function in (
@@ -108,13 +108,13 @@ def test_an_unknown_placement_is_a_sentence(gan, key):
         ),
         (
             {"placement": "zero1", "replicas": 2},
-            "config.training.placement=zero1 divides one run among the devices, but "
-            "config.training.replicas or config.sweep asks for several, which divide "
-            "them themselves; use placement=replicated.",
+            "config.training.placement is 'zero1', but the replicas of "
+            "config.training.replicas or config.sweep are divided among the devices. "
+            "Use placement=replicated.",
         ),
     ],
 )
-def test_mistakes_are_sentences_before_the_data_is_loaded(fields, said):
+def test_placement_mistakes_are_found_before_loading_data(fields, said):
     config = digits_wgan_gp.get_config()
     config.training.update(fields)
     spoken = []
@@ -123,28 +123,28 @@ def test_mistakes_are_sentences_before_the_data_is_loaded(fields, said):
     assert (str(error.value), spoken) == (said, [])
 
 
-def test_a_sweep_is_refused_and_the_default_lets_it_pass():
+def test_sweep_needs_the_default_placement():
     config = digits_wgan_gp.get_config()
     with config.unlocked():
         config.sweep = {"field": "penalty.weight", "values": (1.0, 10.0)}
     config.training.placement = "zero1"
-    with pytest.raises(ConfigError, match=r"zero1 divides one run .* config\.sweep"):
+    with pytest.raises(ConfigError, match=r"placement is 'zero1', .* config\.sweep"):
         prepare(config, log=lambda line: None)
     config.training.placement = "replicated"
     assert prepare(config, log=lambda line: None).is_replicated
 
 
-def test_a_config_without_the_field_replicates():
+def test_default_placement_is_replicated():
     config = digits_wgan_gp.get_config()
     for given, placement in ((None, "replicated"), ("zero1", "zero1")):
         config.training.placement = given
         assert prepare(config, log=lambda line: None).placement == placement
 
 
-def test_nothing_divided_is_left_as_it_is(gan, key):
+def test_gather_returns_replicated_arrays_unchanged(gan, key):
     state = init_state(gan, key)
     assert gather(state.ema_params) is state.ema_params
-    # Under a transformation there are no devices to ask for.
+    # Tracers have no devices.
     total = jax.jit(lambda s: sum(map(jnp.sum, jax.tree.leaves(s))))
     average = generator_weights(state, use_ema=True)
     np.testing.assert_array_equal(
@@ -160,14 +160,14 @@ def bytes_per_device(state):
     )
 
 
-def test_the_papers_resnet_takes_well_below_half():
+def test_zero1_memory_of_the_resnet():
     gan = build_gan(cifar10_wgan_gp_resnet.get_config(), (32, 32, 3))
     whole, parts = (
         bytes_per_device(abstract_state(gan, EIGHT, placement=placement))
         for placement in PLACEMENTS
     )
-    generator, critic = 1_204_483, 1_053_825  # as the config says
-    # Adam has two moments of each, and the average is one of the generator's.
+    generator, critic = 1_204_483, 1_053_825  # from the config
+    # Adam has two moments per parameter, and the EMA has one copy of the generator.
     arrays = 4 * (3 * (generator + critic) + generator)
     assert arrays < whole < 1.001 * arrays  # batch statistics and counters
     divided_at_best = 4 * (generator + critic + (2 * critic + 3 * generator) / 8)
@@ -175,7 +175,7 @@ def test_the_papers_resnet_takes_well_below_half():
     assert parts <= 0.45 * whole
 
 
-# On devices of its own: sizes counted on one of them, and what XLA says of a step.
+# Runs in a process with 8 devices; counts bytes on one of them, and XLA's figures.
 EIGHT_DEVICES = """
 import json, sys
 import jax, jax.numpy as jnp, optax
@@ -235,36 +235,36 @@ def eight_devices(tmp_path_factory):
     return done.stderr, json.loads(out.read_text())
 
 
-def test_eight_devices_hold_less_than_half(eight_devices):
+def test_zero1_memory_on_eight_devices(eight_devices):
     _, found = eight_devices
     whole, parts = (found[placement]["held"] for placement in PLACEMENTS)
     assert parts <= 0.45 * whole
 
 
-def test_the_whole_state_is_donated(eight_devices):
+def test_whole_state_is_donated(eight_devices):
     _, found = eight_devices
     for placement in PLACEMENTS:
         held, aliased = (found[placement][name] for name in ("held", "aliased"))
         assert 0.99 * held <= aliased <= 1.01 * held, placement
 
 
-def test_new_parameters_are_collected_once_each(eight_devices):
+def test_new_parameters_are_gathered_once_each(eight_devices):
     said, found = eight_devices
     assert "rematerialization" not in said.lower()
     whole, parts = (found[placement] for placement in PLACEMENTS)
     assert whole["gathers"] == 0
-    # Where the optimizer has updated its parts, and nowhere else in the program.
+    # Parameters are gathered after the optimizer's update and nowhere else.
     assert parts["gathers"] == parts["divisible"] > 0
 
 
-def test_no_sum_over_devices_waits_for_nothing(eight_devices):
-    # It may overtake the others on one CPU device and not on another, which then
-    # wait for each other: half of all runs on 2 devices and 2 cores did.
+def test_no_all_reduce_of_constants(eight_devices):
+    # Such an all-reduce may start in different orders on different CPU devices, which
+    # then deadlock. This happened in half of all runs with 2 devices and 2 cores.
     _, found = eight_devices
     assert [found[placement]["at_once"] for placement in PLACEMENTS] == [0, 0]
 
 
-def test_a_divided_state_starts_and_draws_as_a_whole_one(eight_devices):
+def test_sharded_state_has_equal_values_and_samples(eight_devices):
     _, found = eight_devices
     whole, parts = (found[placement] for placement in PLACEMENTS)
     assert parts["bits"] == whole["bits"]

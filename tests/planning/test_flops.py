@@ -1,4 +1,4 @@
-"""Operations of traced functions, against counts by hand."""
+"""Tests of counted operations of traced functions against manual counts."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,12 @@ from wgan_jax.networks.conv import conv
 from wgan_jax.planning.flops import operations, taps
 
 
-def test_operations_are_those_of_products_without_padding():
+def test_operations_exclude_padding():
     x, w = jnp.ones((2, 4, 4, 3)), jnp.ones((3, 3, 3, 5))
     pads = ((1, 1), (1, 1))
-    # On each axis 2 results miss one tap of 3 and 2 none.
+    # On each axis, 2 results use two of the 3 taps, and 2 results use all.
     assert taps(4, 3, 4, stride=1, low=1) == 10
-    # The first 3 of 9 pixels are left out and one zero is added behind the last.
+    # The first 3 of 9 pixels are skipped, and one zero is added after the last.
     assert taps(9, 2, 6, stride=1, low=-3) == 11
     once = 2 * 2 * 10 * 10 * 3 * 5
 
@@ -30,7 +30,7 @@ def test_operations_are_those_of_products_without_padding():
     assert operations(run, matrix) == 7 * 2 * 27
 
 
-def test_of_two_ways_the_longer_counts():
+def test_cond_counts_the_more_expensive_branch():
     matrix = jnp.ones((3, 3))
 
     def power(a):
@@ -64,8 +64,8 @@ def test_of_two_ways_the_longer_counts():
         ),
     ],
 )
-def test_jaxs_convolution_counts_pairs_that_exist(image, kernel, options):
-    """Convolving ones with ones adds 1 for each pair: the results sum to the count."""
+def test_jax_convolution_excludes_padding(image, kernel, options):
+    """With ones as input and kernel, the sum of the results is the count."""
     options = {"window_strides": (1, 1), "padding": ((1, 1), (1, 1))} | options
 
     def run(x, w):
@@ -76,8 +76,8 @@ def test_jaxs_convolution_counts_pairs_that_exist(image, kernel, options):
     assert operations(run, jnp.ones(image), jnp.ones(kernel)) == 2 * pairs
 
 
-def test_the_order_of_axes_is_that_of_the_convolution():
-    # 3 taps on 4 and 6 pixels form 10 and 16 pairs; 3 examples, 2 channels to 5.
+def test_axes_follow_the_dimension_numbers():
+    # 3 taps on 4 and 6 pixels give 10 and 16 pairs; 3 examples, 2 to 5 channels.
     x, w = jnp.ones((2, 4, 3, 6)), jnp.ones((3, 5, 3, 2))
 
     def run(x, w):
@@ -89,11 +89,11 @@ def test_the_order_of_axes_is_that_of_the_convolution():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_gradients_of_a_grouped_layer_are_two_more_of_it(stride):
+def test_gradients_of_a_grouped_layer_triple_the_count(stride):
     layer = nn.Conv(6, (3, 3), stride, feature_group_count=2, use_bias=False)
     x = jnp.ones((2, 4, 4, 4))
     params = layer.init(jax.random.key(0), x)
-    # On an axis 4 results have 2, 3, 3 and 2 taps on a pixel; with stride 2, 3 and 2.
+    # On an axis, 4 results use 2, 3, 3 and 2 taps; with stride 2, they use 3 and 2.
     once = 2 * 2 * {1: 10, 2: 5}[stride] ** 2 * (4 // 2) * 6
 
     def score(params, x):
@@ -106,5 +106,5 @@ def test_gradients_of_a_grouped_layer_are_two_more_of_it(stride):
     assert operations(jax.grad(score, 1), params, x) == 2 * once
     assert operations(jax.grad(score), params, x) == 2 * once
     assert operations(jax.grad(score, (0, 1)), params, x) == 3 * once
-    # Forward y = x w and g = y w^T, then dy = dg w and one kernel gradient of each.
+    # Forward y = x w and g = y w^T, then dy = dg w and a kernel gradient of each.
     assert operations(jax.grad(penalty), params) == 5 * once

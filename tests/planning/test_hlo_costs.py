@@ -1,4 +1,4 @@
-"""What is counted in the text of compiled programs, against counts by hand."""
+"""Tests of counts in the text of compiled programs against manual counts."""
 
 import pytest
 from program_texts import GPU, TPU
@@ -15,18 +15,18 @@ from wgan_jax.planning.hlo_costs import (
 
 
 def program(*lines, before=""):
-    """A program of one computation, after others."""
+    """Returns the text of a program with an entry computation after other ones."""
     body = "\n".join(f"  {line}" for line in lines)
     return f"HloModule m\n\n{before}ENTRY %main (a: f32[]) -> f32[] {{\n{body}\n}}\n"
 
 
-def test_an_exchange_is_found_with_the_loop_it_is_in():
+def test_collective_is_found_with_its_loop():
     assert collectives(GPU) == [Collective("all-reduce", 4 * 8 * 4 * 4 * 2, (3,))]
     assert collectives(GPU)[0].times == 3
     assert collectives(TPU) == []
 
 
-def test_bytes_of_an_exchange_are_those_of_all_its_arrays():
+def test_bytes_of_a_collective_include_all_arrays():
     text = program(
         "%a = f32[8]{0} parameter(0)",
         "%both = (f32[8]{0}, bf16[4]{0}) all-reduce(%a, %b), to_apply=%sum",
@@ -42,16 +42,16 @@ def test_bytes_of_an_exchange_are_those_of_all_its_arrays():
 
 
 @pytest.mark.parametrize("said", [True, False])
-def test_a_loop_counts_as_often_as_it_runs(said):
+def test_loop_is_multiplied_by_its_trip_count(said):
     text = GPU if said else GPU.replace('"known_trip_count":{"n":"3"},', "")
-    # A call, a convolution, a fusion, and one in each round.
+    # A call, a convolution, a fusion, and one kernel per round.
     assert kernels(text) == 3 + 3
     image, kernel = 4 * 8 * 4 * 4 * 2, 4 * 2 * 2
     once = (2 * image + kernel) * 2 + 2 * 24
     assert traffic(text) == once + 3 * 2 * image
 
 
-def test_loops_in_loops_multiply():
+def test_trip_counts_of_nested_loops_multiply():
     outer = GPU.replace("ENTRY %main", "%once")
     around = """
 ENTRY %main (b: f32[2,3]) -> f32[3,2] {
@@ -64,7 +64,7 @@ backend_config={"known_trip_count":{"n":"2"}}
     assert kernels(outer + around) == 2 * (3 + 3)
 
 
-def test_of_two_ways_the_longer_is_taken():
+def test_conditional_counts_the_more_expensive_branch():
     ways = """%short (s: f32[4]) -> f32[4] {
   ROOT %s = f32[4]{0} parameter(0)
 }
@@ -85,13 +85,13 @@ def test_of_two_ways_the_longer_is_taken():
     assert kernels(text) == 2
 
 
-def test_traffic_is_with_the_devices_memory():
+def test_traffic_counts_device_memory_only():
     whole, row, w = 4 * 32, 4 * 8, 2 * 3 * 128
-    # Fetched, a row fetched, the kernel copied, read again, the result written.
+    # Read the input, read a row, copy the kernel, read it again, write the result.
     assert traffic(TPU) == whole + row + 2 * w + w + whole
 
 
-def test_of_a_large_array_what_a_fusion_reads_and_writes_counts():
+def test_fusion_traffic_counts_accessed_slices():
     fused = """%row (whole: f32[100,8], at: s32[]) -> f32[1,8] {
   %whole = f32[100,8]{1,0} parameter(0)
   %at = s32[] parameter(1)
@@ -113,11 +113,11 @@ def test_of_a_large_array_what_a_fusion_reads_and_writes_counts():
         "%written = f32[100,8]{1,0} fusion(%a, %read, %i), kind=kLoop, calls=%put",
         before=fused,
     )
-    # A row read and written, its place read; the same to put it.
+    # Read and write a row, read its index; the same for the update.
     assert traffic(text) == (32 + 32 + 4) + (32 + 32 + 4)
 
 
-def test_room_that_a_library_works_in_moves_nothing():
+def test_workspace_of_a_library_is_no_traffic():
     call = 'custom-call(%a, %a), custom_call_target="__cublas$lt$matmul"'
     text = program(
         "%a = f32[4,4]{1,0} parameter(0)",
@@ -126,8 +126,8 @@ def test_room_that_a_library_works_in_moves_nothing():
     assert traffic(text) == 3 * 64
 
 
-def test_products_of_convolutions_leave_out_the_padding():
-    # 4 pixels, 3 taps, a zero at each end: 10 pairs an axis.
+def test_convolution_products_exclude_padding():
+    # 4 pixels, 3 taps, one zero at each end: 10 pairs per axis.
     window = "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_01io->b01f"
     text = program(
         "%x = f32[2,4,4,3]{3,2,1,0} parameter(0)",
@@ -145,8 +145,8 @@ def test_products_of_convolutions_leave_out_the_padding():
         ("BackwardFilter", "%x, %y", "5,4,4,3"),
     ],
 )
-def test_cudnns_three_maps_are_one_form(kind, operands, result):
-    # 4 taps from -1 and from 1 on 4 pixels: 3 + 3 pairs an axis.
+def test_cudnn_forward_and_gradients_are_counted_equally(kind, operands, result):
+    # 4 taps at offsets -1 and 1 on 4 pixels: 3 + 3 pairs per axis.
     window = "window={size=4x4 stride=2x2 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f"
     text = program(
         "%x = f32[2,4,4,3]{3,2,1,0} parameter(0)",
@@ -168,8 +168,8 @@ def test_cudnns_three_maps_are_one_form(kind, operands, result):
         ("BackwardFilter", "%x, %y", "6,3,3,2"),
     ],
 )
-def test_cudnns_groups_have_a_part_of_the_channels_each(kind, operands, result):
-    # 10 pairs an axis; each of 6 results from the 2 channels of its group.
+def test_cudnn_groups_divide_the_channels(kind, operands, result):
+    # 10 pairs per axis; each of 6 results uses the 2 channels of its group.
     window = "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f"
     text = program(
         "%x = f32[2,4,4,4]{3,2,1,0} parameter(0)",
@@ -192,14 +192,14 @@ def test_cudnns_groups_have_a_part_of_the_channels_each(kind, operands, result):
             "window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_01io->b01f, "
             "feature_group_count=2",
         ),
-        # The kernel gradient as JAX has it: 4 channels as examples, in 2 groups.
+        # JAX's kernel gradient: 4 channels as examples, in 2 groups.
         (
             "%x, %y",
             "2,3,3,6",
             "window={size=4x4 pad=1_1x1_1}, dim_labels=f01b_i01o->b01f, "
             "batch_group_count=2",
         ),
-        # A TPU's: groups as an axis, of whose 2 taps one meets a number each time.
+        # On a TPU, groups are an axis with 2 taps, one of which is on a dilation zero.
         (
             "%grouped, %apart",
             "2,4,4,2,3",
@@ -208,7 +208,7 @@ def test_cudnns_groups_have_a_part_of_the_channels_each(kind, operands, result):
         ),
     ],
 )
-def test_groups_of_channels_in_every_spelling(operands, result, form):
+def test_grouped_convolutions_in_every_notation(operands, result, form):
     text = program(
         "%x = f32[2,4,4,4]{3,2,1,0} parameter(0)",
         "%w = f32[3,3,2,6]{3,2,1,0} parameter(1)",
@@ -220,8 +220,8 @@ def test_groups_of_channels_in_every_spelling(operands, result, form):
     assert products(text) == 2 * 2 * 10 * 10 * 2 * 6
 
 
-def test_dilation_multiplies_nothing_by_its_zeros():
-    # The input gradient of the same convolution, and its kernel gradient.
+def test_dilation_zeros_are_excluded():
+    # The input and kernel gradients of the same convolution.
     image = "window={size=4x4 pad=2_2x2_2 lhs_dilate=2x2 rhs_reversal=1x1}"
     kernel = "window={size=2x2 pad=1_1x1_1 rhs_dilate=2x2}"
     text = program(
@@ -236,7 +236,7 @@ def test_dilation_multiplies_nothing_by_its_zeros():
     assert products(text) == 2 * (2 * 2 * 6 * 6 * 3 * 5)
 
 
-def test_products_of_matrices_in_every_spelling():
+def test_matrix_products_in_every_notation():
     library = (
         'custom_call_target="__cublas$gemm", backend_config={"gemm_backend_config":'
         '{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"]}}}'
@@ -261,7 +261,7 @@ def test_products_of_matrices_in_every_spelling():
     assert len(executions(text, fused=True)) == len(executions(text)) + 3
 
 
-def test_donated_are_the_arguments_that_results_take_over():
+def test_donated_arguments_are_aliased_by_results():
     aliases = "input_output_alias={ {0}: (1, {}, may-alias), {1}: (2, {}, must-alias) }"
     text = program(
         "%a = f32[100]{0} parameter(0)",
@@ -272,7 +272,7 @@ def test_donated_are_the_arguments_that_results_take_over():
     assert donated(GPU) == 0
 
 
-def test_bytes_and_sides_of_types():
+def test_bytes_and_dimensions_of_types():
     assert size("f32[2,3]{1,0}") == 24
     assert size("bf16[128]{0:T(128)}") == 256
     assert size("pred[5]{0}") == 5
@@ -283,7 +283,7 @@ def test_bytes_and_sides_of_types():
     assert sides("f32[]") == []
 
 
-def test_attributes_are_read_with_and_without_braces():
+def test_attributes_with_and_without_braces():
     loop = next(x for x in computations(GPU)["main"] if x.operation == "while")
     assert attribute("body", loop) == "body"
     conv = next(x for x in computations(GPU)["main"] if x.operation == "custom-call")

@@ -1,4 +1,4 @@
-"""Which compilers for devices that are not there this environment has."""
+"""Availability of the compilers for unavailable devices."""
 
 import importlib.util
 
@@ -11,7 +11,7 @@ MODULES = {
 
 
 def require_compiler(topology):
-    """Skips the test if nothing here compiles for a topology such as ``h100:8``."""
+    """Skips the test if there is no compiler for a topology such as ``h100:8``."""
     if not all(map(_is_there, MODULES[topology.partition(":")[0]])):
         pytest.skip(f"no compiler for {topology}: pip install 'wgan-jax[plan]'")
 

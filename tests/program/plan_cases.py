@@ -1,8 +1,8 @@
-"""Iterations of residual pairs compiled for devices that are not there, as JSON.
+"""Compiles iterations of residual networks for unavailable devices; prints JSON.
 
     python tests/program/plan_cases.py v5e:2x4 ours plain
 
-In a process of its own, because the compilers read their settings once.
+It runs in a separate process, because the compilers read their settings once.
 """
 
 import json
@@ -30,7 +30,7 @@ from wgan_jax.training.init import abstract_state
 from wgan_jax.training.steps import train_step
 
 UPDATES, BATCH, WIDTH = 5, 64, 32
-# Side of the images, which one more block of the generator doubles, and batch norm.
+# Side of the images, which determines the number of blocks, and batch norm.
 CASES = {
     "ours": (32, True),
     "plain": (32, True),

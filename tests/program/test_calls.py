@@ -1,4 +1,4 @@
-"""Calls of several iterations: the same run, recorded and stopped as any other."""
+"""Tests of compiled calls with several iterations."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def run(path, *args, **kwargs):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    """Twelve iterations, one a call."""
+    """Returns the folder of a run with twelve iterations, one per call."""
     workdir = tmp_path_factory.mktemp("runs") / "unbroken"
     assert run(workdir, 1)[0] == 0
     return workdir
@@ -55,15 +55,13 @@ def assert_same_run(one, two):
         np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-4)
 
 
-def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
-    unbroken, tmp_path, monkeypatch
-):
+def test_signal_stops_after_a_call_and_run_resumes(unbroken, tmp_path, monkeypatch):
     workdir = tmp_path / "stopped"
     taken = []
 
     def stopping(self, done, metrics, images):
         taken.append((done, images))
-        if done == 3:  # heard while the next call runs
+        if done == 3:  # handled while the next call runs
             os.kill(os.getpid(), signal.SIGTERM)
         iterations(self, done, metrics, images)
 
@@ -73,12 +71,12 @@ def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
     assert "3 iterations, each 5 critic updates" in said
     assert code == 128 + signal.SIGTERM
     assert taken == [(3, 80), (6, 80)]
-    assert "at iteration 6, checkpoint saved" in said
+    assert "at iteration 6; checkpoint saved" in said
     assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["6"]
     assert [line["step"] for line in metrics(workdir)] == [1, 2, 3, 4, 5, 6]
 
     before = {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
-    with pytest.raises(ConfigError, match=r"of iteration 6, which .*use 2 to go on"):
+    with pytest.raises(ConfigError, match=r"of iteration 6, which .*Use 2 to resume"):
         run(workdir, 4)
     assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
 
@@ -88,7 +86,7 @@ def test_a_signal_ends_the_call_and_the_run_goes_on_as_if_unbroken(
     assert "Done: iteration 12" in said
     assert taken[2:] == [(9, 80), (12, 80)]
     assert_same_run(metrics(workdir), metrics(unbroken))
-    # What was begun with one length of call may go on with another, or be done.
+    # A run can be resumed with a different number of iterations per call.
     code, said = run(workdir, 8, iterations=8, every=8)
     assert code == 0
     assert "Iteration 12 has already been reached" in said
@@ -106,17 +104,17 @@ def values_of_a_call(**metrics):
     return {"critic/gradient_norm_at_fakes": slopes, "gap": 10 * slopes} | metrics
 
 
-def test_what_diverges_within_a_call_is_named_by_its_own_iteration(tmp_path):
+def test_divergence_within_a_call_names_the_iteration(tmp_path):
     loss = jnp.array([1.0, 2.0, jnp.nan, jnp.inf])
     with (
         closing(Recorder(Workdir(tmp_path), stub(1), start=4)) as recorder,
-        pytest.raises(Diverged, match="iteration 7: loss not finite; the run"),
+        pytest.raises(Diverged, match=r"iteration 7: loss not finite\. Training"),
     ):
         recorder.iterations(8, values_of_a_call(loss=loss), 10)
     assert [(m["step"], m["loss"]) for m in metrics(tmp_path)] == [(5, 1.0), (6, 2.0)]
 
 
-def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch):
+def test_time_of_a_call_is_divided_among_its_iterations(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     shown = []
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
@@ -145,17 +143,21 @@ def test_the_time_of_a_call_is_shared_among_its_iterations(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("training.iterations", 25, "iterations=25 is no multiple of config.training"),
-        ("training.iterations", 3, "iterations_per_call=10; use 10, or fewer"),
-        ("checkpoint.every", 25, "config.checkpoint.every=25 .* use 20 or 30, or"),
-        ("samples.every", 25, "config.samples.every=25 is no multiple"),
-        ("evaluation.every", 25, "config.evaluation.every=25 is no multiple"),
+        (
+            "training.iterations",
+            25,
+            "iterations is 25, which is not a multiple of conf",
+        ),
+        ("training.iterations", 3, "iterations_per_call=10. Use 10, or fewer"),
+        ("checkpoint.every", 25, "config.checkpoint.every is 25, .* Use 20 or 30, or"),
+        ("samples.every", 25, "config.samples.every is 25, which is not"),
+        ("evaluation.every", 25, "config.evaluation.every is 25, which is not"),
         ("training.boosted_n_critic", 100, "boosted_n_critic is set"),
-        ("training.replicas", 2, "config.training.replicas or config.sweep asks"),
-        ("sweep.field", "penalty.weight", "for one run"),
+        ("training.replicas", 2, "config.training.replicas or config.sweep is"),
+        ("sweep.field", "penalty.weight", "for a single run"),
     ],
 )
-def test_what_would_fall_into_a_call_is_a_sentence(path, value, message):
+def test_intervals_must_be_multiples_of_a_call(path, value, message):
     config = gaussians_wgan_gp.get_config()
     config.training.iterations_per_call = 10
     resolve(config)
@@ -172,11 +174,11 @@ def test_what_would_fall_into_a_call_is_a_sentence(path, value, message):
     resolve(config)
 
 
-def test_what_does_not_fall_into_a_call_is_let_pass():
+def test_multiples_of_a_call_are_accepted():
     config = config_of(5, iterations=20, every=10)
     config.log.every = 3
     resolve(config)
-    for start in (0, 5, 15, 20, 21):  # the last two have nothing left to do
+    for start in (0, 5, 15, 20, 21):  # the last two have no iterations left
         check_start(resolve(config), start)
     with config.unlocked():
         del config.evaluation

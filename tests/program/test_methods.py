@@ -1,4 +1,4 @@
-"""The program with classes, memories and replicas: run, stop, resume, sample."""
+"""Tests of the program with conditional GANs, regularizers and replicas."""
 
 import json
 
@@ -28,8 +28,8 @@ def run(workdir, *flags, config):
         ),
     ],
 )
-def test_stop_and_go_on_is_the_unbroken_run(tmp_path, config, flags):
-    """What regularizers remember and what lazy terms count is in the checkpoint."""
+def test_resumed_run_equals_the_uninterrupted_run(tmp_path, config, flags):
+    """Checkpoints include the state of regularizers and lazy terms."""
     flags = [*SMALL, *flags, "--config.optimizer.critic.learning_rate=1e-3"]
     one, two = tmp_path / "one", tmp_path / "two"
     run(one, *flags, *iterations(11), config=config)
@@ -41,7 +41,7 @@ def test_stop_and_go_on_is_the_unbroken_run(tmp_path, config, flags):
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_sampling_by_label(tmp_path):
+def test_sample_mode_uses_the_label(tmp_path):
     flags = [*SMALL, *iterations(2)]
     run(tmp_path, *flags, config="digits_conditional")
 
@@ -64,7 +64,7 @@ def test_sampling_by_label(tmp_path):
     more = [*flags, "--mode=sample", "--config.samples.label=10"]
     refused = launch(tmp_path, *more, config="configs/digits_conditional.py")
     assert refused.returncode == 2
-    assert "it must be in 0 to 9" in refused.stderr
+    assert "label is 10; it must be in 0 to 9" in refused.stderr
 
 
 def picture(workdir):
@@ -83,7 +83,7 @@ GAUSSIANS = [
 ]
 
 
-def test_seeds_side_by_side_are_the_runs_of_those_seeds(tmp_path):
+def test_replicas_equal_runs_with_their_seeds(tmp_path):
     name = "critic/wasserstein_estimate"
     text = run(
         tmp_path / "all",
@@ -121,7 +121,7 @@ def test_seeds_side_by_side_are_the_runs_of_those_seeds(tmp_path):
 
 
 @pytest.mark.slow  # 25 seconds
-def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
+def test_sweep_logs_each_setting_and_resumes(tmp_path):
     sweep = [
         "--config.sweep.field=penalty.weight",
         "--config.sweep.values=(0.1, 10.0)",
@@ -145,7 +145,7 @@ def test_a_sweep_logs_each_setting_and_resumes(tmp_path):
     assert record["config"]["sweep"]["values"] == [0.1, 10.0]
 
 
-def test_a_replica_that_diverges_is_named(tmp_path):
+def test_diverged_replica_is_named(tmp_path):
     flags = [
         *GAUSSIANS,
         "--config.sweep.field=optimizer.critic.learning_rate",

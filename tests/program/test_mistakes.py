@@ -1,34 +1,34 @@
-"""Every mistake on a command line is named, with exit code 2 and nothing written."""
+"""Tests that mistakes on the command line are reported, and nothing is written."""
 
 import pytest
 
 from wgan_jax.program.cli import main
 
-# Arguments, and a part of each line of the message; one mistake is one line.
+# Arguments with one mistake, and a part of the message.
 SINGLE = {
     "--mode=trian": "choices: configs, evaluate, plan",
     "--cnofig.x=1": "cnofig.x",
     "extra": "'extra' is not an option",
     "--checkpoint=best": "not read by --mode=train",
-    "--mode=report": "is not a run's folder",
+    "--mode=report": "is not the folder of a run",
     "--mode=report --config.trainin.x=1": "config.trainin is not a known field",
     "--config.training.batch_size": "needs a value",
     "--config.samples=3": "config.samples is a group",
-    "--config.seed.x=3": "config.seed has no fields",
+    "--config.seed.x=3": "config.seed is not a group",
     "--config.seed=-1": "seed is -1; it must be a whole number in [0, 4294967295]",
     "--config.seed=1.5": "seed is 1.5; it must be a whole number",
     "--config.trainin.batch_size=3": "did you mean training?",
     "--config.training.batch_siz=3": "did you mean batch_size?",
     "--config.training.batch_size=0": "batch_size is 0; it must be a whole number",
     "--config.training.batch_size=x": "batch_size is 'x'; it must be a whole number",
-    "--config.training.batch_size=2000": "batch_size: a batch of 2000 cannot",
+    "--config.training.batch_size=2000": "batch_size is 2000; it must be in 1 to",
     "--config.training.iterations=many": "is 'many'; it must be a whole number",
     "--config.training.n_critic=0": "n_critic is 0",
     "--config.training.boosted_first=3": "boosted_n_critic is missing",
     "--config.training.ema_decay=1": "ema_decay is 1.0; it must be a number in [0, 1)",
     "--config.training.compute_dtype=float16": "did you mean bfloat16?",
     "--config.training.placement=zero3": "did you mean zero1?",
-    "--config.training.microbatches=3": "use a multiple of 3",
+    "--config.training.microbatches=3": "Use a multiple of 3",
     "--config.training.learning_rate_schedule=cosine": "final is missing",
     "--config.training.learning_rate_final=0.1": "not read by the schedule 'constant'",
     "--config.training.schedule_iterations=10": "no schedule reads it",
@@ -55,19 +55,19 @@ SINGLE = {
     "--config.constraint.bound=1": "config.constraint.name is missing",
     "--config.constraint.name=clip_weights": "constraint.bound is missing",
     "--config.regularizer.name=path_length": "regularizer.weight is missing",
-    "--config.conditional.critic_weight=1": "config.dataset.labels is not",
+    "--config.conditional.critic_weight=1": "config.dataset.labels is False",
     "--config.augmentation.policy=noise": "color, translation, cutout",
     "--config.optimizer.critic.name=sgd": "choices: adam, rmsprop",
     "--config.optimizer.crit.b1=0.1": "did you mean critic?",
     "--config.optimizer.critic.b1=1": "b1 is 1.0; it must be a number in [0, 1)",
     "--config.sweep.field=penalty.weight": "sweep.values is missing",
-    "--config.sweep.field=seed --config.sweep.values=1,2": "holds a decimal number",
-    "--config.sweep.field=penalty.weight --config.sweep.values=1,1": "all different",
+    "--config.sweep.field=seed --config.sweep.values=1,2": "a decimal number",
+    "--config.sweep.field=penalty.weight --config.sweep.values=1,1": "distinct",
     "--config.checkpoint.keep=no": "keep is 'no'",
     "--config.log.every=1.5": "every is 1.5",
     "--config.evaluation.measures=fid,kernel": "measures 'fid' is not known",
     "--config.evaluation.best_by=fid": "best_by is 'fid'",
-    "--config.evaluation.held_out=train": "which the critic trains on",
+    "--config.evaluation.held_out=train": "which is the training split",
     "--config.evaluation.split=dev": "config.evaluation.split: the split",
     "--config.evaluation.features.name=vgg": "choices: inception, lite0, pixels",
 }
@@ -103,7 +103,7 @@ SEVERAL = [
 
 
 def lines_of(tmp_path, capsys, arguments):
-    """What the program says on stderr, after checks that hold for each mistake."""
+    """Returns the lines on stderr, after checking the exit code and the folder."""
     workdir = tmp_path / "none"
     argv = ["launch.py", "--config=configs/digits_wgan_gp.py", f"--workdir={workdir}"]
     assert main([*argv, *arguments.split()]) == 2
@@ -112,14 +112,14 @@ def lines_of(tmp_path, capsys, arguments):
 
 
 @pytest.mark.parametrize(("arguments", "part"), SINGLE.items())
-def test_one_mistake_is_one_line(tmp_path, capsys, arguments, part):
+def test_one_mistake_gives_one_line(tmp_path, capsys, arguments, part):
     (line,) = lines_of(tmp_path, capsys, arguments)
     assert line.startswith("launch.py: ")
     assert part in line
 
 
 @pytest.mark.parametrize(("arguments", "count"), SEVERAL)
-def test_all_mistakes_are_named_at_once(tmp_path, capsys, arguments, count):
+def test_all_mistakes_are_reported_at_once(tmp_path, capsys, arguments, count):
     first, *lines = lines_of(tmp_path, capsys, arguments)
     assert first == f"launch.py: {count} mistakes in the config:"
     assert len(lines) == count

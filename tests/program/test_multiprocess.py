@@ -1,7 +1,7 @@
-"""Several processes as one run: the losses of one process, signals, deaths.
+"""Tests of multi-process runs: equality with one process, signals and crashes.
 
-Every wait has an end, and every process is killed at it: a process that has met
-others no longer dies of SIGTERM.
+All waits have a timeout, after which processes are killed with SIGKILL, because
+initialized processes do not exit on SIGTERM.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from test_program import ROOT, SMALL, command, iterations, launch, metrics, stat
 from wgan_jax.errors import ConfigError
 from wgan_jax.parallel import multiprocess
 
-SECONDS = 240  # of any run here; two minutes are promised to those who survive
-FIRST = 3  # iterations after which round-off has not grown yet
+SECONDS = 240  # timeout of each run; survivors of a crash exit within two minutes
+FIRST = 3  # iterations in which rounding errors are still small
 
 
 def free_port():
@@ -47,7 +47,7 @@ def explicit(processes):
 
 
 def as_slurm_starts_them(processes):
-    """What srun tells its processes; the port that JAX takes is made of the job's."""
+    """Returns variables as set by srun. JAX derives the port from the job ID."""
     job = free_port() % 4096
     while not is_free(2**16 - 4096 + job):
         job = (job + 1) % 4096
@@ -68,7 +68,7 @@ def as_slurm_starts_them(processes):
 
 @contextlib.contextmanager
 def started(workdir, *flags, processes=2, how=explicit):
-    """The processes of one run, none of which outlives the block."""
+    """Starts the processes of a run, and kills them at the end of the block."""
     running = []
     try:
         for joined, variables in how(processes):
@@ -76,7 +76,9 @@ def started(workdir, *flags, processes=2, how=explicit):
                 subprocess.Popen(
                     command(workdir, joined, *SMALL, *flags),
                     cwd=ROOT,
-                    env=os.environ | {"XLA_FLAGS": ""} | variables,  # one device each
+                    env=os.environ
+                    | {"XLA_FLAGS": ""}
+                    | variables,  # one device per process
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -86,12 +88,12 @@ def started(workdir, *flags, processes=2, how=explicit):
     finally:
         for process in running:
             process.kill()
-            with process:  # waits, and closes its streams
+            with process:  # waits and closes the streams
                 pass
 
 
 def ended(running):
-    """Exit codes, and what was printed to the two streams."""
+    """Returns the exit codes and the output of the processes."""
     texts = [process.communicate(timeout=SECONDS) for process in running]
     return [process.returncode for process in running], texts
 
@@ -117,7 +119,7 @@ def checkpoints(workdir):
 
 
 def assert_same_run(workdir, other):
-    """Bit for bit: every metric of every iteration, and the state at the end."""
+    """Asserts that all metrics and the final state are equal."""
     assert metrics(workdir) == metrics(other)
     step = metrics(workdir)[-1]["step"]
     chex.assert_trees_all_equal(state_of(workdir, step), state_of(other, step))
@@ -125,7 +127,7 @@ def assert_same_run(workdir, other):
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
-    """A run of two ended by SIGTERM to the second, and at which iteration."""
+    """Returns a run with two processes, stopped by SIGTERM to the second one."""
     workdir = tmp_path_factory.mktemp("stopped") / "run"
     with started(workdir, *iterations(100_000)) as running:
         wait_until_trained(workdir, running, 5)
@@ -137,22 +139,22 @@ def stopped(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory, stopped):
-    """The same for some iterations more, in one go, and met in another way."""
+    """Returns a longer run without interruption, initialized as by SLURM."""
     workdir = tmp_path_factory.mktemp("unbroken") / "run"
     last = stopped[1] + 5
     run(workdir, *iterations(last, every=last), how=as_slurm_starts_them)
     return workdir, last
 
 
-def test_sigterm_to_one_saves_one_checkpoint_and_all_exit(stopped):
+def test_sigterm_to_one_process_stops_all(stopped):
     workdir, step, texts = stopped
     assert checkpoints(workdir) == [step]
-    assert f"Stopped by SIGTERM at iteration {step}, checkpoint saved" in texts[0][0]
-    assert "the same command resumes from there" in texts[0][0]
+    assert f"Stopped by SIGTERM at iteration {step}; checkpoint saved" in texts[0][0]
+    assert "The same command resumes from there" in texts[0][0]
     assert "Stopped" not in texts[1][0], "only process 0 prints"
 
 
-def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
+def test_run_resumes_exactly_after_sigterm(stopped, unbroken):
     workdir, step, _ = stopped
     whole, last = unbroken
     texts = run(workdir, *iterations(last, every=last))
@@ -160,7 +162,7 @@ def test_after_sigterm_the_run_goes_on_bit_for_bit(stopped, unbroken):
     assert_same_run(workdir, whole)
 
 
-def test_two_processes_train_as_one(stopped, tmp_path):
+def test_two_processes_equal_one(stopped, tmp_path):
     done = subprocess.run(
         command(tmp_path / "one", *SMALL, *iterations(FIRST)),
         cwd=ROOT,
@@ -173,7 +175,7 @@ def test_two_processes_train_as_one(stopped, tmp_path):
 
 
 def assert_alike(one, several):
-    """To round-off; Adam makes whole steps of that of a gradient that is zero."""
+    """Compares up to rounding, which Adam amplifies where a gradient is zero."""
     assert min(len(one), len(several)) >= FIRST
     for mine, yours in zip(one[:FIRST], several, strict=False):
         assert mine.keys() == yours.keys()
@@ -182,11 +184,9 @@ def assert_alike(one, several):
                 np.testing.assert_allclose(yours[name], value, rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.slow  # half a minute each
+@pytest.mark.slow  # half a minute per case
 @pytest.mark.parametrize("victim", [1, 0])
-def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
-    victim, unbroken, tmp_path
-):
+def test_killed_process_ends_the_run_which_can_be_resumed(victim, unbroken, tmp_path):
     whole, last = unbroken
     workdir = tmp_path / "run"
     with started(workdir, *iterations(100_000, every=5)) as running:
@@ -196,7 +196,7 @@ def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
         _, err = running[1 - victim].communicate(timeout=SECONDS)
         assert time.monotonic() - died < 120
     assert running[1 - victim].returncode not in (0, None)
-    assert "another process has ended" in err or "another task died" in err, err
+    assert "another process has failed" in err or "another task died" in err, err
     saved = max(checkpoints(workdir))
     assert saved >= 5
     last = max(last, saved)
@@ -209,7 +209,7 @@ def test_the_others_end_when_one_is_killed_and_a_restart_loses_nothing(
 
 
 @pytest.mark.slow
-def test_four_processes_train_as_one(stopped, tmp_path):
+def test_four_processes_equal_one(stopped, tmp_path):
     run(tmp_path / "four", *iterations(FIRST), processes=4)
     assert_alike(metrics(tmp_path / "four"), metrics(stopped[0]))
 
@@ -221,30 +221,28 @@ def test_four_processes_train_as_one(stopped, tmp_path):
         ("localhost,2,0", "is not valid"),
         ("localhost:9000,2", "is not valid"),
         ("localhost:9000,2,x", "is not valid"),
-        ("localhost:99000,2,0", "there is no port 99000"),
-        ("localhost:9000,2,2", "process 2 of 2 does not exist"),
+        ("localhost:99000,2,0", "the port is 99000"),
+        ("localhost:9000,2,2", "the index is 2, but there are 2"),
     ],
 )
-def test_what_is_no_way_to_meet_is_refused(how, words):
+def test_invalid_distributed_settings_are_rejected(how, words):
     with pytest.raises(ConfigError, match=words):
         multiprocess.initialize(how)
     assert not multiprocess.is_shared()
 
 
-def test_no_cluster_is_a_mistake_of_the_user_and_nothing_is_written(
-    tmp_path, monkeypatch
-):
+def test_missing_cluster_is_reported(tmp_path, monkeypatch):
     clusters = ("SLURM_", "OMPI_", "KUBERNETES_", "JAX_COORDINATOR", "TPU_")
     for name in [n for n in os.environ if n.startswith(clusters)]:
         monkeypatch.delenv(name)
     done = launch(tmp_path / "run", "--distributed=auto", *SMALL)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "--distributed=auto finds no cluster that started this" in done.stderr
+    assert "--distributed=auto found no cluster that started this" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_a_port_that_is_taken_is_refused_at_once():
+def test_port_in_use_is_rejected_immediately():
     with socket.socket() as listener:
         listener.bind(("", 0))
         listener.listen()
@@ -253,7 +251,7 @@ def test_a_port_that_is_taken_is_refused_at_once():
             multiprocess.initialize(f"localhost:{port},2,0")
 
 
-def test_alone_nothing_is_asked_of_others():
+def test_single_process_needs_no_communication():
     multiprocess.initialize("off")
     assert not multiprocess.is_shared()
     assert multiprocess.is_primary()

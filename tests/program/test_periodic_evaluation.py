@@ -1,4 +1,4 @@
-"""Evaluations while a run trains, the best checkpoint, and ``--mode=evaluate``."""
+"""Tests of evaluation during training, the best checkpoint and the evaluate mode."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def run(tmp_path_factory):
     return SimpleNamespace(path=workdir, out=found.stdout + found.stderr)
 
 
-def test_a_run_is_evaluated_at_intervals_and_at_its_end(run):
+def test_run_is_evaluated_at_intervals_and_at_the_end(run):
     found = lines(run.path)
     assert [(line["step"], line["weights"]) for line in found] == [
         (step, weights) for step in (2, 4, 5) for weights in ("ema", "live")
@@ -83,9 +83,9 @@ def test_a_run_is_evaluated_at_intervals_and_at_its_end(run):
     assert "frechet_distance" in page
 
 
-def test_a_resumed_run_has_the_evaluations_of_the_unbroken_one(run, tmp_path):
-    # As if it had been killed in the evaluation after iteration 4: its checkpoint is
-    # there and its record is not, and the best is of an iteration still to come.
+def test_resumed_run_has_equal_evaluations(run, tmp_path):
+    # As if the run was killed in the evaluation after iteration 4: the checkpoint
+    # exists, the record is incomplete, and the best checkpoint is of a later iteration.
     workdir = tmp_path / "broken"
     shutil.copytree(run.path, workdir)
     shutil.rmtree(workdir / "checkpoints" / "5")
@@ -98,7 +98,7 @@ def test_a_resumed_run_has_the_evaluations_of_the_unbroken_one(run, tmp_path):
     assert best(workdir) == best(run.path)
 
 
-def test_evaluate_measures_the_best_checkpoint_again(run, tmp_path):
+def test_evaluate_mode_reproduces_the_best_evaluation(run, tmp_path):
     workdir = tmp_path / "again"
     shutil.copytree(run.path, workdir)
     flags = ["--mode=evaluate", "--checkpoint=best", *SMALL, *iterations(5, every=100)]
@@ -116,7 +116,7 @@ def test_evaluate_measures_the_best_checkpoint_again(run, tmp_path):
             assert a["value"] == pytest.approx(b["value"], rel=1e-6)
 
 
-def test_a_file_is_measured_like_the_run_that_drew_it(run, tmp_path):
+def test_evaluate_mode_evaluates_a_file(run, tmp_path):
     images = np.random.RandomState(0).randint(0, 256, (30, 8, 8, 1)).astype(np.uint8)
     path = tmp_path / "mine.npz"
     np.savez(path, images=images)
@@ -142,12 +142,12 @@ def test_a_file_is_measured_like_the_run_that_drew_it(run, tmp_path):
         (None, "does not exist"),
         (b"nonsense", "must be an .npz with an array named images"),
         ({"pictures": np.zeros((3, 8, 8, 1), np.uint8)}, "an array named images"),
-        ({"images": np.zeros((3, 4, 4, 1), np.uint8)}, "'digits' has examples uint8"),
-        ({"images": np.full((3, 8, 8, 1), 7.0)}, "beyond [-1, 1]"),
+        ({"images": np.zeros((3, 4, 4, 1), np.uint8)}, "like those of 'digits'"),
+        ({"images": np.full((3, 8, 8, 1), 7.0)}, "outside [-1, 1]"),
     ],
     ids=["absent", "nonsense", "other name", "other shape", "other range"],
 )
-def test_a_file_of_no_use_is_a_sentence(tmp_path, content, sentence):
+def test_invalid_image_files_are_rejected(tmp_path, content, sentence):
     from wgan_jax.program.evaluate import evaluate
 
     path = tmp_path / "mine.npz"
@@ -167,10 +167,10 @@ def test_a_file_of_no_use_is_a_sentence(tmp_path, content, sentence):
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_signal_in_the_last_evaluation_is_made_up_for(run, tmp_path):
+def test_interrupted_last_evaluation_is_repeated(run, tmp_path):
     workdir = tmp_path / "stopped"
     shutil.copytree(run.path, workdir)
-    # As it is when a signal came in the evaluation after the last iteration.
+    # As after a signal during the evaluation of the last iteration.
     records = (workdir / "evaluations.jsonl").read_text().splitlines(keepends=True)
     (workdir / "evaluations.jsonl").write_text("".join(records[:4]))
     (workdir / "report.html").unlink()
@@ -181,10 +181,10 @@ def test_a_signal_in_the_last_evaluation_is_made_up_for(run, tmp_path):
     assert (workdir / "report.html").exists()
 
 
-def test_a_signal_ends_an_evaluation_and_the_run(tmp_path):
+def test_signal_stops_an_evaluation_and_the_run(tmp_path):
     workdir = tmp_path / "stopped"
     flags = [*SMALL, *iterations(50, every=100), "--config.evaluation.every=10"]
-    flags += ["--config.evaluation.count=200000"]  # minutes
+    flags += ["--config.evaluation.count=200000"]  # takes minutes
     process = subprocess.Popen(
         command(workdir, *flags),
         cwd=ROOT,
@@ -196,7 +196,7 @@ def test_a_signal_ends_an_evaluation_and_the_run(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "Iteration 10: evaluation left" in out
+    assert "Iteration 10: evaluation interrupted" in out
     assert "Stopped by SIGTERM at iteration 10" in out
     assert "Traceback" not in out
 
@@ -208,7 +208,7 @@ def test_a_signal_ends_an_evaluation_and_the_run(tmp_path):
         (["--mode=evaluate"], "evaluations.jsonl"),
     ],
 )
-def test_a_folder_in_the_way_is_a_sentence(run, tmp_path, flags, named):
+def test_unwritable_output_is_reported(run, tmp_path, flags, named):
     workdir = tmp_path / "run"
     shutil.copytree(run.path, workdir)
     (workdir / "evaluations.jsonl").unlink()
@@ -222,14 +222,14 @@ def test_a_folder_in_the_way_is_a_sentence(run, tmp_path, flags, named):
     assert "Traceback" not in found.stderr
 
 
-# --- the best checkpoint, with scores at will
+# --- the best checkpoint, with given scores
 
 
 EXTRACTOR = FunctionFeatures(lambda x: x, "f", "v", 1)
 
 
 class Trained:
-    """A run whose scores are given, by iteration."""
+    """Run with given scores by iteration."""
 
     def __init__(self, folder, monkeypatch):
         self.workdir = Workdir(folder)
@@ -308,62 +308,62 @@ def trained(tmp_path, monkeypatch):
     return Trained(tmp_path / "run", monkeypatch)
 
 
-def test_the_best_is_kept_whatever_comes_after_it(trained):
+def test_best_checkpoint_is_kept(trained):
     trained.train({1: 50.0, 2: 30.0, 3: 40.0, 4: 20.0, 5: 60.0})
     assert trained.best() == 4
-    trained.train({6: 25.0}, start=5)  # in another process
+    trained.train({6: 25.0}, start=5)  # after a restart
     assert trained.best() == 4
     trained.train({7: 19.0}, start=6)
     assert trained.best() == 7
 
 
-def test_more_is_better_where_it_is(trained):
+def test_best_checkpoint_for_higher_is_better(trained):
     trained.train({1: 0.5, 2: 0.7, 3: 0.6}, better="higher")
     assert trained.best() == 2
 
 
-def test_a_best_of_the_future_gives_way_to_a_better_one_only(trained):
+def test_best_of_lost_iterations_is_replaced_if_worse(trained):
     trained.train({1: 9.0, 2: 8.0, 3: 5.0})
-    # Resumed from iteration 1 with other intervals.
+    # Resumed from iteration 1 with different intervals.
     trained.train({2: 8.0}, start=1)
     assert trained.best() == 3
     trained.train({2: 4.0}, start=1)
     assert trained.best() == 2
 
 
-def test_numbers_of_another_protocol_are_not_compared(trained):
+def test_scores_of_different_protocols_are_not_compared(trained):
     trained.train({1: 1.0})
     trained.count = 20
     trained.train({2: 7.0}, start=1)
     assert trained.best() == 2
 
 
-def test_a_failed_evaluation_leaves_a_sentence_and_no_record(trained):
+def test_failed_evaluation_is_logged_without_record(trained):
     trained.scores[1] = ValueError("the features are not finite.")
-    with pytest.raises(AssertionError):  # it is still due, so that it is made up for
+    with pytest.raises(AssertionError):  # the evaluation is still due
         trained.train({1: trained.scores[1]})
     assert trained.said == [
-        "Iteration 1: no evaluation, because the features are not finite."
+        "Iteration 1: evaluation failed: the features are not finite."
     ]
     assert trained.workdir.evaluations.read_text() == ""
 
 
-def test_a_signal_ends_an_evaluation_which_is_due_again(trained):
+def test_interrupted_evaluation_is_due_again(trained):
     trained.train({3: 1.0}, signal=15)
-    assert "evaluation left" in trained.said[0]
+    assert "evaluation interrupted" in trained.said[0]
     trained.train({3: 1.0}, start=3)
     assert trained.best() == 3
     assert lines(trained.workdir.path)[0]["step"] == 3
 
 
-def test_a_best_of_another_protocol_at_the_same_iteration_is_replaced(trained):
+def test_best_with_different_protocol_is_replaced(trained):
     trained.train({1: 1.0, 2: 0.5})
     trained.count = 20
     trained.train({2: 7.0}, start=1)
-    assert trained.best() == 2  # its score is that of the new protocol
+    assert trained.best() == 2  # with a score of the new protocol
 
 
-def test_numbers_by_path_tell_weights_and_replicas_apart(trained):
+def test_results_are_named_by_weights_and_replica(trained):
     trained.replicas = ("seed=0", "seed=1")
     trained.scores[1] = 2.0
     with closing(trained.open(start=0)) as evaluations:
@@ -379,10 +379,10 @@ def test_numbers_by_path_tell_weights_and_replicas_apart(trained):
         "2.5 (f, 10 examples, mean of 2 runs), ema weights, in 4 s" in trained.said[0]
     )
     meta_score = trained.meta()["score"]
-    assert meta_score == 2.5  # of the averages' mean, not of the first replica
+    assert meta_score == 2.5  # mean of the EMA weights over replicas
 
 
-def test_a_broken_best_is_a_sentence(trained):
+def test_broken_best_checkpoint_is_replaced(trained):
     trained.train({1: 1.0})
     (trained.workdir.best / "1" / "inventory" / "metadata").write_text("{")
     trained.train({2: 7.0}, start=1)
@@ -390,11 +390,11 @@ def test_a_broken_best_is_a_sentence(trained):
     assert trained.best() == 2
 
 
-def test_what_evaluate_measured_does_not_count_as_the_runs_own(trained):
+def test_records_of_evaluate_mode_are_ignored(trained):
     trained.train({1: 3.0})
     with trained.workdir.evaluations.open("a") as file:
         file.write(json.dumps({"step": 2, "by": "evaluate", "results": []}) + "\n")
-    trained.train({2: 2.0}, start=2)  # asserts that it is due
+    trained.train({2: 2.0}, start=2)  # asserts that the evaluation is due
     assert trained.best() == 2
 
 

@@ -1,4 +1,4 @@
-"""What the compilers for accelerators make of an iteration of the residual pair."""
+"""Tests of iterations of residual networks compiled for accelerators."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def topology(request):
 
 @pytest.fixture(scope="module")
 def costs(topology):
-    """Of each case, as JSON values."""
+    """Returns the costs of each case as JSON values."""
     cases = ["ours", "plain", "deeper", "without norm", "deeper without norm"]
     run = subprocess.run(
         [sys.executable, CASES, topology, *cases],
@@ -39,34 +39,34 @@ def messages(found):
     return found["critic_update"]["count"], found["generator_update"]["count"]
 
 
-def test_the_devices_speak_once_an_update_whatever_the_depth(costs):
-    # All gradients and readings of an update in one message.
+def test_one_message_per_update_for_any_depth(costs):
+    # All gradients and metrics of an update are in one message.
     assert messages(costs["without norm"]) == (1, 1)
     assert messages(costs["deeper without norm"]) == (1, 1)
 
 
-def test_each_batch_norm_speaks_once_forward_and_once_backward(costs):
+def test_batch_norm_needs_one_message_per_direction(costs):
     for case in ("ours", "deeper"):
         norms = costs[case]["norms"]
         assert messages(costs[case]) == (1 + norms, 1 + 2 * norms)
     assert costs["deeper"]["norms"] == costs["ours"]["norms"] + 2 == 9
 
 
-def test_all_exchanges_are_sums(costs):
+def test_all_messages_are_all_reduces(costs):
     assert all(set(found["exchanged"]) == {"all-reduce"} for found in costs.values())
 
 
-def test_the_state_is_donated(costs):
+def test_state_is_donated(costs):
     for found in costs.values():
         assert found["state_donated"] == pytest.approx(found["state_bytes"], rel=0.02)
 
 
-def test_nothing_is_computed_that_the_functions_do_not_need(costs):
+def test_compiled_operations_match_traced_operations(costs):
     found = costs["ours"]
     ratio = found["operations"] / found["operations_traced"]
     assert ratio == pytest.approx(1, abs=0.05)
 
 
-def test_pooling_and_upsampling_cost_less_than_written_plainly(costs):
+def test_fused_pooling_and_upsampling_reduce_operations(costs):
     ratio = costs["ours"]["operations"] / costs["plain"]["operations"]
     assert ratio <= 0.7

@@ -1,4 +1,4 @@
-"""``--mode=plan`` of every config: traced here, and compiled where a compiler is."""
+"""Tests of ``--mode=plan`` for every config; compilation needs the compilers."""
 
 import importlib
 import json
@@ -21,12 +21,12 @@ CONFIGS = sorted(file.stem for file in (ROOT / "configs").glob("*.py"))
 
 @pytest.fixture(autouse=True)
 def no_prepared_data(monkeypatch, tmp_path):
-    """A plan needs the shapes of the examples alone."""
+    """Removes prepared data, because a plan needs only the shapes of the examples."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_products_of_every_config_are_counted(name):
+def test_operations_of_every_config_are_counted(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     experiment = prepare(config, make_mesh(jax.devices()[:1]))
     schedule = build_schedule(config)
@@ -62,12 +62,12 @@ def test_every_config_is_planned(name, topology, tmp_path):
     )
     assert run.returncode == 0, run.stderr[-2000:]
     iterations = json.loads(file.read_text())["iterations"]
-    assert run.stdout.count("images/s, all devices together") == len(iterations) > 0
+    assert run.stdout.count("images/s over all devices") == len(iterations) > 0
     for one in iterations:
         bound = one["bound"]
         assert min(bound["operations"], bound["memory"]) > 0
         assert (bound["launches"] > 0) == topology.startswith("h100")
         assert one["state_donated"] == pytest.approx(one["state_bytes"], rel=0.02)
-        if "r3gan" in name:  # its grouped layers compile to what they need
+        if "r3gan" in name:  # its grouped layers need no redundant operations
             ratio = one["operations"] / one["operations_traced"]
             assert ratio == pytest.approx(1, abs=0.01)

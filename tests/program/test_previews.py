@@ -1,4 +1,4 @@
-"""Grids written beside the iterations: whole, in order, and never lost in silence."""
+"""Tests of writing sample grids in the background."""
 
 from types import SimpleNamespace
 
@@ -33,7 +33,7 @@ def grids(value):
     return {"": [image], "_live": [image]}
 
 
-def test_all_are_written_once_waited_for(writer, tmp_path):
+def test_wait_returns_after_all_are_written(writer, tmp_path):
     for step in (1, 2):
         writer.write(step, grids(step))
     writer.wait()
@@ -45,12 +45,10 @@ def test_all_are_written_once_waited_for(writer, tmp_path):
 
 
 @pytest.mark.parametrize("then", ["write", "wait"])
-def test_what_could_not_be_written_is_said_at_the_next_or_the_end(
-    writer, tmp_path, then
-):
+def test_write_error_is_raised_at_the_next_call(writer, tmp_path, then):
     (tmp_path / "samples").rmdir()
     (tmp_path / "samples").write_text("a file")
     writer.write(1, grids(1))
     with pytest.raises(OSError, match="samples"):
         writer.write(2, grids(2)) if then == "write" else writer.wait()
-    writer.wait()  # and not again
+    writer.wait()  # does not raise again

@@ -1,4 +1,4 @@
-"""What an evaluation is given: whose examples, which weights, which labels."""
+"""Tests of the samples, weights and labels that are passed to an evaluation."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ from wgan_jax.sampling import interpolations, sample
 
 
 class Asked:
-    """An evaluator that remembers what it was asked."""
+    """Evaluator that records its arguments."""
 
     def __init__(self):
         self.calls = []
@@ -38,7 +38,7 @@ def experiment_of(module, **training):
         config.training.update(training)
     experiment = prepare(config, log=lambda line: None)
     state = experiment.initial_state()
-    # Averages that differ from the live weights, as after some training.
+    # EMA weights that differ from the live weights, as after training.
     moved = jax.tree.map(lambda x: 2 * x + 1, state.ema_params)
     return experiment, state.replace(ema_params=moved) if moved else state
 
@@ -54,11 +54,11 @@ def asked(experiment, state):
     return found, evaluator.calls
 
 
-def test_average_and_live_weights_draw_with_latents_of_their_own(plain):
+def test_ema_and_live_weights_are_evaluated(plain):
     experiment, state = plain
     found, calls = asked(experiment, state)
     assert [(e.run, e.weights) for e in found] == [("", "ema"), ("", "live")]
-    assert [e.comparison for e in found] == ["comparison", None]  # one holds all
+    assert [e.comparison for e in found] == ["comparison", None]  # kept once
     latents = jax.random.normal(jax.random.key(5), (6, 32))
     for (fakes, labels, model), use_ema in zip(calls, (True, False), strict=True):
         assert fakes.shape == (70, 8, 8, 1)
@@ -67,7 +67,7 @@ def test_average_and_live_weights_draw_with_latents_of_their_own(plain):
         key = jax.random.fold_in(jax.random.key(0), 1)
         drawn = sample(experiment.gan, state, key, 70, use_ema=use_ema)
         np.testing.assert_array_equal(fakes, to_uint8(np.asarray(drawn)))
-        # Not those of the sample grids.
+        # The latents differ from those of the sample grids.
         grid = sample(experiment.gan, state, jax.random.key(0), 70, use_ema=use_ema)
         assert not np.array_equal(fakes, to_uint8(np.asarray(grid)))
         params = state.ema_params if use_ema else state.generator.params
@@ -77,7 +77,7 @@ def test_average_and_live_weights_draw_with_latents_of_their_own(plain):
         assert model.latent_size == 32
 
 
-def test_the_critic_scores_grey_levels_as_in_training(plain):
+def test_critic_scores_uint8_images_as_in_training(plain):
     experiment, state = plain
     model = asked(experiment, state)[1][0][2]
     levels = experiment.source.images[:5]
@@ -89,7 +89,7 @@ def test_the_critic_scores_grey_levels_as_in_training(plain):
     np.testing.assert_allclose(model.score_fn(levels, None), output.scores, rtol=1e-5)
 
 
-def test_by_class_each_class_has_its_turn():
+def test_conditional_samples_cycle_through_the_classes():
     experiment, state = experiment_of(digits_conditional)
     _, calls = asked(experiment, state)
     fakes, labels, model = calls[0]
@@ -105,7 +105,7 @@ def test_by_class_each_class_has_its_turn():
     np.testing.assert_allclose(model.generate_fn(latents), expected, atol=1e-6)
     scores = [model.score_fn(fakes[:4], np.full(4, y, np.int32)) for y in (0, 1)]
     assert not np.allclose(*scores)
-    # A row of the interpolations is of one class.
+    # Each row of the interpolations has one class.
     key = jax.random.key(3)
     arcs = interpolations(experiment.gan, state, key, rows=3, columns=4)
     again = interpolations(experiment.gan, state, key, rows=2, columns=4)
@@ -127,7 +127,7 @@ def test_by_class_each_class_has_its_turn():
     np.testing.assert_array_equal(seen[0], np.repeat([0, 1, 2], 4))
 
 
-def test_replicas_are_measured_one_after_the_other():
+def test_replicas_are_evaluated_in_turn():
     experiment, state = experiment_of(digits_wgan_gp, replicas=2)
     found, calls = asked(experiment, state)
     assert [(e.run, e.weights) for e in found] == [
@@ -137,16 +137,16 @@ def test_replicas_are_measured_one_after_the_other():
     assert [e.comparison for e in found] == ["comparison", None, None, None]
 
 
-def test_without_an_average_there_are_the_live_weights():
+def test_live_weights_are_evaluated_without_ema():
     experiment, state = experiment_of(digits_wgan_gp, ema_decay=None)
     found, _ = asked(experiment, state)
     assert [e.weights for e in found] == ["live"]
 
 
-def test_neighbours_are_the_nearest_real_examples(plain, tmp_path):
+def test_neighbors_are_the_nearest_real_examples(plain, tmp_path):
     experiment, state = plain
     real = experiment.source.images[:40]
-    fakes = real[[7, 3, 30]] ^ 1  # one gray level away
+    fakes = real[[7, 3, 30]] ^ 1  # differs by one gray level
     row = lambda x: x.reshape(len(x), -1).astype(np.float32)
 
     comparison = SimpleNamespace(
@@ -163,7 +163,7 @@ def test_neighbours_are_the_nearest_real_examples(plain, tmp_path):
     assert (tmp_path / "interpolation_00000000.png").exists()
 
 
-def test_only_images_are_known_by_their_record_alone():
+def test_only_images_need_no_dataset():
     for name, described in (("digits_wgan_gp", True), ("gaussians_wgan_gp", False)):
         config = load_config(find_config(name))
         record = build_source(config).record()

@@ -1,4 +1,4 @@
-"""What a second start of the same config finds done."""
+"""Tests of the compilation cache at the second start of a config."""
 
 import os
 import re
@@ -21,7 +21,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def starts(tmp_path_factory):
-    """Standard output of two starts, and the compiled programs after each."""
+    """Returns the output of two starts, and the cached programs after each."""
     folder = tmp_path_factory.mktemp("starts")
     found = []
     for name in ("first", "second"):
@@ -37,7 +37,7 @@ def starts(tmp_path_factory):
             env=os.environ
             | {
                 "JAX_COMPILATION_CACHE_DIR": str(folder / "cache"),
-                # All programs: what takes 0.1 s depends on what else goes on.
+                # Cache all programs, because compile times vary.
                 "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                 "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             },
@@ -51,13 +51,13 @@ def starts(tmp_path_factory):
     return found
 
 
-def test_the_second_start_compiles_nothing(starts):
+def test_second_start_compiles_nothing(starts):
     (_, first), (_, second) = starts
     assert any(name.startswith("jit_placed") for name in first)
     assert second == first
 
 
-def test_a_line_says_what_takes_long_and_one_how_long(starts):
+def test_compilation_and_its_time_are_logged(starts):
     for output, _ in starts:
         says = re.search(
             r"^Compiling the training step: 5 critic updates and 1 generator update, "

@@ -1,4 +1,4 @@
-"""A browser that has no network."""
+"""Runs a headless browser without network access."""
 
 import html
 import json
@@ -30,7 +30,7 @@ setTimeout(async () => {
   parent.postMessage(JSON.stringify(found), "*");
 }, 2500);
 </script>"""
-# In a frame, because windows narrower than 500 pixels are unavailable.
+# In a frame, because windows cannot be narrower than 500 pixels.
 _FRAME = """<!doctype html><script>
 addEventListener("message", (event) => {
   document.documentElement.dataset.found = event.data;
@@ -39,9 +39,9 @@ addEventListener("message", (event) => {
 
 
 def browse(page, script, *, width=390):
-    """What a script finds in a page while it is shown.
+    """Returns what a script finds in a displayed page.
 
-    The script fills ``found``; ``found["errors"]`` are the page's and its own.
+    The script fills ``found``. ``found["errors"]`` has all errors on the page.
     """
     text = page.read_text()
     text = text.replace("<head>", f"<head>{_SPY_ERRORS}", 1)
@@ -59,7 +59,7 @@ def browse(page, script, *, width=390):
             "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--user-data-dir={profile}",
             "--window-size=800,900",
-            "--blink-settings=primaryPointerType=2,availablePointerTypes=2",  # fingers
+            "--blink-settings=primaryPointerType=2,availablePointerTypes=2",  # touch
             "--virtual-time-budget=8000",
             "--dump-dom",
             frame.as_uri(),

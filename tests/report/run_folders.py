@@ -1,4 +1,4 @@
-"""Folders that look as runs leave them."""
+"""Creates folders like those of runs."""
 
 import json
 
@@ -49,7 +49,7 @@ PROTOCOL = {
 
 
 def metric_lines(count, *, every=10, names, seed=0):
-    """Falling, noisy curves."""
+    """Returns metrics with decreasing, noisy curves."""
     rng = np.random.default_rng(seed)
     levels = (
         1
@@ -72,7 +72,7 @@ def evaluation_line(step, value, *, weights="ema", run="", deviation=0.3, **prot
 def make_run(
     folder, lines=None, *, config=None, evaluations=None, pictures=(), **record
 ):
-    """A run's folder; ``record`` replaces parts of ``config.json``."""
+    """Creates the folder of a run; ``record`` replaces parts of ``config.json``."""
     (folder / "samples").mkdir(parents=True)
     whole = RECORD | {"config": CONFIG | (config or {})} | record
     (folder / "config.json").write_text(json.dumps(whole))

@@ -18,7 +18,7 @@ PICTURES = ("step_00000100.png", "step_00000100_live.png", "step_00000200.png")
 
 
 class Page(HTMLParser):
-    """Headings, links and words of a page."""
+    """Collects headings, links and text of a page."""
 
     def __init__(self, path):
         super().__init__()
@@ -52,7 +52,7 @@ def report(tmp_path):
     return report
 
 
-def test_one_run_shows_its_facts_curves_and_pictures(tmp_path, report):
+def test_page_shows_facts_curves_and_pictures(tmp_path, report):
     folder = make_run(
         tmp_path / "gentle", metric_lines(30, names=NAMES), pictures=PICTURES
     )
@@ -65,7 +65,7 @@ def test_one_run_shows_its_facts_curves_and_pictures(tmp_path, report):
         "f1fd09c92923fb63544c41165de253eba6c8a6f8",
         "python launch.py --config=configs/digits_wgan_gp.py",
         "penalty.weight",
-        "Below zero the critic is not trained yet",
+        "the critic is not trained enough yet",
     ):
         assert words in page.text
     for name in NAMES:
@@ -74,7 +74,7 @@ def test_one_run_shows_its_facts_curves_and_pictures(tmp_path, report):
     assert all("gentle at iteration" in image["alt"] for image in page.images)
 
 
-def test_page_needs_nothing_from_outside(tmp_path, report):
+def test_page_needs_no_external_resources(tmp_path, report):
     page = report(make_run(tmp_path / "a", pictures=PICTURES))
     assert page.links
     assert all(link.startswith(("data:", "#")) for link in page.links)
@@ -97,25 +97,25 @@ def test_headings_are_in_order(tmp_path, report):
     assert np.diff(page.levels).max() == 1
 
 
-def test_several_runs_are_named_and_their_configs_compared(tmp_path, report):
+def test_page_compares_configs_of_several_runs(tmp_path, report):
     other = CONFIG | {"penalty": {"name": "gradient_penalty", "weight": 0.125}}
     a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", config=other)
     page = report(a, b)
     assert "2 runs: a, b" in page.text
     assert "a: critic/loss" in page.text
     assert "b: critic/loss" in page.text
-    table = page.text.split("Where the configs differ")[1].split("Curves")[0]
+    table = page.text.split("Config differences")[1].split("Curves")[0]
     assert "penalty.weight 10.0 0.125" in table
     assert "generator.width" not in table
 
 
-def test_runs_of_one_folder_name_are_told_apart(tmp_path, report):
+def test_equal_folder_names_are_distinguished(tmp_path, report):
     page = report(make_run(tmp_path / "x" / "gp"), make_run(tmp_path / "y" / "gp"))
     assert "x/gp: critic/loss" in page.text
     assert "y/gp: critic/loss" in page.text
 
 
-def test_runs_of_different_metrics_share_a_page(tmp_path, report):
+def test_runs_with_different_metrics_share_a_page(tmp_path, report):
     gan = [{"step": 10, "critic/score_gap": 0.5, "critic/odd": 2.0}]
     page = report(make_run(tmp_path / "w"), make_run(tmp_path / "gan", gan))
     assert "Last score gap 0.5" in page.text
@@ -124,7 +124,7 @@ def test_runs_of_different_metrics_share_a_page(tmp_path, report):
     assert "w: critic/wasserstein_estimate" in page.text
 
 
-def test_overrides_and_parents_differences_come_before_the_fields(tmp_path, report):
+def test_overrides_and_differences_precede_the_fields(tmp_path, report):
     parent = {"name": "cifar10_wgan_gp", "differences": ["generator.width: 128 -> 64"]}
     page = report(make_run(tmp_path / "a", overrides=["seed: 0 -> 3"], parent=parent))
     config = page.text.rpartition("Config")[2]
@@ -133,14 +133,14 @@ def test_overrides_and_parents_differences_come_before_the_fields(tmp_path, repo
     assert places == sorted(places)
 
 
-def test_keys_that_older_runs_lack_are_not_missed(tmp_path, report):
+def test_records_of_older_runs_are_accepted(tmp_path, report):
     folder = make_run(tmp_path / "a", parent=None)
     record = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({"config": record["config"]}))
-    assert "not known" in report(folder).text
+    assert "unknown" in report(folder).text
 
 
-def test_words_of_a_run_are_no_html(tmp_path, report):
+def test_text_of_a_run_is_escaped(tmp_path, report):
     evil = '<img src="http://x.y" onerror="boom()"></script><script>boom()</script>'
     folder = make_run(
         tmp_path / "a<b>",
@@ -157,7 +157,7 @@ def test_words_of_a_run_are_no_html(tmp_path, report):
     assert page.text.count(html.unescape(evil)) >= 5
 
 
-def test_torn_lines_and_nulls_are_passed_over(tmp_path, report):
+def test_incomplete_lines_and_nulls_are_skipped(tmp_path, report):
     lines = [{"step": 10, "critic/loss": 1.0}, {"step": 20, "critic/loss": None}]
     folder = make_run(tmp_path / "a", lines, evaluations=[evaluation_line(10, None)])
     for name in ("metrics", "evaluations"):
@@ -175,28 +175,28 @@ def test_one_line_is_enough(tmp_path, report):
     assert "1 of 1,000" in report(folder).text
 
 
-def test_a_file_that_is_no_picture_is_left_out(tmp_path, report):
+def test_invalid_pictures_are_skipped(tmp_path, report):
     folder = make_run(tmp_path / "a", pictures=PICTURES)
     for name in ("step_00000300.png", "interpolation_00000300.png"):
         (folder / "samples" / name).write_bytes(b"\x89PNG torn")
     assert [i["data-step"] for i in report(folder).images] == ["100", "200", "100"]
 
 
-def test_without_an_average_the_samples_are_of_live_weights(tmp_path, report):
+def test_samples_without_ema_are_of_live_weights(tmp_path, report):
     training = {"training": {"iterations": 1000, "ema_decay": None}}
     folder = make_run(tmp_path / "a", config=training, pictures=PICTURES[::2])
     assert {i["data-weights"] for i in report(folder).images} == {"live weights"}
 
 
-def test_other_pictures_are_the_last_of_their_kind_with_a_caption(tmp_path, report):
+def test_latest_stills_have_captions(tmp_path, report):
     kinds = ("interpolation", "neighbours")
     names = [f"{kind}_{step:08d}.png" for kind in kinds for step in (100, 200)]
     page = report(make_run(tmp_path / "a", pictures=names))
     assert [image["alt"] for image in page.images] == [
         "Interpolation of a at iteration 200",
-        "Nearest neighbours of a at iteration 200",
+        "Nearest neighbors of a at iteration 200",
     ]
-    assert "walks from one latent to another" in page.text
+    assert "interpolates between two latents" in page.text
 
 
 def refused(*folders):
@@ -205,26 +205,26 @@ def refused(*folders):
     return str(caught.value)
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_folder_without_config_is_rejected(tmp_path):
     assert "no config.json" in refused(tmp_path / "nowhere")
-    assert "none was given" in refused()
+    assert "no run folder was given" in refused()
 
 
 @pytest.mark.parametrize("text", ['{"config": {', "[]", "{}", '{"config": 1}'])
-def test_a_config_that_cannot_be_read_is_refused(tmp_path, text):
+def test_unreadable_config_is_rejected(tmp_path, text):
     folder = make_run(tmp_path / "a")
     (folder / "config.json").write_text(text)
     assert "cannot be read" in refused(folder)
 
 
 @pytest.mark.parametrize("lines", [[], [{"step": 1, "critic/loss": None}]])
-def test_a_run_without_metrics_yet_is_refused(tmp_path, lines):
+def test_run_without_metrics_is_rejected(tmp_path, lines):
     a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", lines)
     assert "no metrics yet" in refused(a, b)
     assert str(b) in refused(a, b)
 
 
-def test_the_page_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_page_is_written_atomically(tmp_path, monkeypatch):
     folder, path = make_run(tmp_path / "a"), tmp_path / "report.html"
     path.write_text("old")
 
@@ -242,7 +242,7 @@ def test_the_page_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def write_noise(folder, count, grid):
-    """As many lines, and 1,000 grids: noise is what compresses least."""
+    """Writes a run with incompressible noise: metrics lines and 1,000 grids."""
     make_run(folder, [])
     rng = np.random.default_rng(0)
     form = "".join(f', "{name}": %.6f' for name in NAMES)
@@ -256,13 +256,13 @@ def write_noise(folder, count, grid):
         os.link(grid, folder / "samples" / f"{kind}_00000100.png")
 
 
-def test_long_runs_with_many_pictures_stay_below_5_megabytes(tmp_path):
+def test_page_is_smaller_than_5_megabytes(tmp_path):
     grid = tmp_path / "noise.png"
     noise = np.random.default_rng(0).integers(0, 255, (684, 684, 3), np.uint8)
     Image.fromarray(noise).save(grid)
     folders = [tmp_path / f"run{i}" for i in range(4)]
     for folder in folders:
-        # Of any more lines than 1,000, as many points stay.
+        # Above 1,000 lines, the number of points is constant.
         write_noise(folder, 100_000 if folder == folders[0] else 3_000, grid)
     path = write_report(folders, tmp_path / "report.html")
     assert path.stat().st_size < 5e6
@@ -273,11 +273,13 @@ def test_long_runs_with_many_pictures_stay_below_5_megabytes(tmp_path):
     assert np.ptp(np.diff(steps)) <= 100, "evenly thinned"
 
 
-def test_a_missing_library_is_named(tmp_path, monkeypatch):
+def test_missing_library_error_names_it(tmp_path, monkeypatch):
     for name in [n for n in sys.modules if n.startswith("wgan_jax.report.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(wgan_jax.report, "page", raising=False)
     monkeypatch.setitem(sys.modules, "bokeh.document", None)
-    with pytest.raises(ReportError, match=r"needs bokeh, .*; pip install bokeh\.$"):
+    with pytest.raises(
+        ReportError, match=r"needs bokeh, .*\. Run pip install bokeh\.$"
+    ):
         write_report([tmp_path], tmp_path / "report.html")
     assert not list(tmp_path.iterdir())

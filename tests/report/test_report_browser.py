@@ -1,4 +1,4 @@
-"""The page in a real browser, as wide as a phone and without a network."""
+"""Tests of the page in a real browser, without network access."""
 
 import pytest
 from headless import browse, needs_chromium
@@ -8,7 +8,7 @@ from wgan_jax.report import write_report
 
 pytestmark = needs_chromium
 
-# Models are looked at as the drawing sees them; pixels as the screen does.
+# Models are read from Bokeh, and pixels from the canvas.
 SCRIPT = """
 const all = (selector) => [...document.querySelectorAll(selector)];
 const input = (id, value) => {
@@ -111,40 +111,38 @@ def found(tmp_path_factory):
 
 
 def serious(found):
-    # That one is a notice that the layout needs another frame.
+    # This error only means that the layout needs another frame.
     return [e for e in found["errors"] if "ResizeObserver loop" not in e]
 
 
-def test_no_error_happens(found):
+def test_page_has_no_errors(found):
     assert serious(found) == []
 
 
-def test_every_chart_is_drawn_on_one_axis_of_iterations(found):
+def test_charts_share_the_iteration_axis(found):
     assert found["charts"] == len(found["inked"]) == 11
     assert all(found["inked"])
     assert found["range"] == 1
 
 
-def test_a_phone_scrolls_down_only(found):
+def test_narrow_screen_scrolls_vertically_only(found):
     assert found["width"] == 390
     assert found["scrollWidth"] <= 390
 
 
-def test_slider_moves_the_samples_of_all_runs(found):
+def test_slider_selects_samples_of_all_runs(found):
     last, first, live = found["pictures"]
     b = "b" * 60
     assert last == [
-        ["Samples of a at iteration 200, drawn by the average of the weights"],
-        [f"Samples of {b} at iteration 150, drawn by the average of the weights"],
+        ["Samples of a at iteration 200, generated with EMA weights"],
+        [f"Samples of {b} at iteration 150, generated with EMA weights"],
     ]
-    assert first[0] == [
-        "Samples of a at iteration 100, drawn by the average of the weights"
-    ]
-    assert first[1] == last[1], "the only picture that there is"
-    assert live[0] == ["Samples of a at iteration 100, drawn by the live weights"]
+    assert first[0] == ["Samples of a at iteration 100, generated with EMA weights"]
+    assert first[1] == last[1], "a run with a single picture"
+    assert live[0] == ["Samples of a at iteration 100, generated with live weights"]
     assert live[1] == last[1]
     assert found["step"] == "100"
-    assert found["caption"] == "100, average of the weights"
+    assert found["caption"] == "100, EMA weights"
 
 
 def test_smoothing_is_unbiased_and_keeps_gaps(found):
@@ -156,7 +154,7 @@ def test_smoothing_is_unbiased_and_keeps_gaps(found):
     assert set(found["field"]) == {"smooth"}
 
 
-def test_a_click_hides_a_curve_and_another_shows_it(found):
+def test_click_toggles_a_curve(found):
     shown, hidden, pressed, again = found["shown"]
     assert set(shown) == {True}
     assert set(hidden) == {False}
@@ -164,7 +162,7 @@ def test_a_click_hides_a_curve_and_another_shows_it(found):
     assert again == shown
 
 
-def test_ctrl_and_wheel_zoom_and_so_do_two_fingers(found):
+def test_ctrl_wheel_and_pinch_zoom(found):
     whole, wheel, with_ctrl, pinched = found["spans"]
     assert wheel == whole, "a wheel alone scrolls the page"
     assert with_ctrl < whole
@@ -172,7 +170,7 @@ def test_ctrl_and_wheel_zoom_and_so_do_two_fingers(found):
     assert found["touch"] == "pan-x pan-y", "one finger scrolls the page"
 
 
-def test_hostile_words_and_lone_points_are_drawn_in_peace(tmp_path):
+def test_escaped_text_and_single_points_are_drawn(tmp_path):
     evil = '<img src=x onerror="boomed = 1"></script><script>boomed = 1</script>$$x$$'
     folder = make_run(
         tmp_path / "a",

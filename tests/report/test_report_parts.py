@@ -9,7 +9,7 @@ from wgan_jax.report.run import Series, read_runs
 
 
 @pytest.mark.parametrize("gap", [None, 4_321])
-def test_thinning_keeps_ends_peaks_and_gaps(gap):
+def test_thinning_preserves_ends_peaks_and_gaps(gap):
     values = np.sin(np.arange(10_000) / 500)
     values[[1_234, 7_777]] = 50, -50
     if gap:
@@ -21,12 +21,12 @@ def test_thinning_keeps_ends_peaks_and_gaps(gap):
     assert np.isnan(values[kept]).sum() == bool(gap)
 
 
-def test_short_curves_are_kept_whole():
+def test_short_curves_are_not_thinned():
     assert thin_indices(np.zeros(50), 60).tolist() == list(range(50))
 
 
 @pytest.mark.parametrize(("curves", "most"), [(2, 1000), (300, 150)])
-def test_all_curves_share_the_room_of_a_page(curves, most):
+def test_curves_share_the_size_limit_of_the_page(curves, most):
     steps = np.arange(5_000)
     lines = [Curve("x", 0, steps, steps % 7.0, deviation=steps * 0.1)] * curves
     thinned = thin([Chart("title", "", lines)])
@@ -35,7 +35,7 @@ def test_all_curves_share_the_room_of_a_page(curves, most):
     assert all(len(c.deviation) == len(c.values) for c in thinned[0].curves)
 
 
-def test_topics_have_charts_in_order_and_the_rest_follows(tmp_path):
+def test_charts_are_ordered_by_topic(tmp_path):
     line = {
         "zebra": 1.0,
         "throughput/images_per_second": 1.0,
@@ -72,7 +72,7 @@ def test_topics_have_charts_in_order_and_the_rest_follows(tmp_path):
     ]
 
 
-def test_deviations_are_bands_and_a_sweeps_settings_a_chart(tmp_path):
+def test_deviations_are_bands_and_sweeps_have_charts(tmp_path):
     line = {
         "step": 1,
         "critic/loss": 1.0,
@@ -93,7 +93,7 @@ def test_deviations_are_bands_and_a_sweeps_settings_a_chart(tmp_path):
     assert [c.label for c in charts["critic/odd"]] == ["critic/odd_std"]
 
 
-def test_null_is_a_gap_and_a_name_not_logged_is_no_point(tmp_path):
+def test_null_is_a_gap_and_missing_metrics_are_skipped(tmp_path):
     values = (
         {"a": 1.0, "b": 1.0},
         {"a": None},
@@ -108,13 +108,13 @@ def test_null_is_a_gap_and_a_name_not_logged_is_no_point(tmp_path):
     assert run.series["b"].steps.tolist() == [1]
 
 
-def test_last_value_is_the_last_number():
+def test_last_value_is_the_last_finite_number():
     series = Series(np.arange(3), np.array([1.0, 2.0, np.nan]))
     assert series.last() == 2.0
     assert Series(np.arange(1), np.array([np.nan])).last() is None
 
 
-def test_numbers_of_different_protocols_share_no_chart(tmp_path):
+def test_different_protocols_have_separate_charts(tmp_path):
     lines = [
         evaluation_line(100, 30.0),
         evaluation_line(200, 10.0),
@@ -129,8 +129,8 @@ def test_numbers_of_different_protocols_share_no_chart(tmp_path):
     assert values == [[[11.0]], [[12.0]], [[30.0, 10.0, 20.0], [25.0]]]
     row = next(row for row in rows if row.last.startswith("20"))
     assert row.last == "20 ± 0.3 at 300"
-    assert row.best == "10 ± 0.3 at 200, the least of 3"
-    assert row.whose == "average"
+    assert row.best == "10 ± 0.3 at 200, the lowest of 3"
+    assert row.whose == "EMA"
     assert row.protocol == (
         "features pixels, 1500 real and 1500 generated examples, digits/train"
     )
@@ -141,12 +141,12 @@ def test_numbers_of_different_protocols_share_no_chart(tmp_path):
 @pytest.mark.parametrize(
     ("metric", "best"),
     [
-        ("precision", "3 at 2, the greatest of 2"),
-        ("sliced_wasserstein", "1 at 1, the least of 2"),
+        ("precision", "3 at 2, the highest of 2"),
+        ("sliced_wasserstein", "1 at 1, the lowest of 2"),
         ("pair_similarity", ""),
     ],
 )
-def test_best_goes_by_what_the_metric_means(tmp_path, metric, best):
+def test_best_depends_on_the_direction_of_the_metric(tmp_path, metric, best):
     lines = [
         evaluation_line(step, value, metric=metric, deviation=None)
         for step, value in ((1, 1.0), (2, 3.0), (3, None))
@@ -157,7 +157,7 @@ def test_best_goes_by_what_the_metric_means(tmp_path, metric, best):
     assert charts[0].curves[0].deviation is None
 
 
-def test_evaluations_of_runs_and_replicas_overlay(tmp_path):
+def test_evaluations_of_runs_and_replicas_are_overlaid(tmp_path):
     lines = [[evaluation_line(1, 1.0, run="seed=0")], [evaluation_line(1, 2.0)]]
     folders = [
         make_run(tmp_path / name, evaluations=line)
@@ -166,12 +166,12 @@ def test_evaluations_of_runs_and_replicas_overlay(tmp_path):
     runs = read_runs(folders)
     (chart,), _ = evaluation_charts(runs)
     assert [(c.run, c.label) for c in chart.curves] == [
-        (0, "seed=0 average"),
-        (1, "average"),
+        (0, "seed=0 EMA"),
+        (1, "EMA"),
     ]
 
 
-def test_runs_have_colours_and_curves_of_one_run_too():
+def test_colors_identify_runs_or_curves():
     def keys(runs):
         steps, values = np.array([0, 5]), np.zeros(2)
         curves = [Curve(n, r, steps, values) for r in range(runs) for n in ("x", "y")]

@@ -1,4 +1,4 @@
-"""The guarded compiler options."""
+"""Tests of the compiler options, which are used only if they work."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ def _fresh_cache():
     compilation._is_known.cache_clear()
 
 
-def test_the_option_compiles_and_changes_no_value():
+def test_cpu_option_does_not_change_results():
     options = compiler_options("cpu")
     assert options
     x = jnp.arange(12.0).reshape(3, 4)
@@ -31,13 +31,13 @@ def test_the_option_compiles_and_changes_no_value():
 
 
 @pytest.mark.parametrize("platform", ["gpu", "cuda", "tpu"])
-def test_a_platform_that_is_not_there_gets_none(platform):
+def test_missing_platform_has_no_options(platform):
     assert compiler_options(platform) == {}
 
 
 @pytest.fixture
 def graphics(monkeypatch):
-    """The CPU in the place of a GPU, whose version can be set."""
+    """Replaces the GPU by the CPU; returns its version in a mutable list."""
     cpu = jax.devices("cpu")[0]
     version = ["cuda 12090"]
 
@@ -53,25 +53,21 @@ def graphics(monkeypatch):
     return version
 
 
-def test_convolutions_are_recorded_on_a_gpu(graphics):
+def test_gpu_option_records_convolutions(graphics):
     (value,) = compiler_options("gpu").values()
-    # The names are checked by this machine's own compiler, see the next test.
+    # This machine's compiler checks the names, as the next test shows.
     assert value.split(",")[-1] == "CONVOLUTION"
     assert "FUSION" in value.split(",")
 
 
-def test_a_name_that_the_compiler_does_not_know_leaves_xlas_own_choice(
-    graphics, monkeypatch
-):
+def test_unknown_kind_disables_the_gpu_option(graphics, monkeypatch):
     unknown = {"xla_gpu_enable_command_buffer": "FUSION,NO_SUCH_KIND"}
     monkeypatch.setitem(compilation._OPTIONS, "gpu", unknown)
     assert compiler_options("gpu") == {}
 
 
 @pytest.mark.parametrize("fault", ["error", "nan", "other"])
-def test_convolutions_that_fail_when_recorded_leave_xlas_own_choice(
-    fault, graphics, monkeypatch
-):
+def test_failing_convolutions_disable_the_gpu_option(fault, graphics, monkeypatch):
     plain = jax.jit
 
     def jit(function, **options):
@@ -94,30 +90,30 @@ def test_convolutions_that_fail_when_recorded_leave_xlas_own_choice(
     assert compiler_options("gpu") == {}
 
 
-def test_amds_gpus_get_none(graphics):
+def test_rocm_has_no_options(graphics):
     graphics[0] = "rocm 60300"
     assert compiler_options("gpu") == {}
 
 
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
-def test_the_environments_choice_counts(platform, graphics, monkeypatch):
+def test_xla_flags_take_precedence(platform, graphics, monkeypatch):
     (name,) = compiler_options(platform)
     monkeypatch.setenv("XLA_FLAGS", f"--xla_dump_to= --{name}=")
     assert compiler_options(platform) == {}
 
 
-def test_a_compiler_that_does_not_know_it_gets_none(monkeypatch):
+def test_unknown_option_is_not_used(monkeypatch):
     unknown = {"xla_no_such_option": "1"}
     monkeypatch.setitem(compilation._OPTIONS, "cpu", unknown)
     assert compiler_options("cpu") == {}
 
 
-def test_it_is_tried_once(monkeypatch):
+def test_options_are_tried_once(monkeypatch):
     compiler_options("cpu")
     monkeypatch.setattr(compilation.jax, "jit", None)
     assert compiler_options("cpu")
 
 
-def test_no_caller_can_change_it_for_the_others():
+def test_returned_options_are_a_copy():
     compiler_options("cpu").clear()
     assert compiler_options("cpu")

@@ -1,4 +1,4 @@
-"""Generation by class: labels where they belong, class losses, sampling."""
+"""Tests of class-conditional GANs: labels, class losses and sampling."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ CLASSES = 3
 
 
 class ClassGenerator(nn.Module):
-    """Latent and label to an image of 4x4x1."""
+    """Conditional generator of 4x4x1 images."""
 
     @nn.compact
     def __call__(self, latent, labels=None, *, train):
@@ -36,7 +36,7 @@ class ClassGenerator(nn.Module):
 
 
 class ClassCritic(nn.Module):
-    """A projection critic, or one with an auxiliary head."""
+    """Critic with a projection or an auxiliary head."""
 
     auxiliary: bool = False
     dtype: str | None = None
@@ -69,7 +69,7 @@ def batch(key):
     return {"image": images, "label": jnp.arange(8, dtype=jnp.int32) % CLASSES}
 
 
-def test_class_loss_by_hand():
+def test_class_loss_matches_manual_values():
     logits = jnp.array([[0.0, 0.0], [np.log(3.0), 0.0]])
     loss, accuracy = class_loss(logits, jnp.array([1, 1]))
     np.testing.assert_allclose(loss, (np.log(2) + np.log(4)) / 2, rtol=1e-6)
@@ -78,8 +78,8 @@ def test_class_loss_by_hand():
 
 
 @pytest.mark.parametrize("auxiliary", [False, True])
-def test_a_critic_step_by_public_parts(key, batch, auxiliary):
-    """Fakes carry the real batch's labels, and the class loss is of reals alone."""
+def test_critic_step_uses_labels_of_the_real_batch(key, batch, auxiliary):
+    """Fakes have the labels of the real batch; the class loss excludes fakes."""
     gan = class_gan(auxiliary, penalties=())
     state = init_state(gan, key)
     metrics = critic_step(gan, state, batch, key)[1]
@@ -92,7 +92,7 @@ def test_a_critic_step_by_public_parts(key, batch, auxiliary):
     np.testing.assert_allclose(
         metrics["critic/real_score"], output.scores.mean(), rtol=1e-4, atol=1e-6
     )
-    # The fakes' labels are those of the real ones: others make other fakes.
+    # Fakes have the labels of the real batch, so other labels give other fakes.
     assert metrics["critic/fake_score"] != other["critic/fake_score"]
     gap = metrics["critic/wasserstein_estimate"]
     if not auxiliary:
@@ -106,7 +106,7 @@ def test_a_critic_step_by_public_parts(key, batch, auxiliary):
     np.testing.assert_allclose(metrics["critic/loss"], 2 * loss - gap, rtol=1e-5)
 
 
-def test_uniform_labels_of_fakes_do_not_depend_on_the_real_ones(key, batch):
+def test_uniform_fake_labels_do_not_depend_on_real_labels(key, batch):
     conditional = Conditional(classes=CLASSES, fake_labels="uniform")
     gan = class_gan(conditional=conditional, penalties=())
     state = init_state(gan, key)
@@ -117,21 +117,21 @@ def test_uniform_labels_of_fakes_do_not_depend_on_the_real_ones(key, batch):
 
 
 class WrappedCritic(nn.Module):
-    """One whose part sows, in bfloat16."""
+    """Critic whose submodule sows bfloat16 logits."""
 
     @nn.compact
     def __call__(self, images, labels=None, *, train):
         return ClassCritic(True, "bfloat16")(images, labels, train=train)
 
 
-def test_what_a_part_sows_arrives_in_float32(key, batch):
+def test_logits_of_a_submodule_are_float32(key, batch):
     gan = class_gan(critic=WrappedCritic(), conditional=None)
     params = gan.critic.init(key, batch["image"], train=False)["params"]
     output, _ = gan.score(params, {}, batch["image"], train=True)
     assert output.class_logits.dtype == output.scores.dtype == jnp.float32
 
 
-def test_penalties_see_the_critic_with_the_labels_of_the_real_ones(key, batch):
+def test_penalties_use_labels_of_the_real_batch(key, batch):
     gan = class_gan(penalties=((lambda f, x, y, k: jnp.mean(f(x)), 1.0),))
     metrics = critic_step(gan, init_state(gan, key), batch, key)[1]
     np.testing.assert_allclose(
@@ -139,8 +139,8 @@ def test_penalties_see_the_critic_with_the_labels_of_the_real_ones(key, batch):
     )
 
 
-def test_a_paired_generator_makes_the_classes_of_its_real_examples(key, batch):
-    """The critic here knows labels by its head alone, so they come by the fakes."""
+def test_paired_generator_uses_labels_of_its_real_batch(key, batch):
+    """This critic uses labels only in its head, so the fakes depend on the labels."""
     gan = class_gan(True, objective=OBJECTIVES["relativistic"], penalties=())
     state = init_state(gan, key)
     shuffled = batch | {"label": (batch["label"] + 1) % CLASSES}
@@ -153,7 +153,7 @@ def test_a_paired_generator_makes_the_classes_of_its_real_examples(key, batch):
     assert a["generator/class_loss"] != b["generator/class_loss"]
 
 
-def test_labels_and_latents_are_drawn_by_keys_of_their_own(key, batch, monkeypatch):
+def test_labels_and_latents_use_different_keys(key, batch, monkeypatch):
     used = []
 
     def note(draw):
@@ -179,7 +179,7 @@ def test_labels_are_drawn_uniformly():
     np.testing.assert_allclose(np.bincount(labels) / 8000, 0.25, atol=0.02)
 
 
-def test_the_generators_class_loss_has_its_weight(key):
+def test_generator_class_loss_has_its_weight(key):
     sgd = {"generator_optimizer": optax.sgd(0.1), "penalties": ()}
     found, losses = [], []
     for weight in (1e-9, 0.5, 1.0):
@@ -200,7 +200,7 @@ def test_the_generators_class_loss_has_its_weight(key):
     np.testing.assert_allclose(taught, 2 * (found[1] - found[0]), rtol=1e-3, atol=1e-6)
     assert np.abs(taught).max() > 1e-3
     assert 0 <= float(metrics["generator/class_accuracy"]) <= 1
-    # A small step down the class loss alone lowers it, on the same latents.
+    # A small step along the class loss gradient decreases it, for the same latents.
     steps = np.split(taught, np.cumsum([x.size for x in jax.tree.leaves(moved)])[:-1])
     params = jax.tree.unflatten(
         jax.tree.structure(moved),
@@ -214,7 +214,7 @@ def test_the_generators_class_loss_has_its_weight(key):
     assert again["generator/class_loss"] < metrics["generator/class_loss"]
 
 
-def test_the_slope_at_fakes_leaves_the_class_loss_out(key):
+def test_gradient_norm_at_fakes_excludes_the_class_loss(key):
     slopes = []
     for weight in (1e-9, 5.0):
         conditional = Conditional(
@@ -226,7 +226,7 @@ def test_the_slope_at_fakes_leaves_the_class_loss_out(key):
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-6)
 
 
-def test_a_whole_iteration_and_what_is_missing(key, batch):
+def test_train_step_needs_labels(key, batch):
     gan = class_gan(True)
     state = init_state(gan, key)
     batches = jax.tree.map(lambda x: jnp.stack([x, x]), batch)
@@ -253,18 +253,18 @@ def test_sampling_by_class(key):
     ("labels", "message"),
     [
         (CLASSES, "must be in 0 to 2"),
-        (-1, "from -1 to -1"),
-        (np.zeros(3, int), "one whole number or 7"),
+        (-1, "in -1 to -1"),
+        (np.zeros(3, int), "one whole number, or 7 of them"),
         (0.5, "float64"),
     ],
 )
-def test_labels_that_make_no_sense_are_refused(key, labels, message):
+def test_invalid_sample_labels_are_rejected(key, labels, message):
     gan = class_gan()
     with pytest.raises(ValueError, match=message):
         sample(gan, init_state(gan, key), key, 7, labels=labels)
 
 
-def test_labels_for_a_gan_without_classes_are_refused(gan, key):
+def test_sample_labels_need_a_conditional_gan(gan, key):
     with pytest.raises(ValueError, match="not conditional"):
         sample(gan, init_state(gan, key), key, 7, labels=1)
 
@@ -273,19 +273,19 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
     ("changes", "message"),
     [
         ({"generator": TinyGenerator()}, "TinyGenerator takes no labels"),
-        ({"critic": TinyCritic()}, "nothing tells the generator which class"),
-        ({"critic": ClassCritic(True)}, "auxiliary head that no loss trains"),
+        ({"critic": TinyCritic()}, "so the classes have no effect"),
+        ({"critic": ClassCritic(True)}, "auxiliary head, but no loss trains it"),
         (
             {"conditional": Conditional(classes=CLASSES, critic_weight=1.0)},
-            "has no auxiliary head to apply them to",
+            "has no auxiliary head. Use",
         ),
         (
             {"conditional": Conditional(classes=CLASSES, generator_weight=1.0)},
-            "has no auxiliary head to apply them to",
+            "has no auxiliary head. Use",
         ),
         (
             {"conditional": Conditional(classes=CLASSES, fake_labels="uniform")},
-            "a penalty looks at fakes with the labels",
+            "a penalty uses generated examples with",
         ),
         (
             {
@@ -299,7 +299,7 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
                 "critic": ClassCritic(True),
                 "conditional": Conditional(classes=CLASSES, generator_weight=1.0),
             },
-            "auxiliary head that no loss trains",
+            "auxiliary head, but no loss trains it",
         ),
         (
             {
@@ -307,17 +307,17 @@ def test_labels_for_a_gan_without_classes_are_refused(gan, key):
                 "penalties": (),
                 "objective": OBJECTIVES["relativistic"],
             },
-            "use fake_labels='real'",
+            "Use fake_labels='real'",
         ),
     ],
 )
-def test_mixes_that_make_no_sense_are_refused(changes, message):
+def test_invalid_combinations_are_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
         abstract_state(class_gan(**changes))
 
 
-def test_an_auxiliary_head_without_classes_is_refused():
-    with pytest.raises(ValueError, match="auxiliary head that no loss trains"):
+def test_auxiliary_head_without_classes_is_rejected():
+    with pytest.raises(ValueError, match="auxiliary head, but no loss trains it"):
         abstract_state(tiny_gan(critic=ClassCritic(True)))
 
 
@@ -329,24 +329,24 @@ def test_an_auxiliary_head_without_classes_is_refused():
         ({"classes": 2, "critic_weight": -1.0}, "critic_weight is -1.0"),
     ],
 )
-def test_a_conditional_of_nonsense_is_refused(fields, message):
+def test_invalid_conditional_settings_are_rejected(fields, message):
     with pytest.raises(ValueError, match=message):
         Conditional(**fields)
 
 
-def test_uniform_labels_go_with_penalties_that_look_at_no_fakes(key):
+def test_uniform_labels_allow_penalties_on_real_examples(key):
     uniform = {"classes": CLASSES, "fake_labels": "uniform"}
     projection = {"conditional": Conditional(**uniform)}
     for penalty in (r1, drift):
         gan = class_gan(penalties=((penalty, 1.0),), **projection)
         assert abstract_state(gan).step.shape == ()
-    # The scores of a critic with a head know no labels.
+    # Scores of a critic with an auxiliary head do not depend on labels.
     headed = Conditional(**uniform, critic_weight=1.0)
     assert abstract_state(class_gan(True, conditional=headed)).step.shape == ()
 
 
-def test_pairs_without_labels_are_a_sentence(key, batch):
+def test_pairs_without_labels_are_rejected(key, batch):
     gan = class_gan()
     images = batch["image"]
-    with pytest.raises(ValueError, match="labels and fake_labels are needed"):
+    with pytest.raises(ValueError, match="a conditional GAN needs both"):
         critic_update(gan, init_state(gan, key), Pairs(images, images), key)

@@ -1,4 +1,4 @@
-"""Which readings a step logs, and that they are those of its own numbers."""
+"""Tests of the corrected Wasserstein estimates that a step logs."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ def readings_in(metrics):
     return {name for name in metrics if "wasserstein_by" in name}
 
 
-def test_readings_are_of_the_estimate_beside_them():
+def test_readings_match_the_logged_estimate():
     metrics = metrics_of(penalties=((MEASURED, 0.3),))
     assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}
     estimate = metrics["critic/wasserstein_estimate"]
@@ -50,14 +50,14 @@ def test_readings_are_of_the_estimate_beside_them():
     assert metrics[BY_SLOPE] == pytest.approx(slope)
 
 
-def test_the_weight_is_that_of_the_iteration():
+def test_readings_use_the_weight_of_the_iteration():
     falling = lambda t: jnp.where(t == 0, 0.5, 99.0)
     metrics = metrics_of(penalties=(Term(MEASURED, falling),))
     estimate = metrics["critic/wasserstein_estimate"]
     assert metrics[BY_PENALTY] == pytest.approx(penalty_reading(estimate, weight=0.5))
 
 
-def test_options_that_leave_the_target_at_1_have_all_readings():
+def test_one_sided_penalty_has_all_readings():
     one_sided = partial(partial(gradient_penalty, one_sided=True), target=1.0)
     metrics = metrics_of(penalties=((one_sided, 10.0),))
     assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}
@@ -77,7 +77,7 @@ def test_options_that_leave_the_target_at_1_have_all_readings():
     ],
     ids=["target", "with drift", "dragan", "none", "clipped"],
 )
-def test_other_bounds_are_read_by_the_slope_that_the_generator_meets(changes):
+def test_other_constraints_use_the_gradient_norm_at_fakes(changes):
     metrics = metrics_of(**changes)
     assert readings_in(metrics) == {BY_SLOPE_AT_FAKES}
     reading = slope_reading(
@@ -87,12 +87,12 @@ def test_other_bounds_are_read_by_the_slope_that_the_generator_meets(changes):
     assert metrics[BY_SLOPE_AT_FAKES] == pytest.approx(reading)
 
 
-def test_other_objectives_have_no_distance_to_read():
+def test_other_objectives_have_no_readings():
     metrics = metrics_of(objective=OBJECTIVES["hinge"], penalties=((MEASURED, 10.0),))
     assert not readings_in(metrics)
 
 
-def test_a_critic_step_alone_has_them_too():
+def test_critic_step_has_readings():
     gan = tiny_gan(penalties=((MEASURED, 10.0),))
     _, metrics = critic_step(gan, init_state(gan, KEY), IMAGES[0], KEY)
     assert readings_in(metrics) == {BY_PENALTY, BY_FLOW, BY_SLOPE}

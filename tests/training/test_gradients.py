@@ -1,4 +1,4 @@
-"""How often, and with what company, the critic is asked."""
+"""Tests of joint and separate critic passes for real and fake examples."""
 
 import chex
 import flax.linen as nn
@@ -15,13 +15,13 @@ from wgan_jax.training.steps import critic_update
 
 
 class Apart(TinyCritic):
-    """A critic that says of itself that it takes each example by itself."""
+    """Critic that declares that it processes examples independently."""
 
     joint_pass = True
 
 
 class Classes(TinyGenerator):
-    """A generator that is told classes, and makes nothing of them."""
+    """Generator that ignores its labels."""
 
     @nn.compact
     def __call__(self, latent, labels, *, train):
@@ -29,7 +29,7 @@ class Classes(TinyGenerator):
 
 
 class ByClass(nn.Module):
-    """A conditional critic whose score is linear in the image, by class."""
+    """Conditional critic with a linear score per class."""
 
     @nn.compact
     def __call__(self, images, labels, *, train):
@@ -38,7 +38,7 @@ class ByClass(nn.Module):
 
 
 class ByClassApart(ByClass):
-    """The same, and says so."""
+    """The same critic, which declares that examples are independent."""
 
     joint_pass = True
 
@@ -51,7 +51,7 @@ def pairs(key):
 
 @pytest.fixture
 def batches(monkeypatch):
-    """The batch sizes of all passes through the critic, in turn."""
+    """Returns a list to which the batch size of each critic pass is appended."""
     found = []
     score = Gan.score
 
@@ -64,7 +64,7 @@ def batches(monkeypatch):
 
 
 def update(critic, pairs, key, batches, **changes):
-    """What an update gives, and the batch sizes of its passes."""
+    """Returns the results of an update and the batch sizes of its critic passes."""
     gan = tiny_gan(critic=critic, penalties=(), **changes)
     state = init_state(gan, key)
     batches.clear()
@@ -72,7 +72,7 @@ def update(critic, pairs, key, batches, **changes):
     return (state.critic, metrics), list(batches)
 
 
-def test_real_and_fake_in_one_pass_give_what_two_give(key, pairs, batches):
+def test_joint_pass_equals_two_passes(key, pairs, batches):
     joined, passes = update(Apart(), pairs, key, batches)
     assert passes == [16]
     apart, passes = update(TinyCritic(), pairs, key, batches)
@@ -80,11 +80,11 @@ def test_real_and_fake_in_one_pass_give_what_two_give(key, pairs, batches):
     chex.assert_trees_all_close(joined, apart, rtol=1e-5, atol=1e-6)
 
 
-def test_a_critic_whose_state_moves_sees_them_in_two_passes(key, pairs, batches):
+def test_critic_with_batch_norm_uses_two_passes(key, pairs, batches):
     assert update(Apart(batch_norm=True), pairs, key, batches)[1] == [8, 8]
 
 
-def test_the_labels_go_with_their_examples(key, pairs, batches):
+def test_joint_pass_keeps_labels_with_examples(key, pairs, batches):
     labels = jnp.arange(8) % 3
     pairs = pairs._replace(labels=labels, fake_labels=2 - labels)
     parts = {"generator": Classes(), "conditional": Conditional(classes=3)}

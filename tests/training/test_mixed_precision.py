@@ -1,4 +1,4 @@
-"""bfloat16 networks under losses, penalties and parameters in float32."""
+"""Tests of bfloat16 networks with float32 losses, penalties and parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def gan_of(row, shape, dtype):
 
 
 @pytest.mark.parametrize(("row", "shape"), [("dcgan_gp", (16, 16, 3)), ("mlp", (2,))])
-def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape):
+def test_critic_loss_and_gradient_are_close_to_float32(key, row, shape):
     low, exact = gan_of(row, shape, jnp.bfloat16), gan_of(row, shape, None)
     state = init_state(exact, key)
     real, fake = (
@@ -52,7 +52,7 @@ def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape
         flat = jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradient)])
         found.append((metrics["critic/penalty"], flat))
     (value, gradient), (expected, reference) = found
-    assert value != expected  # bfloat16 was computed in
+    assert value != expected  # bfloat16 was used
     np.testing.assert_allclose(value, expected, rtol=0.01)
     cosine = gradient @ reference
     cosine /= jnp.linalg.norm(gradient) * jnp.linalg.norm(reference)
@@ -61,8 +61,8 @@ def test_the_critics_loss_and_gradient_are_near_those_of_float32(key, row, shape
     assert float(error) < 0.05
 
 
-def test_fifty_steps_stay_near_each_other_and_two_hundred_learn(key):
-    """Later steps are not compared: training amplifies rounding errors.
+def test_bfloat16_training_is_close_to_float32(key):
+    """Compares 50 steps only, because training amplifies rounding errors.
 
     Two float32 runs whose parameters start 1e-6 apart already differ by 0.3 in
     the mean of the last 20 estimates, a quarter of the peak.
@@ -81,15 +81,15 @@ def test_fifty_steps_stay_near_each_other_and_two_hundred_learn(key):
             jnp.dtype("float32")
         }
         runs.append(np.array(estimates))
-        assert runs[-1][-20:].mean() < 0.5 * runs[-1].max()  # it learns
+        assert runs[-1][-20:].mean() < 0.5 * runs[-1].max()  # training makes progress
     low, exact = runs
     # Parameters kept in bfloat16 would differ by 0.3 of the peak.
     np.testing.assert_allclose(low[:50], exact[:50], rtol=0, atol=0.1 * exact.max())
     assert low.max() == pytest.approx(exact.max(), rel=0.1)
 
 
-def test_a_biass_gradient_is_summed_in_float32():
-    """In bfloat16 a sum of ones ends at 256, the first that another one is lost in."""
+def test_bias_gradient_is_summed_in_float32():
+    """In bfloat16, a sum of ones stops at 256, because 256 + 1 is rounded to 256."""
     y = jnp.zeros((10, 10, 10, 2), jnp.bfloat16)
 
     def total(bias):
@@ -100,7 +100,7 @@ def test_a_biass_gradient_is_summed_in_float32():
 
 
 @pytest.mark.parametrize(("is_used", "lines"), [(False, 1), (True, 0)])
-def test_a_cpu_without_kernels_for_bfloat16_is_said_so(is_used, lines, monkeypatch):
+def test_cpu_without_native_bfloat16_gives_a_warning(is_used, lines, monkeypatch):
     config = gaussians_wgan_gp.get_config()
     monkeypatch.setattr(train.onednn_support, "is_used", lambda dtype: is_used)
     said = []
@@ -109,4 +109,4 @@ def test_a_cpu_without_kernels_for_bfloat16_is_said_so(is_used, lines, monkeypat
             config.training.compute_dtype = dtype
         train._warn_of_slow_bfloat16(config, log=said.append)
     assert len(said) == lines
-    assert all(line.endswith("Use float32 here.") for line in said)
+    assert all(line.endswith("Use float32.") for line in said)

@@ -1,4 +1,4 @@
-"""K runs side by side are K runs: same numbers, same refusals."""
+"""Tests that K replicas are equivalent to K separate runs."""
 
 from functools import partial
 
@@ -40,8 +40,8 @@ def keys():
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("swept", [False, True])
-def test_replicas_are_separate_runs(keys, together, swept):
-    """In float64: Adam and the kinks of ReLU turn float32's round-off into steps."""
+def test_replicas_equal_separate_runs(keys, together, swept):
+    """Uses float64, because Adam and ReLU amplify float32 rounding errors."""
     points = np.random.default_rng(0).normal(size=(ITERATIONS, K, 2, 16, 2))
     with jax.enable_x64(True):
         settings = SETTINGS if swept else None
@@ -68,7 +68,7 @@ def test_replicas_are_separate_runs(keys, together, swept):
             )
 
 
-def test_replicas_differ_and_start_as_separate_runs_do(keys):
+def test_replicas_differ_and_are_initialized_as_separate_runs(keys):
     gan = tiny_gan()
     states = init_replicas(gan, keys)
     for k in range(K):
@@ -81,22 +81,22 @@ def test_replicas_differ_and_start_as_separate_runs_do(keys):
     assert any(np.any(a != b) for a, b in zip(first, second, strict=True))
 
 
-def test_abstract_replicas_describe_the_real_ones(keys):
+def test_abstract_replicas_match_real_ones(keys):
     gan = tiny_gan()
     described = abstract_replicas(gan, settings=np.zeros(K))
     chex.assert_trees_all_equal_shapes_and_dtypes(described, init_replicas(gan, keys))
 
 
-def test_what_one_run_refuses_replicas_refuse(keys):
+def test_replicas_reject_what_a_single_run_rejects(keys):
     gan = tiny_gan(critic=TinyCritic(batch_norm=True))
-    with pytest.raises(ValueError, match="batch norm mixes"):
+    with pytest.raises(ValueError, match="batch norm, which mixes"):
         init_replicas(gan, keys)
-    with pytest.raises(ValueError, match="batch norm mixes"):
+    with pytest.raises(ValueError, match="batch norm, which mixes"):
         abstract_replicas(gan, settings=np.zeros(K))
 
 
-def test_the_number_of_kernels_does_not_grow_with_the_replicas():
-    """Operations of the program that XLA gets, which an accelerator runs each once."""
+def test_number_of_kernels_is_independent_of_replicas():
+    """Counts operations of the program given to XLA, each of which is one kernel."""
 
     def operations(count):
         gan, keys = mlp_gan(1.0), jax.vmap(jax.random.key)(np.arange(count))
@@ -109,16 +109,16 @@ def test_the_number_of_kernels_does_not_grow_with_the_replicas():
     assert operations(8) == operations(2)
 
 
-def test_settings_and_keys_that_do_not_fit_are_sentences(keys):
+def test_mismatched_settings_and_keys_are_rejected(keys):
     step = make_replicas_step(mlp_gan)
     states = init_replicas(mlp_gan, keys, settings=SETTINGS)
-    with pytest.raises(ValueError, match="settings is None; give one setting"):
+    with pytest.raises(ValueError, match="settings is None; it must be"):
         step(states, np.zeros((K, 1, 4, 2), np.float32), keys)
-    with pytest.raises(ValueError, match="settings is None; give one setting"):
+    with pytest.raises(ValueError, match="settings is None; it must be"):
         init_replicas(mlp_gan, keys)
-    with pytest.raises(ValueError, match="there are 3 replicas, each with one"):
+    with pytest.raises(ValueError, match="one setting per replica"):
         init_replicas(mlp_gan, keys, settings=SETTINGS[:2])
-    with pytest.raises(ValueError, match="give one a replica"):
+    with pytest.raises(ValueError, match="one key per replica"):
         init_replicas(tiny_gan(), keys[0])
     with pytest.raises(ValueError, match=r"weight is -1\.0"):
         init_replicas(mlp_gan, keys, settings=np.array([1.0, 1.0, -1.0]))

@@ -1,4 +1,4 @@
-"""The pure steps: what they change, in which direction, and by which numbers."""
+"""Tests of the pure training steps and their metrics."""
 
 import chex
 import jax
@@ -29,7 +29,7 @@ def same(a, b):
 
 
 def estimate(gan, state, real, key):
-    """E f(real) - E f(fake) with fresh latents, by public parts only."""
+    """Returns E f(real) - E f(fake) with new latents, from public functions only."""
     latent = jax.random.normal(key, (512, gan.latent_size))
     g, c = state.generator, state.critic
     fake, _ = gan.generate(g.params, g.model_state, latent, train=True)
@@ -37,7 +37,7 @@ def estimate(gan, state, real, key):
     return float(critic(real).mean() - critic(fake).mean()), float(critic(fake).mean())
 
 
-def test_critic_step_leaves_the_generator_bitwise_alone(gan, key, images):
+def test_critic_step_does_not_change_the_generator(gan, key, images):
     state = init_state(gan, key)
     after, _ = jax.jit(lambda s: critic_step(gan, s, images[0], key))(state)
     assert same(after.generator, state.generator)
@@ -47,7 +47,7 @@ def test_critic_step_leaves_the_generator_bitwise_alone(gan, key, images):
     assert not same(after.critic.params, state.critic.params)
 
 
-def test_generator_step_leaves_the_critic_bitwise_alone(gan, key):
+def test_generator_step_does_not_change_the_critic(gan, key):
     state = init_state(gan, key)
     after, _ = jax.jit(lambda s: generator_step(gan, s, key, batch_size=8))(state)
     assert same(after.critic, state.critic)
@@ -57,7 +57,7 @@ def test_generator_step_leaves_the_critic_bitwise_alone(gan, key):
     assert not same(after.generator.model_state, state.generator.model_state)
 
 
-def test_critic_loss_has_no_gradient_in_the_generator(gan, key, images):
+def test_critic_loss_has_no_generator_gradient(gan, key, images):
     state = init_state(gan, key)
 
     def loss(generator_params):
@@ -71,9 +71,7 @@ def test_critic_loss_has_no_gradient_in_the_generator(gan, key, images):
 
 
 @pytest.mark.parametrize("constraint", [None, "clip"])
-def test_critic_steps_raise_the_gap_and_generator_steps_raise_fake_scores(
-    key, images, constraint
-):
+def test_steps_change_scores_in_the_right_direction(key, images, constraint):
     changes = {"constraint": lambda p: clip_weights(p, bound=0.05)}
     gan = tiny_gan(**(changes | {"penalties": ()} if constraint else {}))
     real = jnp.clip(normalize_images(images[0], key, dequantize=False), 0.2, 1.0)
@@ -91,7 +89,7 @@ def test_critic_steps_raise_the_gap_and_generator_steps_raise_fake_scores(
     assert estimate(gan, state, real, probe)[1] > low + 1e-4
 
 
-def test_train_step_is_n_critic_steps_and_a_generator_step(gan, key, images):
+def test_train_step_equals_its_separate_steps(gan, key, images):
     state = init_state(gan, key)
     whole, metrics = make_train_step(gan, donate=False)(state, {"image": images}, key)
     critic = make_critic_step(gan, donate=False)
@@ -107,7 +105,7 @@ def test_train_step_is_n_critic_steps_and_a_generator_step(gan, key, images):
     assert int(whole.critic_updates) == 3
 
 
-def test_train_steps_are_k_train_steps_traced_once(gan, key, images, monkeypatch):
+def test_train_steps_equal_k_train_steps(gan, key, images, monkeypatch):
     batches = jnp.stack([images, images[::-1], images // 2, images[:, ::-1]])
     state, each = init_state(gan, key), []
     step = make_train_step(gan, donate=False)
@@ -124,13 +122,13 @@ def test_train_steps_are_k_train_steps_traced_once(gan, key, images, monkeypatch
     assert (int(whole.step), int(whole.critic_updates)) == (4, 12)
 
 
-def test_bare_images_are_a_batch(gan, key, images):
+def test_images_without_dict_are_a_batch(gan, key, images):
     state = init_state(gan, key)
     step = make_train_step(gan, donate=False)
     assert same(step(state, images, key), step(state, {"image": images}, key))
 
 
-def test_every_update_draws_its_own_numbers(gan, key, images):
+def test_every_update_uses_different_random_numbers(gan, key, images):
     state = init_state(gan, key)
     seen = set()
     for k in (key, jax.random.key(8)):
@@ -144,7 +142,7 @@ def test_every_update_draws_its_own_numbers(gan, key, images):
     assert len(seen) == 10
 
 
-def test_metrics_are_what_their_names_say(gan, key, images):
+def test_metrics_match_their_definitions(gan, key, images):
     state = init_state(gan, key)
     after, m = critic_step(gan, state, images[0], key)
     np.testing.assert_allclose(
@@ -163,7 +161,7 @@ def test_metrics_are_what_their_names_say(gan, key, images):
         assert float(m[f"critic/gradient_norm_{name}"]) > 0
 
 
-def test_slope_at_fakes_is_the_critics_gradient_norm(key):
+def test_gradient_norm_at_fakes_matches_its_definition(key):
     gan = tiny_gan()
     state = init_state(gan, key)
     _, metrics = generator_step(gan, state, key, batch_size=16)
@@ -177,7 +175,7 @@ def test_slope_at_fakes_is_the_critics_gradient_norm(key):
     )
 
 
-def test_clip_bound_holds_when_the_generator_steps(key, images):
+def test_weights_are_clipped_before_the_generator_step(key, images):
     bound = 0.01
     changes = {"penalties": (), "constraint": lambda p: clip_weights(p, bound=bound)}
     after_update = tiny_gan(critic=TinyCritic(batch_norm=True), **changes)
@@ -188,7 +186,7 @@ def test_clip_bound_holds_when_the_generator_steps(key, images):
             float(jnp.abs(w).max()) <= np.float32(bound)
             for w in jax.tree.leaves(state.critic.params)
         )
-    # The 2017 order: one update of at most a learning rate outside the box.
+    # In the 2017 order, weights exceed the bound by at most one learning rate.
     before_update = tiny_gan(**changes, constrain_before_update=True)
     state = init_state(before_update, key)
     for batch in images:
@@ -197,7 +195,7 @@ def test_clip_bound_holds_when_the_generator_steps(key, images):
     assert bound < largest < bound + 4e-3
 
 
-def test_a_penalty_of_ones_own_needs_no_table(key, images):
+def test_custom_penalty_needs_no_table(key, images):
     def scores_near_zero(critic_fn, real, fake, key):
         return jnp.mean(critic_fn(real) ** 2)
 
@@ -215,7 +213,7 @@ def test_a_penalty_of_ones_own_needs_no_table(key, images):
     )
 
 
-def test_learning_rates_follow_the_generators_iterations(key, images):
+def test_learning_rates_follow_generator_iterations(key, images):
     def halves(step):
         return jnp.where(step >= 1, 0.5, 1.0)
 
@@ -233,7 +231,7 @@ def test_learning_rates_follow_the_generators_iterations(key, images):
         assert rate == pytest.approx(1e-2 * scale, rel=1e-4)
 
 
-def test_average_starts_as_a_copy_and_follows_its_formula(key):
+def test_ema_starts_as_a_copy_and_follows_its_formula(key):
     gan = tiny_gan(ema_decay=0.2)
     state = init_state(gan, key)
     assert same(state.ema_params, state.generator.params)
@@ -253,13 +251,13 @@ def test_ema_decay_warms_up():
         assert float(decay) == pytest.approx(expected, rel=1e-5)
 
 
-def test_without_average_there_is_none(key):
+def test_ema_is_absent_without_decay(key):
     gan = tiny_gan(ema_decay=None)
     state, _ = generator_step(gan, init_state(gan, key), key, batch_size=8)
     assert state.ema_params is None
 
 
-def test_generator_batch_may_differ(key, images):
+def test_generator_batch_size_may_differ(key, images):
     gan = tiny_gan(generator_batch_size=32)
     state = init_state(gan, key)
     _, metrics = train_step(gan, state, images, key)
@@ -271,7 +269,7 @@ def test_generator_batch_may_differ(key, images):
     )
 
 
-def test_uint8_table_and_dequantisation(key):
+def test_uint8_conversion_and_dequantization(key):
     levels = jnp.array([0, 64, 127, 128, 255], jnp.uint8).reshape(1, 5, 1, 1)
     plain = normalize_images(levels, key, dequantize=False).ravel()
     np.testing.assert_allclose(plain, [-1, -0.4980392, -1 / 255, 1 / 255, 1], atol=1e-7)
@@ -286,14 +284,14 @@ def test_uint8_table_and_dequantisation(key):
         normalize_images(jnp.zeros((1, 2), jnp.int32), key, dequantize=False)
 
 
-def test_batch_norm_in_a_penalised_critic_is_refused(key):
+def test_batch_norm_in_a_penalized_critic_is_rejected(key):
     gan = tiny_gan(critic=TinyCritic(batch_norm=True))
     for build in (lambda: init_state(gan, key), lambda: abstract_state(gan)):
-        with pytest.raises(ValueError, match="batch norm mixes"):
+        with pytest.raises(ValueError, match="batch norm, which mixes"):
             build()
 
 
-def test_compiled_once_and_donating(gan, key, images):
+def test_train_step_compiles_once_and_donates(gan, key, images):
     state = init_state(gan, key)
     counted = chex.assert_max_traces(train_step, n=1)
     step = jax.jit(lambda s, b: counted(gan, s, b, key), donate_argnums=0)
@@ -305,18 +303,18 @@ def test_compiled_once_and_donating(gan, key, images):
     assert not any(x.is_deleted() for x in jax.tree.leaves(state))
 
 
-def test_abstract_state_describes_the_real_one(gan, key):
+def test_abstract_state_matches_the_real_one(gan, key):
     chex.assert_trees_all_equal_shapes_and_dtypes(
         abstract_state(gan), init_state(gan, key)
     )
 
 
-def test_a_player_without_the_train_keyword_is_refused():
+def test_network_without_train_argument_is_rejected():
     import flax.linen as nn
 
     class NoTrain(nn.Module):
         def __call__(self, x):
             return x
 
-    with pytest.raises(ValueError, match="takes no keyword 'train'"):
+    with pytest.raises(ValueError, match="has no argument 'train'"):
         tiny_gan(critic=NoTrain())

@@ -117,8 +117,8 @@ class Checkpoints:
         """
         if self._read_only:
             raise CheckpointError(
-                f"{self._directory} is open for reading; open it with "
-                f"read_only=False to save step {step}."
+                f"{self._directory} is open read-only; use read_only=False to save "
+                f"step {step}."
             )
         if self._broken:
             self._write(lambda: self._store.set_aside(self._broken))
@@ -129,7 +129,8 @@ class Checkpoints:
         if step < max(steps, default=0):
             raise CheckpointError(
                 f"step {step} is below the newest checkpoint, {steps[-1]}, in "
-                f"{self._directory}; go on from that one or save elsewhere."
+                f"{self._directory}. Continue from that checkpoint, or use another "
+                "folder."
             )
         leaves = {path: _copy(path, leaf) for path, leaf in flatten(state).items()}
         try:
@@ -171,13 +172,13 @@ class Checkpoints:
                 self._broken.append(candidate)
                 self._warn(
                     f"checkpoint {candidate} in {self._directory} is broken "
-                    f"({reason}); the next older one is tried."
+                    f"({reason}); trying the next older one."
                 )
         if not steps:
             return None
         raise CheckpointError(
             f"no checkpoint in {self._directory} can be read (the last one tried, "
-            f"{steps[0]}: {reason}); put back a copy, or start in another folder."
+            f"{steps[0]}: {reason}). Restore a backup, or use another folder."
         )
 
     def meta(self, step: int) -> dict[str, Any] | None:
@@ -231,7 +232,7 @@ class Checkpoints:
                 raise  # another process failed, not the write
             raise CheckpointError(
                 f"a checkpoint could not be written to {self._directory} "
-                f"({_reason(error)}); see that there is room and permission."
+                f"({_reason(error)}). Check the free space and the permissions."
             ) from error
 
     def _restore_exactly(
@@ -241,14 +242,15 @@ class Checkpoints:
         if step not in steps:
             listed = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(
-                f"{self._directory} has no checkpoint of step {step}; there: {listed}."
+                f"{self._directory} has no checkpoint of step {step}; choices: "
+                f"{listed}."
             )
         try:
             return (*self._read(step, target), step)
         except _Broken as broken:
             raise CheckpointError(
-                f"checkpoint {step} in {self._directory} is broken ({broken}); leave "
-                "the step out to restore the newest one that is not."
+                f"checkpoint {step} in {self._directory} is broken ({broken}). Omit "
+                "the step to restore the newest intact checkpoint."
             ) from broken
 
     def _read(self, step: int, target: StateT) -> tuple[StateT, dict[str, Any]]:
@@ -257,8 +259,8 @@ class Checkpoints:
         difference = first_difference(inventory, wanted)
         if difference:
             raise CheckpointError(
-                f"checkpoint {step} in {self._directory} does not fit: {difference}; "
-                "use the config that it was written with, or another folder."
+                f"checkpoint {step} in {self._directory} does not match: {difference}. "
+                "Use the config that it was written with, or another folder."
             )
         leaves = _on_all_processes(lambda: self._store.read_arrays(step, wanted))
         # Checksums are of global arrays, so all processes take the same branch.
@@ -272,7 +274,7 @@ class Checkpoints:
     def _read_inventory(self, step: int) -> dict[str, Any]:
         inventory = self._store.read_inventory(step)
         if not is_intact(inventory):
-            raise _Broken("its inventory has changed since it was written")
+            raise _Broken("its manifest has changed since it was written")
         return inventory
 
 
@@ -298,12 +300,14 @@ def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
 
 def _copy(path: str, leaf: Any) -> Array:
     if not isinstance(leaf, jax.Array):
-        problem = f"a {type(leaf).__name__}; make it one, or put it in the meta"
+        problem = (
+            f"a {type(leaf).__name__}; convert it to an array, or store it in meta"
+        )
     elif jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        problem = "a random key; store the jax.random.key_data of it"
+        problem = "a random key; store jax.random.key_data of it"
     else:
         return jnp.copy(leaf)
-    raise CheckpointError(f"a state holds arrays only, but {path} is {problem}.")
+    raise CheckpointError(f"a state must contain only arrays, but {path} is {problem}.")
 
 
 def _on_all_processes(read: Callable[[], T]) -> T:

@@ -51,8 +51,8 @@ def make_manifest(
         inventory = json.loads(json.dumps({"meta": dict(meta), "leaves": described}))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"the meta cannot be written as JSON ({error}); use numbers, strings, "
-            "lists and dicts."
+            f"meta cannot be written as JSON ({error}); it must consist of numbers, "
+            "strings, lists and dicts."
         ) from error
     return inventory | {"crc32": _crc32_of_json(inventory)}
 

@@ -1,1 +1,1 @@
-"""From a ConfigDict to validated objects."""
+"""Config files, their validation, and the objects built from them."""

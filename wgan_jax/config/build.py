@@ -1,4 +1,4 @@
-"""Builds objects from an experiment, which is validated first if it is a config."""
+"""Builds the objects of an experiment. A config is validated first."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -35,20 +35,21 @@ def build_gan(
     *,
     classes: int | None = None,
 ) -> Gan:
-    """Returns the static parts of the GAN that a config describes.
+    """Returns the static definition of the GAN that a config describes.
 
     Args:
-        config: one experiment.
-        image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``; that of the
-            config's dataset, which is then loaded, if None.
-        classes: of the dataset, for a conditional config; likewise.
+        config: config of one experiment.
+        image_shape: shape of one example, ``(H, W, C)`` or ``(D,)``. If None,
+            the dataset of the config is loaded to find it.
+        classes: number of classes, for a conditional config. If None, the
+            dataset of the config is loaded to find it.
 
     Returns:
-        The Gan; nothing is compiled yet.
+        The Gan. Nothing is compiled.
 
     Raises:
-        ConfigError: for mistakes in the config, with a line for each.
-        DataError: if the dataset is needed for its shape and unavailable.
+        ConfigError: if the config has mistakes, with one line for each.
+        DataError: if the dataset must be loaded and is unavailable.
     """
     config = resolve(config)
     if image_shape is None or (config.dataset.labels and classes is None):
@@ -97,14 +98,14 @@ def build_objective(config: Config) -> Objective:
     """Returns the objective of a config, with its options.
 
     Args:
-        config: one experiment.
+        config: config of one experiment.
 
     Raises:
-        ConfigError: for mistakes in the config, or a value that a loss refuses.
+        ConfigError: if the config has mistakes, or a loss rejects a value.
     """
     row = resolve(config).objective
     objective = OBJECTIVES[row.name].with_options(**row.options)
-    # The losses may check their options, so they are called once.
+    # Losses check their options only when they are called.
     score = jax.ShapeDtypeStruct((1,), jnp.float32)
     scores = (score, score)
     as_config_error(jax.eval_shape, objective.critic_loss, *scores)
@@ -114,13 +115,13 @@ def build_objective(config: Config) -> Objective:
 
 
 def build_schedule(config: Config) -> CriticSchedule:
-    """Returns how many updates the critic takes in each iteration.
+    """Returns the schedule of critic updates per iteration.
 
     Args:
-        config: one experiment.
+        config: config of one experiment.
 
     Raises:
-        ConfigError: for mistakes in the config.
+        ConfigError: if the config has mistakes.
     """
     training = resolve(config).training
     return as_config_error(
@@ -138,16 +139,17 @@ def build_source(
     """Loads the dataset of a config.
 
     Args:
-        config: one experiment.
-        examples: False for its shapes, types and classes alone.
-        split: in place of the config's.
+        config: config of one experiment.
+        examples: whether to load the examples. If False, only their shape,
+            dtype and number of classes are read.
+        split: split to load instead of that in the config.
 
     Returns:
-        The examples and where they come from.
+        The examples and their origin.
 
     Raises:
-        ConfigError: for mistakes in the config, or a value that the loader refuses.
-        DataError: if the data is unavailable, saying what to do.
+        ConfigError: if the config has mistakes, or the loader rejects a value.
+        DataError: if the data is unavailable. The message says what to do.
     """
     dataset = resolve(config).dataset
     options = dataset.options | {"split": split or dataset.split}
@@ -171,21 +173,22 @@ def build_pipeline(
     """Returns the batches of a dataset as a function of the iteration.
 
     Args:
-        config: one experiment.
-        source: what ``build_source`` gave.
-        process_index: of this host.
-        process_count: hosts that share each batch.
-        seed: of the order of the examples, the config's by default.
+        config: config of one experiment.
+        source: dataset, as returned by ``build_source``.
+        process_index: index of this process.
+        process_count: number of processes that share each batch.
+        seed: seed of the order of the examples. Defaults to that of the config.
 
     Returns:
-        The pipeline of this host's rows.
+        The pipeline, which yields this process's rows of each batch.
 
     Raises:
-        ConfigError: if the batch does not fit the data or the hosts.
+        ConfigError: if the batch size does not match the dataset or the number
+            of processes.
     """
     config = resolve(config)
     schedule = build_schedule(config)
-    # A paired objective's generator gets real examples of its own, too.
+    # With a paired objective, the generator update needs its own real examples.
     more = int(build_objective(config).paired)
     try:
         return Pipeline(
@@ -210,8 +213,8 @@ def _check_images(config: ExperimentConfig, image_shape: tuple[int, ...]) -> Non
     for name, is_used in used.items():
         if is_used and len(image_shape) != 3:
             raise ConfigError(
-                f"config.{name} is for images, but an example of "
-                f"{config.dataset.name!r} has the shape {image_shape}."
+                f"config.{name} is for images only, but an example of "
+                f"{config.dataset.name!r} has the shape {image_shape}. Leave it unset."
             )
 
 
@@ -222,14 +225,15 @@ def _build_conditional(
         return None
     if classes is None:
         raise ConfigError(
-            f"config.dataset.labels is True, but {config.dataset.name!r} has no labels."
+            f"config.dataset.labels is True, but {config.dataset.name!r} has no "
+            "labels; it must be False."
         )
     fields = dict(config.conditional) if config.conditional else {}
     return as_config_error(Conditional, classes=classes, **fields)
 
 
 def _bound(table: Mapping[str, Any], row: Row) -> Callable[..., Any]:
-    """The function of a row with its options bound."""
+    """Returns the function of a row with its options bound."""
     return partial(table[row.name], **row.options)
 
 
@@ -241,7 +245,7 @@ def _build_optimizer(row: Row, network: str) -> Any:
 
 
 def _build_penalties(config: ExperimentConfig) -> tuple[terms.Term, ...]:
-    """``penalty``, and those of ``penalties`` under their labels."""
+    """Returns ``penalty``, followed by the labeled terms of ``penalties``."""
     found = [("", config.penalty)] if config.penalty else []
     return tuple(
         _build_term(config, PENALTIES, term, label)

@@ -1,7 +1,8 @@
-"""Checks of an experiment's fields against one another.
+"""Consistency checks between the fields of an experiment.
 
-To add one, write a function that raises ConfigError and add it to ``CHECKS``. What
-depends on the data or on the devices is checked where the objects are built.
+To add a check, write a function that raises ConfigError and add it to ``CHECKS``.
+Checks that depend on the dataset or the devices are made when the objects are
+built.
 """
 
 import inspect
@@ -17,7 +18,7 @@ from wgan_jax.evaluation import MEASURES
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
-# What happens after certain iterations happens between two calls.
+# These events can only happen between two calls of the compiled step.
 _BETWEEN_CALLS = (
     "training.iterations",
     "checkpoint.every",
@@ -27,18 +28,19 @@ _BETWEEN_CALLS = (
 
 
 def check_critic_schedule(config: ExperimentConfig) -> None:
-    """Refuses a boost that is given in part."""
+    """Raises ConfigError if only some of the boost fields are set."""
     training = config.training
     names = ("boosted_n_critic", "boosted_first", "boosted_every")
     missing = [name for name in names if getattr(training, name) is None]
     if 0 < len(missing) < len(names):
         raise ConfigError(
-            f"config.training.{missing[0]} is missing: {', '.join(names)} go together."
+            f"config.training.{missing[0]} is missing; set all or none of "
+            f"{', '.join(names)}."
         )
 
 
 def check_learning_rate_schedule(config: ExperimentConfig) -> None:
-    """Refuses options that the schedule does not read, or lacks."""
+    """Raises ConfigError if ``learning_rate_final`` is missing or unused."""
     training = config.training
     name = training.learning_rate_schedule
     reads = inspect.signature(LEARNING_RATE_SCHEDULES[name]).parameters
@@ -54,7 +56,7 @@ def check_learning_rate_schedule(config: ExperimentConfig) -> None:
 
 
 def check_schedule_length(config: ExperimentConfig) -> None:
-    """Refuses a length of schedules where there is none."""
+    """Raises ConfigError if ``schedule_iterations`` is set but unused."""
     training = config.training
     reads = inspect.signature(
         LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
@@ -63,52 +65,52 @@ def check_schedule_length(config: ExperimentConfig) -> None:
     moves = any(term and term.final_weight is not None for term in terms)
     if training.schedule_iterations and not (moves or "iterations" in reads):
         raise ConfigError(
-            "config.training.schedule_iterations is set, but no schedule reads it; "
-            "leave it out, or choose a learning_rate_schedule or a final_weight."
+            "config.training.schedule_iterations is set, but no schedule reads it. "
+            "Leave it unset, or set a learning_rate_schedule or a final_weight."
         )
 
 
 def check_conditional(config: ExperimentConfig) -> None:
-    """Refuses settings of generation by class without labels."""
+    """Raises ConfigError if ``conditional`` is set for a dataset without labels."""
     if config.conditional is not None and not config.dataset.labels:
         raise ConfigError(
-            "config.conditional is set, but config.dataset.labels is not; set that to "
-            "True for generation by class."
+            "config.conditional is set, but config.dataset.labels is False; it must "
+            "be True for class-conditional generation."
         )
 
 
 def check_paired(config: ExperimentConfig) -> None:
-    """Refuses batches of two sizes where the losses compare examples in pairs."""
+    """Raises ConfigError if a paired objective is given two batch sizes."""
     size = config.training.generator_batch_size
     if size is not None and OBJECTIVES[config.objective.name].paired:
         raise ConfigError(
             f"config.training.generator_batch_size is {size}, but the objective "
-            f"{config.objective.name!r} pairs each generated example with a real one; "
-            "leave it out."
+            f"{config.objective.name!r} pairs each generated example with a real one. "
+            "Leave it unset."
         )
 
 
 def check_placement(config: ExperimentConfig) -> None:
-    """Refuses to divide one run among devices that replicas divide."""
+    """Raises ConfigError if replicas are combined with a sharded state."""
     placement = config.training.placement
     if placement != "replicated" and _is_replicated(config):
         raise ConfigError(
-            f"config.training.placement={placement} divides one run among the devices, "
-            "but config.training.replicas or config.sweep asks for several, which "
-            "divide them themselves; use placement=replicated."
+            f"config.training.placement is {placement!r}, but the replicas of "
+            "config.training.replicas or config.sweep are divided among the devices. "
+            "Use placement=replicated."
         )
 
 
 def check_calls(config: ExperimentConfig) -> None:
-    """Refuses calls of several iterations where something comes in between.
+    """Raises ConfigError if ``iterations_per_call`` does not fit the config.
 
     Args:
-        config: one experiment.
+        config: an experiment.
 
     Raises:
-        ConfigError: if an interval or the run's length is no multiple of the
-            iterations of a call, the critic's updates differ between iterations, or
-            there are replicas.
+        ConfigError: if an interval or the length of the run is not a multiple
+            of ``iterations_per_call``, the number of critic updates differs
+            between iterations, or there are replicas.
     """
     per_call = config.training.iterations_per_call
     if per_call == 1:
@@ -116,13 +118,13 @@ def check_calls(config: ExperimentConfig) -> None:
     wanted = f"config.training.iterations_per_call={per_call}"
     if config.training.boosted_n_critic:
         raise ConfigError(
-            f"{wanted} asks for as many critic updates in each iteration, but "
-            "config.training.boosted_n_critic is set; use iterations_per_call=1."
+            f"{wanted} needs the same number of critic updates in each iteration, but "
+            "config.training.boosted_n_critic is set. Use iterations_per_call=1."
         )
     if _is_replicated(config):
         raise ConfigError(
-            f"{wanted} is for one run, but config.training.replicas or config.sweep "
-            "asks for several side by side; use iterations_per_call=1."
+            f"{wanted} is for a single run, but config.training.replicas or "
+            "config.sweep is set. Use iterations_per_call=1."
         )
     wrong = []
     for name in _BETWEEN_CALLS:
@@ -132,27 +134,28 @@ def check_calls(config: ExperimentConfig) -> None:
             below = every - every % per_call
             some = " or ".join(str(n) for n in (below, below + per_call) if n)
             wrong.append(
-                f"config.{name}={every} is no multiple of {wanted}; use {some}, or "
-                "fewer iterations per call."
+                f"config.{name} is {every}, which is not a multiple of {wanted}. Use "
+                f"{some}, or fewer iterations per call."
             )
     if wrong:
         raise ConfigError("\n".join(wrong))
 
 
 def check_evaluation(config: ExperimentConfig) -> None:
-    """Refuses measures, a best checkpoint or a split that cannot be."""
+    """Raises ConfigError if the evaluation fields contradict each other."""
     fields = config.evaluation
     if fields is None:
         return
     if fields.held_out is not None and fields.held_out == config.dataset.split:
         raise ConfigError(
-            f"config.evaluation.held_out is {fields.held_out!r}, which the critic "
-            "trains on; name another split, or None."
+            f"config.evaluation.held_out is {fields.held_out!r}, which is the training "
+            "split. Use another split, or None."
         )
     names = MEASURES if fields.measures is None else fields.measures
     if not names:
         raise ConfigError(
-            f"config.evaluation.measures is empty; {choices(MEASURES)}; None takes all."
+            f"config.evaluation.measures is empty; {choices(MEASURES)}. Use None for "
+            "all of them."
         )
     ordered = [
         name
@@ -162,14 +165,13 @@ def check_evaluation(config: ExperimentConfig) -> None:
     ]
     if fields.best_by is not None and fields.best_by not in ordered:
         raise ConfigError(
-            f"config.evaluation.best_by is {fields.best_by!r}; it must be a number "
-            "that is measured and that is better lower or higher; "
-            f"{choices(ordered)}."
+            f"config.evaluation.best_by is {fields.best_by!r}; it must be a measured "
+            f"metric for which lower or higher is better; {choices(ordered)}."
         )
 
 
 def check_sweep(config: ExperimentConfig) -> None:
-    """Refuses a sweep over something other than distinct values of a number."""
+    """Raises ConfigError unless the sweep has distinct values of a float field."""
     if config.sweep is None:
         return
     name, values = config.sweep.field, config.sweep.values
@@ -179,14 +181,14 @@ def check_sweep(config: ExperimentConfig) -> None:
         known = False
     if not known:
         raise ConfigError(
-            f"config.sweep.field is {name!r}; it must be the name of a field that "
-            "holds a decimal number, such as 'penalty.weight'."
+            f"config.sweep.field is {name!r}; it must be the name of a field with a "
+            "decimal number, such as 'penalty.weight'."
         )
-    # The compiled step takes them as float32.
+    # The compiled step receives the values as float32.
     if not values or len({np.float32(v) for v in values}) < len(values):
         raise ConfigError(
-            f"config.sweep.values is {values!r}; it must be numbers that are all "
-            "different in float32."
+            f"config.sweep.values is {values!r}; it must be numbers that are distinct "
+            "in float32."
         )
     above, _, last = name.rpartition(".")
     group = value_of(config, above)
@@ -196,7 +198,8 @@ def check_sweep(config: ExperimentConfig) -> None:
         except pydantic.ValidationError:
             right = describe(type(group).model_fields[last])
             raise ConfigError(
-                f"config.sweep.values holds {value}, but config.{name} must be {right}."
+                f"config.sweep.values contains {value}, but config.{name} must be "
+                f"{right}."
             ) from None
 
 

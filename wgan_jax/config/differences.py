@@ -1,4 +1,4 @@
-"""In what two configs differ, and which differences define another run."""
+"""Comparison of configs, and which differences make a different run."""
 
 import contextlib
 import json
@@ -16,17 +16,17 @@ from wgan_jax.errors import ConfigError
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], *, free: bool = False
 ) -> list[str]:
-    """Returns the fields in which two configs differ and that change the arithmetic.
+    """Returns the fields in which two configs differ and that affect the results.
 
-    A field at its default does not differ from an absent one.
+    A field at its default value is equal to an absent field.
 
     Args:
-        old: a config as plain dictionaries, as ``config.json`` has it.
-        new: another.
-        free: those that leave the arithmetic alone, too.
+        old: a config as nested dictionaries, as stored in ``config.json``.
+        new: the config to compare with.
+        free: include fields that do not affect the results.
 
     Returns:
-        One line a field, ``name: old -> new``, sorted by name.
+        One line per field, ``name: old -> new``, sorted by name.
     """
     before, after = (_comparable(tree) for tree in (old, new))
     groups, fields = free_fields()
@@ -43,7 +43,7 @@ def differences(
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yields names and values of nested mappings, ``a.b.c`` for nested ones."""
+    """Yields the names and values of nested mappings, with names like ``a.b.c``."""
     for name, value in tree.items():
         if isinstance(value, Mapping | ml_collections.ConfigDict):
             yield from flatten(value, f"{prefix}{name}.")
@@ -52,20 +52,20 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns a config as JSON values, with lists in the place of tuples."""
+    """Returns a config as JSON values, with lists instead of tuples."""
     found: dict[str, Any] = json.loads(config.to_json())
     return found
 
 
 def _comparable(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by name, with defaults where the config is one of this version."""
+    """Returns fields by name, with defaults if this version accepts the config."""
     with contextlib.suppress(ConfigError):
         tree = as_json(resolve(tree))
     return {name: value for name, value in flatten(tree) if value is not None}
 
 
 def _ends_with_the_run(fields: Mapping[str, Any]) -> bool:
-    """Whether a schedule's length is that of the run."""
+    """Returns whether the length of a schedule depends on that of the run."""
     if fields.get("training.schedule_iterations"):
         return False
     return fields.get("training.learning_rate_schedule") != "constant" or any(

@@ -17,21 +17,21 @@ def build_evaluator(
     """Returns the evaluator of a config.
 
     Args:
-        config: one experiment.
-        source: its dataset, as training sees it.
-        cache: folder of reference features.
+        config: config of one experiment.
+        source: dataset used for training.
+        cache: folder of cached reference features.
 
     Raises:
-        ConfigError: for mistakes in the config, features that are unavailable, or no
-            ``evaluation`` at all.
+        ConfigError: if the config has mistakes, the features are unavailable,
+            or ``evaluation`` is missing.
         DataError: if the split to evaluate on is unavailable.
     """
     config = resolve(config)
     fields = config.evaluation
     if fields is None:
         raise ConfigError(
-            "config.evaluation is missing: it says how many examples, which features "
-            "and which measures; configs/cifar10_wgan_gp.py has one to copy."
+            "config.evaluation is missing; it sets the number of examples, the "
+            "features and the measures. See configs/cifar10_wgan_gp.py for an example."
         )
     try:
         extractor = EXTRACTORS[fields.features.name](

@@ -1,9 +1,9 @@
-"""The frozen, typed description of one experiment, which a config is validated into.
+"""Frozen, typed description of one experiment: the result of validating a config.
 
-Each class is a group of fields, ``config.GROUP``, and each field has a type, a range
-and a description. A group that names a row of a table, such as ``config.penalty``, also
-has the row's own options, which ``rows.py`` adds. To add a field, add it here and read
-it where the objects are built.
+Each class is a group of fields, ``config.GROUP``. Each field has a type, a range
+and a description. A group that names a row of a table, such as
+``config.penalty``, also has the options of that row, which ``rows.py`` adds. To
+add a field, declare it here and read it where the objects are built.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,22 +35,23 @@ class Table:
     """Marks a field that names a row of a table.
 
     Attributes:
-        rows: what the names stand for.
-        find: looks a name up, where more names than those of the rows are known;
-            it raises ValueError for one that is not.
+        rows: entries by name.
+        find: function that looks up a name, for tables that accept more names
+            than those in ``rows``. It raises ValueError for an unknown name.
     """
 
     rows: Mapping[str, Any]
     find: Callable[[str], Any] | None = None
 
     def lookup(self, name: str) -> Any:
-        """Returns what a name stands for.
+        """Returns the entry with a name.
 
         Args:
-            name: as the user wrote it.
+            name: name of a row.
 
         Raises:
-            ValueError: for an unknown name, with similar ones and all.
+            ValueError: if the name is unknown. The message lists the known
+                names and suggests a similar one.
         """
         if self.find is not None:
             return self.find(name)
@@ -62,20 +63,20 @@ class Table:
 def field(
     description: str, default: Any = ..., *, free: bool = False, keyed: bool = False
 ) -> Any:
-    """Describes a field of a group.
+    """Returns the declaration of a field of a group.
 
     Args:
-        description: one line for a user.
-        default: the value if it is not given; required without one.
-        free: a run may be resumed with another value.
-        keyed: the field holds groups by label.
+        description: one line for users.
+        default: value of an absent field. Without it, the field is required.
+        free: whether a run can be resumed with a different value.
+        keyed: whether the field holds groups by label.
     """
     extra: Any = {"free": free, "keyed": keyed}
     return pydantic.Field(default, description=description, json_schema_extra=extra)
 
 
 class Group(pydantic.BaseModel):
-    """A group of fields, immutable and compared by value."""
+    """Group of fields; immutable, compared by value."""
 
     model_config = pydantic.ConfigDict(
         frozen=True,
@@ -87,13 +88,13 @@ class Group(pydantic.BaseModel):
 
 
 class Row(Group):
-    """A row of a table and the values of its options."""
+    """Row of a table and the values of its options."""
 
-    name: str = field("the row of the table")
+    name: str = field("name of the row in the table")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The row's own options by name, defaults included."""
+        """Options of the row by name, including defaults."""
         kinds = (k for k in type(self).__mro__ if k.__module__ == __name__)
         own: type[Row] = next(kinds)
         names = type(self).model_fields
@@ -101,34 +102,34 @@ class Row(Group):
 
 
 class Dataset(Row):
-    """The training examples, and how a batch of them is prepared."""
+    """Training examples, and how batches of them are prepared."""
 
-    split: str = field("a split or a part of one, such as train[:5000]", "train")
-    labels: bool = field("generate by class", False)
-    flip: bool = field("mirror real images with probability 1/2", False)
-    dequantize: bool = field("add noise of one gray level", False)
+    split: str = field("split or part of a split, such as train[:5000]", "train")
+    labels: bool = field("class-conditional generation", False)
+    flip: bool = field("flip real images horizontally with probability 1/2", False)
+    dequantize: bool = field("add uniform noise of one gray level", False)
 
 
 class Generator(Row):
-    """The generator."""
+    """Generator network."""
 
-    latent_size: Count = field("numbers of a latent, which is standard normal")
+    latent_size: Count = field("dimension of the standard normal latents")
 
 
 class Term(Row):
-    """A penalty or a regularizer with its weight."""
+    """Penalty or regularizer with its weight."""
 
-    weight: Positive = field("the factor of the term in the loss")
+    weight: Positive = field("factor of the term in the loss")
     final_weight: Positive | None = field(
-        "the weight at the end of half a cosine; None: it stays", None
+        "weight at the end of a cosine schedule; None: constant weight", None
     )
-    every: Count = field("updates from one evaluation of the term to the next", 1)
+    every: Count = field("updates between two evaluations of the term", 1)
 
 
 class Constraint(Row):
-    """A projection of the critic's parameters."""
+    """Projection of the critic parameters."""
 
-    before_update: bool = field("project before the update, as the 2017 code", False)
+    before_update: bool = field("project before the update, as in the 2017 code", False)
 
 
 class Conditional(Group):
@@ -137,14 +138,14 @@ class Conditional(Group):
     fake_labels: Literal["real", "uniform"] = field(
         "labels of generated examples in a critic update", "real"
     )
-    critic_weight: NotNegative = field("class loss of the critic's auxiliary head", 0.0)
-    generator_weight: NotNegative = field("class loss of generated examples", 0.0)
+    critic_weight: NotNegative = field("weight of the critic's class loss", 0.0)
+    generator_weight: NotNegative = field("weight of the generator's class loss", 0.0)
 
 
 class Augmentation(Group):
-    """Augmentation of all that the critic sees."""
+    """Augmentation of all inputs of the critic."""
 
-    policy: str = field("names of augmentations, separated by commas")
+    policy: str = field("comma-separated names of augmentations")
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -154,43 +155,41 @@ class Augmentation(Group):
 
 
 class Optimizers(Group):
-    """The two optimizers."""
+    """Optimizers of the generator and the critic."""
 
     generator: Annotated[Row, Table(OPTIMIZERS)]
     critic: Annotated[Row, Table(OPTIMIZERS)]
 
 
 class Training(Group):
-    """The training loop. Iterations are generator updates."""
+    """Training loop. One iteration is one generator update."""
 
-    iterations: Count = field("iterations of the run", free=True)
-    iterations_per_call: Count = field("iterations of one compiled call", 1, free=True)
-    batch_size: Count = field("real examples of a critic update, over all devices")
+    iterations: Count = field("number of iterations of the run", free=True)
+    iterations_per_call: Count = field(
+        "iterations per call of the compiled step", 1, free=True
+    )
+    batch_size: Count = field("real examples per critic update, over all devices")
     generator_batch_size: Count | None = field(
-        "examples of a generator update; None: batch_size", None
+        "examples per generator update; None: batch_size", None
     )
-    microbatches: Count = field("parts of a batch, whose gradients are averaged", 1)
-    n_critic: Count = field("critic updates in an iteration")
-    boosted_n_critic: Count | None = field(
-        "critic updates in a boosted iteration", None
-    )
-    boosted_first: Count | None = field("the first iterations are boosted", None)
-    boosted_every: Count | None = field("each of these iterations is boosted", None)
-    ema_decay: Decay | None = field(
-        "of the average of the generator; None: no average", None
-    )
+    microbatches: Count = field("gradient accumulation steps per update", 1)
+    n_critic: Count = field("critic updates per iteration")
+    boosted_n_critic: Count | None = field("critic updates per boosted iteration", None)
+    boosted_first: Count | None = field("number of boosted first iterations", None)
+    boosted_every: Count | None = field("interval of later boosted iterations", None)
+    ema_decay: Decay | None = field("decay of the generator's EMA; None: no EMA", None)
     compute_dtype: Annotated[str, OneOf(DTYPES)] = field(
-        "dtype of products; parameters stay float32", "float32"
+        "dtype of layer computations; parameters are float32", "float32"
     )
     placement: Annotated[str, OneOf(PLACEMENTS)] = field(
-        "what each device holds of the state", "replicated", free=True
+        "placement of the state on the devices", "replicated", free=True
     )
-    replicas: Count = field("seeds side by side: seed, seed + 1, ...", 1)
+    replicas: Count = field("number of replicas, with seeds seed, seed + 1, ...", 1)
     learning_rate_schedule: Annotated[str, OneOf(LEARNING_RATE_SCHEDULES)] = field(
-        "factor on both learning rates"
+        "schedule of the factor on both learning rates"
     )
     learning_rate_final: NotNegative | None = field(
-        "the factor that a cosine ends with", None
+        "final factor of a cosine schedule", None
     )
     schedule_iterations: Count | None = field(
         "length of the schedules; None: the whole run", None
@@ -198,61 +197,65 @@ class Training(Group):
 
 
 class Sweep(Group):
-    """Values of one field, side by side, each with every seed."""
+    """Values of one field, each trained with every seed."""
 
-    field: str = field("its name, such as penalty.weight")
-    values: tuple[float, ...] = pydantic.Field(description="numbers, all different")
+    field: str = field("name of the field, such as penalty.weight")
+    values: tuple[float, ...] = pydantic.Field(description="distinct numbers")
 
 
 class Checkpoint(Group):
-    """When checkpoints are written."""
+    """Interval and number of checkpoints."""
 
-    every: Count = field("iterations", free=True)
-    keep: Count = field("newest checkpoints that are kept", free=True)
+    every: Count = field("interval in iterations", free=True)
+    keep: Count = field("number of newest checkpoints to keep", free=True)
 
 
 class Samples(Group):
-    """The pictures drawn while training, and by ``--mode=sample``."""
+    """Samples drawn during training and by ``--mode=sample``."""
 
-    every: Count = field("iterations", free=True)
-    count: Count = field("examples drawn", free=True)
-    seed: Seed = field("of the latents", free=True)
-    label: Interval | None = field("class of all; None: each in turn", None, free=True)
+    every: Count = field("interval in iterations", free=True)
+    count: Count = field("number of samples", free=True)
+    seed: Seed = field("seed of the latents", free=True)
+    label: Interval | None = field(
+        "class of all samples; None: all classes in turn", None, free=True
+    )
 
 
 class Log(Group):
-    """When metrics are written."""
+    """Interval at which metrics are written."""
 
-    every: Count = field("iterations", free=True)
+    every: Count = field("interval in iterations", free=True)
 
 
 class Evaluation(Group):
-    """How samples are measured."""
+    """Evaluation of samples against the dataset."""
 
-    every: Interval = field("iterations; 0: by --mode=evaluate only")
-    count: Annotated[int, Ge(10)] = field("generated examples, and as many real ones")
-    features: Annotated[Row, Table(EXTRACTORS)] = field("of the examples")
-    measures: tuple[Annotated[str, OneOf(MEASURES)], ...] | None = field(
-        "names; None: all that apply", None
+    every: Interval = field("interval in iterations; 0: only by --mode=evaluate")
+    count: Annotated[int, Ge(10)] = field(
+        "number of generated examples, and of real examples"
     )
-    split: str | None = field("of the real examples; None: dataset.split", None)
-    held_out: str | None = field("a split that the critic does not see", None)
-    best_by: str | None = field("the number whose best checkpoint is kept", None)
-    batch_size: Count = field("examples at a time")
-    seed: Seed = field("of the choice of examples, and of the latents")
+    features: Annotated[Row, Table(EXTRACTORS)] = field("feature extractor")
+    measures: tuple[Annotated[str, OneOf(MEASURES)], ...] | None = field(
+        "names of the measures; None: all that apply", None
+    )
+    split: str | None = field("split of the real examples; None: dataset.split", None)
+    held_out: str | None = field("split that the critic is not trained on", None)
+    best_by: str | None = field("metric that selects the best checkpoint", None)
+    batch_size: Count = field("examples per batch of the feature extractor")
+    seed: Seed = field("seed of the latents and of the choice of examples")
 
 
 class ExperimentConfig(Group):
-    """One experiment: everything that a run depends on, validated."""
+    """One experiment: all settings of a run, validated."""
 
-    seed: Seed = field("of weights, data order and latents")
+    seed: Seed = field("seed of the weights, the data order and the latents")
     objective: Annotated[Row, Table(OBJECTIVES)]
     dataset: Annotated[Dataset, Table(DATASETS, find=find_loader)]
     generator: Annotated[Generator, Table(networks.GENERATORS)]
     critic: Annotated[Row, Table(networks.CRITICS)]
     penalty: Annotated[Term, Table(PENALTIES)] | None = None
     penalties: tuple[tuple[str, Annotated[Term, Table(PENALTIES)]], ...] = field(
-        "more penalties, by label", (), keyed=True
+        "additional penalties by label", (), keyed=True
     )
     constraint: Annotated[Constraint, Table(CONSTRAINTS)] | None = None
     regularizer: Annotated[Term, Table(REGULARIZERS)] | None = None
@@ -264,15 +267,15 @@ class ExperimentConfig(Group):
     checkpoint: Checkpoint
     samples: Samples
     log: Log
-    evaluation: Evaluation | None = field("see its fields", None, free=True)
+    evaluation: Evaluation | None = field("evaluation of samples", None, free=True)
 
 
 def as_json(value: Any) -> Any:
     """Returns an experiment, or a part of one, as JSON values.
 
     Args:
-        value: an experiment, a group or the value of a field. Optional groups that are
-            absent are left out.
+        value: an experiment, a group or the value of a field. Absent optional
+            groups are omitted.
     """
     if isinstance(value, Group):
         fields = ((name, getattr(value, name)) for name in type(value).model_fields)
@@ -291,7 +294,7 @@ def value_of(config: ExperimentConfig, name: str) -> Any:
 
     Args:
         config: an experiment.
-        name: of the field, such as ``penalty.weight``.
+        name: name of the field, such as ``penalty.weight``.
 
     Raises:
         KeyError: if there is no such field.
@@ -309,12 +312,12 @@ def value_of(config: ExperimentConfig, name: str) -> Any:
 
 
 def with_value(config: Any, name: str, value: Any) -> Any:
-    """Returns an experiment with another value of one field, which is not checked.
+    """Returns a copy of an experiment with one field replaced, without validation.
 
     Args:
         config: an experiment.
-        name: of a field, as for ``value_of``.
-        value: it may be traced.
+        name: name of the field, as for ``value_of``.
+        value: new value; can be a tracer.
     """
     first, _, rest = name.partition(".")
     if isinstance(config, tuple):  # groups by label

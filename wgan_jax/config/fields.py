@@ -1,4 +1,4 @@
-"""What is known of a field: its type, range, table and marks."""
+"""Metadata of config fields: type, range, table and marks."""
 
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -8,16 +8,16 @@ from pydantic.fields import FieldInfo
 from wgan_jax.config.experiment import ExperimentConfig, Group, Table
 from wgan_jax.ranges import bounds, in_words
 
-# Options of rows that a run may be resumed with other values of.
+# Options of rows that may change when a run is resumed.
 _FREE_OPTIONS = ("dataset.data_dir",)
 
 
 def groups() -> dict[str, tuple[str, ...] | None]:
-    """Returns the fields of each top-level group.
+    """Returns the fields of each top-level group by name.
 
     Returns:
-        ``()`` for a field that is no group, and None for a group whose fields depend
-        on the row of a table that it names.
+        The names of the fields; ``()`` for a field that is not a group, and
+        None for a group whose fields depend on the chosen row of a table.
     """
     found: dict[str, tuple[str, ...] | None] = {}
     for name, field in ExperimentConfig.model_fields.items():
@@ -30,7 +30,7 @@ def groups() -> dict[str, tuple[str, ...] | None]:
 
 
 def free_fields() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the groups and the fields that a run may be resumed with changed."""
+    """Returns the groups and fields that may change when a run is resumed."""
     whole, single = [], list(_FREE_OPTIONS)
     for name, field in ExperimentConfig.model_fields.items():
         if is_marked(field, "free"):
@@ -42,7 +42,7 @@ def free_fields() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def annotation_parts(annotation: Any) -> list[Any]:
-    """Returns an annotation, and the types and metadata that it is made of."""
+    """Returns an annotation, followed by its nested types and metadata."""
     found = [annotation]
     if get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
         for part in get_args(annotation):
@@ -51,7 +51,7 @@ def annotation_parts(annotation: Any) -> list[Any]:
 
 
 def group_of(field: FieldInfo) -> type[Group] | None:
-    """Returns the group that a field holds; None for another field."""
+    """Returns the group type of a field; None if it is not a group."""
     for part in annotation_parts(field.annotation):
         if isinstance(part, type) and issubclass(part, Group):
             return part
@@ -59,19 +59,24 @@ def group_of(field: FieldInfo) -> type[Group] | None:
 
 
 def table_of(field: FieldInfo) -> Table | None:
-    """Returns the table that a field names a row of; None for another field."""
+    """Returns the table of a field; None if it does not name a row."""
     parts = [*field.metadata, *annotation_parts(field.annotation)]
     return next((part for part in parts if isinstance(part, Table)), None)
 
 
 def is_marked(field: FieldInfo, mark: str) -> bool:
-    """Whether a field is marked ``free`` or ``keyed``, as ``experiment.field`` says."""
+    """Returns whether a field has a mark of ``experiment.field``.
+
+    Args:
+        field: a field.
+        mark: ``free`` or ``keyed``.
+    """
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get(mark))
 
 
 def describe(field: FieldInfo) -> str:
-    """Returns the values that a field takes, in words, such as a number above 0."""
+    """Returns the valid values of a field in words, such as "a number above 0"."""
     found = tuple(b for m in field.metadata for b in bounds(Annotated[Any, m]))
     found += bounds(field.annotation)
     for part in annotation_parts(field.annotation):
@@ -79,7 +84,7 @@ def describe(field: FieldInfo) -> str:
             return f"one of {', '.join(map(repr, get_args(part)))}"
         if part is tuple or get_origin(part) is tuple:
             kind = annotation_parts(part)[1] if get_args(part) else Any
-            return _SEVERAL.get(kind, "several values, such as (1, 2)")
+            return _SEVERAL.get(kind, "a tuple, such as (1, 2)")
         if part in _WORDS:
             return (
                 f"{_WORDS[part]} {in_words(found)}".strip() if found else _WORDS[part]
@@ -88,12 +93,12 @@ def describe(field: FieldInfo) -> str:
 
 
 _SEVERAL = {
-    float: "several numbers, such as (0.1, 1.0)",
-    int: "several whole numbers, such as (1, 2)",
+    float: "a tuple of numbers, such as (0.1, 1.0)",
+    int: "a tuple of whole numbers, such as (1, 2)",
 }
 _WORDS = {
     bool: "True or False",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
 }

@@ -1,8 +1,8 @@
-"""Finds and runs config files, and applies overrides from a command line.
+"""Loads config files and applies command-line overrides.
 
-A config file is Python with a function ``get_config`` that returns a ConfigDict. It may
-start from another one by ``from configs import parent``, which finds files in its own
-folder and those that the package ships.
+A config file is a Python file with a function ``get_config`` that returns a
+ConfigDict. It can extend another config with ``from configs import parent``, which
+finds files in its own folder and configs shipped with the package.
 """
 
 import ast
@@ -31,13 +31,13 @@ _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
 
 
 def config_folder() -> Path:
-    """Returns the folder of the configs that come with the package."""
+    """Returns the folder of the configs shipped with the package."""
     installed = Path(__file__).parents[1] / _PACKAGE
     return installed if installed.is_dir() else Path(__file__).parents[2] / _PACKAGE
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Returns the files of the configs that come with the package, by name."""
+    """Returns the files of the configs shipped with the package, by name."""
     files = sorted(config_folder().glob("*.py"))
     return {p.stem: p for p in files if not p.stem.startswith("_")}
 
@@ -46,10 +46,11 @@ def find_config(name: str) -> Path:
     """Returns the file of a config.
 
     Args:
-        name: a path, or the name of a config that comes with the package.
+        name: a path, or the name of a config shipped with the package.
 
     Raises:
-        ConfigError: if there is no such file, with similar names.
+        ConfigError: if there is no such file. The message suggests a similar
+            name.
     """
     path = Path(name)
     if path.is_file():
@@ -69,22 +70,23 @@ def load_config(path: Path) -> ml_collections.ConfigDict:
         path: a Python file with ``get_config``, or the ``config.json`` of a run.
 
     Raises:
-        ConfigError: if the file cannot be run or read, with the line.
+        ConfigError: if the file cannot be run or read. The message names the
+            line.
     """
     return _config_in(path) if path.suffix == ".json" else _config_of(_run(path), path)
 
 
 def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns where a config comes from, as JSON values.
+    """Returns the origin of a config as JSON values.
 
     Args:
-        path: of the config file.
+        path: path of the config file.
         config: the config after overrides.
 
     Returns:
-        ``overrides``, the fields that differ from the file, and ``parent``, None or
-        the ``name`` of the config that the file starts from and the ``differences``
-        of this experiment from it.
+        ``overrides``, the fields that differ from the file; and ``parent``,
+        which is None or has the ``name`` of the config that the file extends
+        and the ``differences`` between the two.
     """
     mine = plain(config)
 
@@ -109,13 +111,14 @@ def split_overrides(
     """Separates overrides from the other arguments of a command line.
 
     Args:
-        arguments: ``--config.NAME=TEXT`` or ``--config.NAME TEXT`` among others.
+        arguments: command-line arguments. Overrides have the form
+            ``--config.NAME=TEXT`` or ``--config.NAME TEXT``.
 
     Returns:
         Names and texts for ``apply_overrides``, and the other arguments.
 
     Raises:
-        ConfigError: for an override without a value.
+        ConfigError: if an override has no value.
     """
     overrides, others = [], []
     remaining = iter(arguments)
@@ -138,15 +141,16 @@ def apply_overrides(
 ) -> None:
     """Sets fields of a config to values given as text.
 
-    The text is read as the type of the field, where it has one and the text fits it;
-    ``resolve`` reports fields that do not exist and values that are wrong.
+    The text is parsed as the type of the field if possible, and otherwise as a
+    Python literal. ``resolve`` reports unknown fields and invalid values.
 
     Args:
-        config: changed in place.
+        config: config to modify in place.
         overrides: ``(name, text)`` such as ``("training.batch_size", "128")``.
 
     Raises:
-        ConfigError: naming every override that sets no field.
+        ConfigError: if an override names a group, or a field inside a value.
+            The message names every such override.
     """
     problems = []
     with config.unlocked(), config.ignore_type():
@@ -170,13 +174,14 @@ def load_experiment(
     Args:
         path: as for ``load_config``.
         overrides: as for ``apply_overrides``.
-        check: looks for further mistakes where there are some.
+        check: function that looks for further mistakes, called only if the
+            config is invalid.
 
     Returns:
-        The experiment, and the config that it was made from.
+        The experiment, and the config it was made from.
 
     Raises:
-        ConfigError: with a line for each mistake.
+        ConfigError: if the config is invalid, with a line for each mistake.
     """
     config, reader = load_config(path), Reader()
     reader.attempt(apply_overrides, config, overrides)
@@ -188,10 +193,10 @@ def load_experiment(
 
 
 def field_comments(path: Path) -> dict[str, str]:
-    """Returns the comments of a config's fields by name, those of its parents too.
+    """Returns the comments on the fields of a config and its parents, by name.
 
     Args:
-        path: of a Python config file.
+        path: path of a Python config file.
     """
     found: dict[str, str] = {}
     module = _run(path)
@@ -200,7 +205,7 @@ def field_comments(path: Path) -> dict[str, str]:
     for line in Path(path).read_text().splitlines():
         match = re.match(r"\s+config\.([\w.\[\]\"']+) = .*?#\s*(.*)$", line)
         if match:
-            # One line sets the field of both networks.
+            # ``config.optimizer[player]`` sets a field of both networks.
             for player in ("generator", "critic"):
                 found[re.sub(r"\[player\]", f".{player}", match[1])] = match[2]
     return found
@@ -219,7 +224,9 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
             level[group] = ml_collections.ConfigDict()
         level = level[group]
         if not isinstance(level, ml_collections.ConfigDict):
-            raise ConfigError(f"{passed} has no fields, so config.{name} sets nothing.")
+            raise ConfigError(
+                f"config.{name} cannot be set, because {passed} is not a group."
+            )
     if isinstance(level.get(field), ml_collections.ConfigDict):
         raise ConfigError(
             f"config.{name} is a group; set one of its fields, such as "
@@ -227,12 +234,12 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
         )
     value = _value(text, field_kind(config, name))
     if field in level:
-        del level[field]  # a placeholder keeps its type otherwise
+        del level[field]  # a placeholder would enforce its type
     level[field] = value
 
 
 def _value(text: str, kind: type | None) -> Any:
-    """Reads text as a type, or as what it looks like if it does not fit."""
+    """Parses text as a type; as a Python literal if that is not possible."""
     lower = text.lower()
     if text == "None" or (lower == "none" and kind is not str):
         return None
@@ -269,11 +276,11 @@ def _guess(text: str) -> Any:
 
 
 def _run(path: Path) -> ModuleType:
-    """The module of a config file."""
+    """Returns the module of a config file after running it."""
     with _siblings(path.absolute().parent):
         spec = importlib.util.spec_from_file_location(f"{_PACKAGE}.{path.stem}", path)
         if spec is None or spec.loader is None:
-            raise ConfigError(f"--config={path} is neither a .py nor a .json file.")
+            raise ConfigError(f"--config={path} is not a .py or .json file.")
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
@@ -308,7 +315,7 @@ def _failure(path: Path, error: Exception) -> str:
 
 
 def _parents(module: ModuleType) -> list[ModuleType]:
-    """The configs that a config file imports."""
+    """Returns the configs that a config file imports."""
     return [
         value
         for value in vars(module).values()
@@ -318,7 +325,7 @@ def _parents(module: ModuleType) -> list[ModuleType]:
 
 @contextlib.contextmanager
 def _siblings(folder: Path) -> Iterator[None]:
-    """Lets ``from configs import ...`` find files in a folder and shipped ones."""
+    """Makes ``from configs import ...`` search a folder, then the shipped configs."""
 
     def loaded() -> Iterable[str]:
         return [n for n in sys.modules if n.split(".")[0] == _PACKAGE]
@@ -337,7 +344,7 @@ def _siblings(folder: Path) -> Iterator[None]:
 
 
 def _config_in(path: Path) -> ml_collections.ConfigDict:
-    """The config that a run's ``config.json`` holds."""
+    """Returns the config stored in the ``config.json`` of a run."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -348,7 +355,7 @@ def _config_in(path: Path) -> ml_collections.ConfigDict:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON has lists where a config has tuples."""
+    """Replaces the lists of JSON by tuples, which configs use."""
     if isinstance(value, dict):
         return {name: _tuples(item) for name, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

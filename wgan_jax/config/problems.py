@@ -10,17 +10,17 @@ _R = TypeVar("_R")
 
 
 class Problems:
-    """Mistakes by the field that they are about.
+    """Mistakes in a config, by field.
 
     Attributes:
-        messages: one sentence for each field.
+        messages: one message per field.
     """
 
     def __init__(self) -> None:
         self.messages: dict[str, str] = {}
 
     def add(self, field: str, message: str) -> None:
-        """Records a mistake, unless one is known of the same field."""
+        """Records a mistake, unless the field already has one."""
         self.messages.setdefault(field, message)
 
     def attempt(
@@ -28,16 +28,16 @@ class Problems:
     ) -> _R | None:
         """Calls a function and records its ConfigError.
 
-        After an earlier mistake, an error that mentions a field known to be wrong is
-        left out as a consequence of it, and so is any other exception.
+        If there are earlier mistakes, errors that mention one of their fields,
+        and all other exceptions, are ignored as consequences of them.
 
         Args:
-            function: a check, or what builds an object.
-            *args: its arguments.
-            **kwargs: its keyword arguments.
+            function: a check, or a function that builds an object.
+            *args: arguments of the function.
+            **kwargs: keyword arguments of the function.
 
         Returns:
-            What the function returns; None after an error.
+            The result of the function; None after an error.
         """
         known = set(self.messages)
         try:
@@ -53,7 +53,7 @@ class Problems:
         return None
 
     def raise_all(self) -> None:
-        """Raises ConfigError for all mistakes, a line each, if there are any."""
+        """Raises ConfigError with one line per mistake, if there are any."""
         found = list(self.messages.values())
         if len(found) > 1:
             found.insert(0, f"{len(found)} mistakes in the config:")
@@ -62,7 +62,7 @@ class Problems:
 
 
 def _mentions(line: str, fields: list[str], name: str) -> bool:
-    """Whether a message is about a field, one of its group, or an option of it."""
+    """Returns whether a message mentions a field or a group that contains it."""
     if fields:
         return any(f"{name}.".startswith(f"{field}.") for field in fields)
     return re.search(rf"\b{name.split('.')[-1]}\b", line) is not None

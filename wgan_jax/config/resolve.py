@@ -1,4 +1,4 @@
-"""Validates a config into an ``ExperimentConfig``, and reports all of its mistakes."""
+"""Validates a config and reports all of its mistakes."""
 
 import contextlib
 from collections.abc import Mapping
@@ -29,14 +29,15 @@ _GroupType = TypeVar("_GroupType", bound=Group)
 def resolve(config: Config) -> ExperimentConfig:
     """Returns the experiment that a config describes.
 
-    A field whose value is None is left at its default.
+    A field whose value is None has its default value.
 
     Args:
-        config: one experiment; one that is resolved is returned as it is.
+        config: config of one experiment. An ``ExperimentConfig`` is returned
+            unchanged.
 
     Raises:
-        ConfigError: with a line for each mistake: the field, its value, and what
-            would be right.
+        ConfigError: if the config is invalid, with a line for each mistake: the
+            field, its value, and which values are valid.
     """
     if isinstance(config, ExperimentConfig):
         return config
@@ -50,13 +51,13 @@ class Reader(Problems):
     """Reads configs and collects their mistakes."""
 
     def read(self, config: Config) -> ExperimentConfig:
-        """Returns the experiment, with stand-ins for fields that are wrong.
+        """Returns the experiment, with placeholder values for invalid fields.
 
-        Once there are problems it is for further checks only: a group from which
-        nothing can be made is None.
+        If there are mistakes, the result is only suitable for further checks. A
+        group that cannot be read at all is then None.
 
         Args:
-            config: one experiment.
+            config: config of one experiment.
         """
         if isinstance(config, ExperimentConfig):
             return config
@@ -68,7 +69,7 @@ class Reader(Problems):
     def _group(
         self, model: type[_GroupType], fields: Mapping[str, Any], where: str
     ) -> _GroupType:
-        """An instance of a group's model, with stand-ins for fields that are wrong."""
+        """Returns a group, with placeholder values for invalid fields."""
         values: dict[str, Any] = {}
         broken: set[str] = set()
         for name, value in fields.items():
@@ -104,7 +105,7 @@ class Reader(Problems):
     def _part(
         self, inner: type[Group], table: Table | None, value: Any, path: str
     ) -> Group | None:
-        """A group inside another; None if nothing can be made of it."""
+        """Returns a nested group; None if it cannot be read."""
         if table is not None and isinstance(value, str):
             value = {"name": value}
         if not isinstance(value, Mapping):
@@ -130,7 +131,7 @@ class Reader(Problems):
             except ValueError as error:
                 self.add(f"{path}.name", f"config.{path}.name {error}")
                 entry = None
-        if entry is None:  # the fields of all rows can still be checked
+        if entry is None:  # fields common to all rows can still be checked
             own = {k: v for k, v in value.items() if k in inner.model_fields}
             self._group(inner, own | {"name": "unknown"}, f"{path}.")
             return None
@@ -153,18 +154,18 @@ def field_kind(config: Any, name: str) -> type | None:
     """Returns the plain type of a field: bool, int, float, str or tuple.
 
     Args:
-        config: nested mappings, whose rows decide which options there are.
-        name: of the field, such as ``penalty.weight``.
+        config: nested mappings; the named rows determine the valid options.
+        name: name of the field, such as ``penalty.weight``.
 
     Returns:
-        The type; None for a field that does not exist or holds a group.
+        The type; None if the field does not exist or is a group.
     """
     level: Any = config
     model: type[Group] = ExperimentConfig
     labels = False
     for part in name.split("."):
         level = _member(level, part)
-        if labels:  # a group by label is like the others
+        if labels:  # the part is a label, which is not a field
             labels = False
         else:
             field = model.model_fields.get(part)
@@ -191,7 +192,7 @@ _KINDS = (bool, int, float, str, tuple)
 
 
 def _plain(value: Any) -> Any:
-    """Nested dictionaries without None, lists as tuples, no types of NumPy."""
+    """Returns nested dictionaries without None, lists or NumPy scalars."""
     if isinstance(value, ml_collections.ConfigDict):
         value = value.copy_and_resolve_references().to_dict()
     if isinstance(value, Mapping):
@@ -205,7 +206,7 @@ def _plain(value: Any) -> Any:
 def _sentence(
     model: type[Group], error: Any, where: str, given: Mapping[str, Any]
 ) -> str:
-    """One error of pydantic's as a sentence."""
+    """Returns a validation error of pydantic as a sentence."""
     name = str(error["loc"][0])
     path, fields = f"config.{where}{name}", model.model_fields
     row = given.get("name") if issubclass(model, Row) else None
@@ -225,7 +226,7 @@ def _sentence(
 
 
 def _stand_in(field: FieldInfo) -> Any:
-    """A value that a field accepts, so that other fields can be checked."""
+    """Returns a valid value of a field, so that other fields can be checked."""
     if not field.is_required():
         return field.default
     kinds = annotation_parts(field.annotation)

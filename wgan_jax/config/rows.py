@@ -1,7 +1,7 @@
-"""The options of a table's rows, read from signatures.
+"""Options of the rows of a table, read from their signatures.
 
-A row is a function with keyword-only options, a Flax module whose fields are its
-options, or an objective with the options of its losses.
+A row is a function whose keyword-only parameters are its options, a Flax module
+whose fields are its options, or an objective with the options of its losses.
 """
 
 import functools
@@ -19,9 +19,9 @@ from wgan_jax.errors import ConfigError
 from wgan_jax.losses import Objective
 from wgan_jax.ranges import OneOf, bounds
 
-# What a config's field may hold; classes and dtypes are for library users.
+# Types of config fields. Options of other types are available to library users only.
 _PLAIN = (bool, int, float, str, tuple)
-# Fields of a module that the whole config decides.
+# Fields of a module that are derived from other parts of the config.
 _GIVEN = ("image_shape", "classes", "dtype")
 
 RowType = TypeVar("RowType", bound=Row)
@@ -31,7 +31,7 @@ def row_parameters(entry: Any) -> dict[str, inspect.Parameter]:
     """Returns the options of a row by name.
 
     Args:
-        entry: a function, a Flax module class, or an objective.
+        entry: function, Flax module class, or objective.
     """
     if isinstance(entry, Objective):
         losses = (entry.critic_loss, entry.generator_loss)
@@ -49,16 +49,16 @@ def row_parameters(entry: Any) -> dict[str, inspect.Parameter]:
 
 @functools.cache
 def row_type(base: type[RowType], entry: Any) -> type[RowType]:
-    """Returns a group with the fields of a base and the options of a row.
+    """Returns a group type with the fields of a base and the options of a row.
 
     Args:
-        base: the fields that all rows of the table have.
+        base: group type with the fields common to all rows of the table.
         entry: the row.
     """
     options: dict[str, Any] = {}
     for name, parameter in row_parameters(entry).items():
         default = parameter.default
-        if name in base.model_fields:  # a field of all rows
+        if name in base.model_fields:  # common to all rows
             continue
         kind = _option_type(parameter, at_least_one=_is_module(entry))
         options[name] = (kind, ... if default is parameter.empty else default)
@@ -68,17 +68,18 @@ def row_type(base: type[RowType], entry: Any) -> type[RowType]:
 def build_module(
     table: Mapping[str, Any], row: Row, where: str, **given: Any
 ) -> nn.Module:
-    """Returns the module that a row of a table of modules describes.
+    """Returns the module described by a row of a table of modules.
 
     Args:
-        table: names to Flax modules.
-        row: the module's name and options.
-        where: its config group.
-        **given: fields that the whole config decides; a module may lack one whose
-            value is 0 or None.
+        table: Flax module classes by name.
+        row: name and options of the module.
+        where: name of the config group, for messages.
+        **given: fields derived from other parts of the config. The module must
+            have each field whose value is neither 0 nor None.
 
     Raises:
-        ConfigError: if the module lacks a field that is needed, or refuses a value.
+        ConfigError: if the module does not have a required field, or rejects a
+            value.
     """
     module = table[row.name]
     fields = inspect.signature(module).parameters
@@ -90,26 +91,27 @@ def build_module(
                 if field in inspect.signature(entry).parameters
             )
             raise ConfigError(
-                f"config.{where}.name {row.name!r} has no {field}, which this config "
-                f"needs; choices: {', '.join(able)}."
+                f"config.{where}.name is {row.name!r}, which has no {field}, but this "
+                f"config needs it; choices: {', '.join(able)}."
             )
     known = {name: value for name, value in given.items() if name in fields}
     return as_config_error(module, **known, **row.options)
 
 
 def as_config_error(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Calls a function, and turns its ValueError about a setting into a ConfigError.
+    """Calls a function, and converts a ValueError to a ConfigError.
 
     Args:
-        function: what to call.
-        *args: its arguments.
-        **kwargs: its keyword arguments.
+        function: function to call.
+        *args: arguments of the function.
+        **kwargs: keyword arguments of the function.
 
     Returns:
-        What the function returns.
+        The result of the function.
 
     Raises:
-        ConfigError: with the message of a plain ValueError; subclasses pass through.
+        ConfigError: with the message of the ValueError. Subclasses of ValueError
+            are not converted.
     """
     try:
         return function(*args, **kwargs)
@@ -126,7 +128,7 @@ def _is_module(entry: Any) -> bool:
 
 
 def _option_type(parameter: inspect.Parameter, *, at_least_one: bool) -> Any:
-    """The type of an option, of plain types only, with its range."""
+    """Returns the type of an option with its range, restricted to config types."""
     annotation, default = parameter.annotation, parameter.default
     plain = _plain_type(annotation)
     if plain is None:
@@ -142,7 +144,7 @@ def _option_type(parameter: inspect.Parameter, *, at_least_one: bool) -> Any:
 
 
 def _plain_type(annotation: Any) -> Any:
-    """An annotation without its metadata and other than plain types; None if empty."""
+    """Returns an annotation restricted to config types; None if none is left."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _plain_type(get_args(annotation)[0])

@@ -57,25 +57,25 @@ class Pipeline:
         """
         if not 1 <= batch_size <= len(source):
             raise ValueError(
-                f"a batch of {batch_size} cannot be filled from {source.name!r} "
-                f"split {source.split!r}, which has {len(source)} examples: "
-                f"batch_size must be 1 to {len(source)}."
+                f"batch_size is {batch_size}; it must be in 1 to {len(source)}, the "
+                f"number of examples in {source.name!r} split {source.split!r}."
             )
         if process_count < 1 or batch_size % process_count:
             raise ValueError(
-                f"a batch of {batch_size} does not divide evenly over {process_count} "
-                "hosts: batch_size must be a multiple of the number of hosts."
+                f"batch_size is {batch_size}; it must be a multiple of "
+                f"{process_count}, the number of processes."
             )
         if not 0 <= process_index < process_count:
             raise ValueError(
-                f"process_index {process_index} is outside 0 to {process_count - 1}."
+                f"process_index is {process_index}; it must be in 0 to "
+                f"{process_count - 1}."
             )
         if seed < 0:
-            raise ValueError(f"the seed of the data is {seed}; it must be 0 or above.")
+            raise ValueError(f"seed is {seed}; it must be at least 0.")
         if labels and source.labels is None:
             raise ValueError(
-                f"source {source.name!r} has no labels: choose a dataset with "
-                "labels, or set labels to False."
+                f"{source.name!r} has no labels. Use a dataset with labels, or set "
+                "labels to False."
             )
         if labels:
             _check_labels(source)
@@ -116,8 +116,8 @@ class Pipeline:
         updates = self._critic_updates(iteration) if iteration >= 0 else 0
         if updates < 1:
             raise ValueError(
-                f"iteration {iteration} has {updates} critic updates; iterations are "
-                "0 or above and have 1 or more."
+                f"iteration {iteration} has {updates} critic updates; the iteration "
+                "must be at least 0 and have at least 1 update."
             )
         first = self._critic_updates_before(iteration)
         batches = np.arange(first, first + updates, dtype=np.int64)
@@ -147,8 +147,8 @@ def _check_labels(source: Source) -> None:
     outside = int(np.sum((source.labels < 0) | (source.labels >= classes)))
     if outside:
         raise ValueError(
-            f"source {source.name!r} split {source.split!r} has {outside} examples "
-            f"labelled outside 0 to {classes - 1}: choose a split whose examples all "
+            f"{source.name!r} split {source.split!r} has {outside} examples with "
+            f"labels outside 0 to {classes - 1}. Use a split in which all examples "
             "have labels, or set labels to False."
         )
 
@@ -207,7 +207,7 @@ def prefetch(
         ValueError: if the depth is below 1.
     """
     if depth < 1:
-        raise ValueError(f"prefetch needs a depth of 1 or above, not {depth}.")
+        raise ValueError(f"prefetch: depth is {depth}; it must be at least 1.")
     return _run_ahead(pipeline, range(start, stop, step), depth)
 
 

@@ -151,8 +151,8 @@ def prepare(name: str, *, data_dir: str | None) -> None:
     except NonMatchingChecksumError as error:
         path = str(error).split("downloaded to ")[-1].split(", has wrong")[0]
         raise DataError(
-            f"{path} is not the official archive of {name}, its checksum differs: "
-            "replace it by the official one, or remove it to have it fetched."
+            f"{path} is not the official archive of {name}: its checksum differs. "
+            "Replace it with the official archive, or remove it to download it again."
         ) from error
     except Exception as error:
         raise DataError(
@@ -184,13 +184,13 @@ def check_reachable(name: str, *, builder: Any, url: str) -> None:
     root = Path(builder.data_dir_root)
     raise DataError(
         f"{name} is not in {builder.data_dir}, and {urlsplit(url).netloc} does not "
-        f"serve its archive ({trouble[0]}). Three ways on:\n"
-        f"  1. download: start again where the network reaches that host, or put "
-        f"{archives} into {root / 'downloads' / 'manual'};\n"
-        "  2. prepared data elsewhere: --config.dataset.data_dir=DIR, where "
-        f"{Path('DIR', *Path(builder.data_dir).relative_to(root).parts)} is prepared;\n"
-        "  3. no download at all: --config=configs/digits_wgan_gp.py, whose data is "
-        "embedded."
+        f"serve its archive ({trouble[0]}). Options:\n"
+        "  1. Download: start again on a network that reaches that host, or put "
+        f"{archives} into {root / 'downloads' / 'manual'}.\n"
+        "  2. Prepared data elsewhere: use --config.dataset.data_dir=DIR, where DIR "
+        f"contains {Path(builder.data_dir).relative_to(root)}.\n"
+        "  3. No download: use --config=digits_wgan_gp, whose data is part of the "
+        "package."
     )
 
 

@@ -161,8 +161,8 @@ def load_source(
             )
     if data_dir is not None and "data_dir" not in accepted:
         raise ValueError(
-            f"dataset {name!r} is not read from files; leave data_dir unset "
-            f"(got {data_dir!r})."
+            f"dataset {name!r} is not read from files, but data_dir is {data_dir!r}; "
+            "leave it unset."
         )
     shared = {key: value for key, value in common.items() if key in accepted}
     return loader(name, **shared, **options)
@@ -182,7 +182,8 @@ def find_loader(name: str) -> Callable[..., Source]:
     if name in DATASETS:
         return DATASETS[name]
     raise ValueError(
-        f"{unknown(name, DATASETS)} Any other tfds dataset is {_TFDS_PREFIX}NAME."
+        f"{unknown(name, DATASETS)} Use {_TFDS_PREFIX}NAME for any other dataset of "
+        "tfds."
     )
 
 
@@ -251,8 +252,8 @@ def _described(
 def _check_resize(name: str, resize: int | None) -> None:
     if resize is not None and resize < 1:
         raise ValueError(
-            f"dataset {name!r} needs a resize of 1 pixel or above, not {resize}; "
-            "None leaves the pictures as they are."
+            f"dataset {name!r}: resize is {resize}; it must be at least 1, or None to "
+            "keep the size of the images."
         )
 
 
@@ -288,9 +289,9 @@ def _digits(name: str, *, split: str) -> Source:
 def _toy(name: str, *, split: str, seed: Seed = 0, size: Count = 100_000) -> Source:
     """Generates a toy dataset with ``size`` points in each of train and test."""
     if size < 1:
-        raise ValueError(f"dataset {name!r} needs a size of 1 or above, not {size}.")
+        raise ValueError(f"dataset {name!r}: size is {size}; it must be at least 1.")
     if seed < 0:
-        raise ValueError(f"dataset {name!r} needs a seed of 0 or above, not {seed}.")
+        raise ValueError(f"dataset {name!r}: seed is {seed}; it must be at least 0.")
     points, labels = [], []
     for part, start, stop in resolve_split(split, {"train": size, "test": size}):
         drawn, components = draw_points(name, split=part, seed=seed, size=size)

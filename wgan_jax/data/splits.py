@@ -23,7 +23,9 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
     """
     ranges = [(split, 0, sizes[split])] if split in sizes else _parse(split, sizes)
     if not all(start < stop for _, start, stop in ranges):
-        raise ValueError(f"the split {split!r} selects no example of {_listed(sizes)}.")
+        raise ValueError(
+            f"the split {split!r} selects no examples; the splits are {_listed(sizes)}."
+        )
     return ranges
 
 
@@ -40,9 +42,8 @@ def _parse(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
     except (ValueError, NotImplementedError) as error:
         raise ValueError(
-            f"the split {split!r} does not select from {_listed(sizes)}: write a name, "
-            "or a name with a slice within its size such as 'train[:1000]' or "
-            "'train[80%:]'."
+            f"the split {split!r} is not valid; the splits are {_listed(sizes)}. Use a "
+            "name, or a name with a slice such as 'train[:1000]' or 'train[80%:]'."
         ) from error
     return [
         (

@@ -90,9 +90,9 @@ def read_tfds(
     # The readers raise exceptions of any type for a damaged file.
     except Exception as error:
         raise DataError(
-            f"the prepared {name} in {builder.data_dir} is damaged "
-            f"({_reason(error)}): remove that folder to have it prepared anew, or "
-            "give another with --config.dataset.data_dir=DIR."
+            f"the prepared {name} in {builder.data_dir} is damaged ({_reason(error)}). "
+            "Remove that folder to prepare it again, or use another folder with "
+            "--config.dataset.data_dir=DIR."
         ) from error
     return Records(
         images=images,
@@ -122,13 +122,14 @@ def open_builder(name: str, data_dir: str | None) -> Any:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise ValueError(
-            f"tfds knows no dataset {name!r}, and {where} holds none of that name."
+            f"tfds has no dataset {name!r}, and {where} has no prepared dataset of "
+            "that name."
         ) from error
     except Exception as error:
         raise DataError(
-            f"tfds cannot open {name!r} in {where} ({_reason(error)}): correct the "
-            "name, or, if the data prepared there is damaged, remove its folder or "
-            "give another with --config.dataset.data_dir=DIR."
+            f"tfds cannot open {name!r} in {where} ({_reason(error)}). Correct the "
+            "name; if the prepared data is damaged, remove its folder or use another "
+            "folder with --config.dataset.data_dir=DIR."
         ) from error
 
 
@@ -136,8 +137,8 @@ def _obtain(name: str, builder: Any, data_dir: str | None) -> Any:
     """Prepares a missing dataset and returns its builder."""
     if Path(builder.data_dir).exists():
         raise DataError(
-            f"{builder.data_dir} has no dataset_info.json, so the {name} in it was "
-            "not prepared to its end: remove that folder and start again."
+            f"{builder.data_dir} has no dataset_info.json, so {name} was not prepared "
+            "completely. Remove that folder and start again."
         )
     try:
         if name in BUILDERS:
@@ -155,9 +156,9 @@ def _prepare_with_tensorflow(name: str, builder: Any) -> None:
     """Prepares a dataset with the stock builder, which usually needs TensorFlow."""
     if importlib.util.find_spec("tensorflow") is None:
         raise DataError(
-            f"{name} is not in {builder.data_dir}, and preparing it needs TensorFlow: "
-            "pip install 'wgan-jax[prepare]', or give a folder that has it with "
-            "--config.dataset.data_dir=DIR."
+            f"{name} is not in {builder.data_dir}, and preparing it needs TensorFlow. "
+            "Run pip install 'wgan-jax[prepare]', or use a folder with prepared data "
+            "with --config.dataset.data_dir=DIR."
         )
     for url in list(builder.url_infos or ())[:1]:
         check_reachable(name, builder=builder, url=url)
@@ -193,8 +194,8 @@ def image_features(name: str, builder: Any) -> Any:
         or image.np_dtype != np.uint8
     ):
         raise ValueError(
-            f"tfds dataset {name!r} has no feature 'image' of 8-bit pictures of one "
-            f"size (its features are {', '.join(features)}; image: {image})."
+            f"tfds dataset {name!r} has no feature 'image' of 8-bit images of one size "
+            f"(its features are {', '.join(features)}; image: {image})."
         )
     chosen = {"image": image}
     if isinstance(features.get("label"), tfds.features.ClassLabel):
@@ -249,7 +250,7 @@ def _decode(
         labels[row] = example.get("label", 0)
         row += 1
     if row != count:
-        raise ValueError(f"{row} examples where {count} are declared")
+        raise ValueError(f"there are {row} examples, but {count} are declared")
     return images, labels if "label" in features else None
 
 
@@ -263,8 +264,8 @@ def _pixels(
     picture = Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG"))
     if picture.size != (width, height) or picture.mode != _MODES.get(channels):
         raise ValueError(
-            f"a picture of {picture.height} x {picture.width}, mode {picture.mode}, "
-            f"where {list(shape)} is declared"
+            f"an image is {picture.height} x {picture.width} in mode {picture.mode}, "
+            f"but {list(shape)} is declared"
         )
     if sides != (height, width):
         pixels = picture.resize(sides[::-1], RESIZE_FILTER).tobytes()
@@ -287,8 +288,8 @@ def _raw_records(builder: Any, split: str) -> Iterator[bytes]:
             yield from _tfrecords(part.filename, part.skip, part.take)
     else:
         raise DataError(
-            f"{builder.data_dir} is stored as {file_format}, which is read with "
-            "TensorFlow only: prepare it with file_format='array_record'."
+            f"{builder.data_dir} is stored as {file_format}, which only TensorFlow can "
+            "read. Prepare it with file_format='array_record'."
         )
 
 

@@ -134,9 +134,9 @@ class Evaluator:
         kinds_differ = (fakes.dtype == np.uint8) != (expected.dtype == np.uint8)
         if fakes.shape[1:] != expected.shape[1:] or kinds_differ or len(fakes) < 2:
             raise ValueError(
-                f"{fakes.dtype}{list(fakes.shape)} was given to be measured; "
-                f"{self.source.name!r} has examples {expected.dtype}"
-                f"{list(expected.shape[1:])}, and at least 2 are needed."
+                f"the examples to evaluate are {fakes.dtype}{list(fakes.shape)}; they "
+                f"must be at least 2 of {expected.dtype}{list(expected.shape[1:])}, "
+                f"like those of {self.source.name!r}."
             )
 
     def _examples(self, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
@@ -175,7 +175,7 @@ class Evaluator:
         value = found.mean if isinstance(found, Estimate) else float(found)
         deviation = found.deviation if isinstance(found, Estimate) else None
         if not np.isfinite(value):
-            raise ValueError(f"{measured.metric} of these examples is {value}.")
+            raise ValueError(f"{measured.metric} is {value}, which is not finite.")
         counts = measured.counts or (
             len(comparison.real.values),
             len(comparison.fake.values),
@@ -242,11 +242,11 @@ def make_evaluator(
         )
     if count < 10 or batch_size < 1:
         raise ValueError(
-            f"count is {count} and batch_size {batch_size}; they must be at least 10 "
-            "and 1."
+            f"count is {count} and batch_size is {batch_size}; they must be at least "
+            "10 and at least 1."
         )
     if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}; it must be in 0 .. 2^32 - 1.")
+        raise ValueError(f"seed is {seed}; it must be in 0 to 2^32 - 1.")
     devices = jax.local_device_count()
     return Evaluator(
         source=source,

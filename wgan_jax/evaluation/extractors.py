@@ -112,8 +112,7 @@ def _in_a_row(examples: ArrayLike) -> Any:
 def _check_images(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise ValueError(
-            f"{name} is a network for images, but an example has the shape {shape}; "
-            "choose pixels."
+            f"{name} needs images, but an example has the shape {shape}. Use pixels."
         )
 
 

@@ -217,7 +217,7 @@ def _modes(c: Comparison) -> Iterator[Measured]:
 
 
 def _lacks_logits(c: Circumstances) -> str:
-    return "" if c.extractor.classes else "features that come with classes"
+    return "" if c.extractor.classes else "features with class logits"
 
 
 def _lacks_images(c: Circumstances) -> str:
@@ -229,21 +229,21 @@ def _lacks_path(c: Circumstances) -> str:
     if not c.has_model:
         return "a run's generator, not a file of examples"
     able = hasattr(c.extractor, "from_levels")
-    return "" if able else "features that can be differentiated (lite0, inception)"
+    return "" if able else "differentiable features (lite0, inception)"
 
 
 def _lacks_held_out(c: Circumstances) -> str:
     if not c.has_model:
         return "a run's critic, not a file of examples"
-    return "" if c.has_held_out else "config.evaluation.held_out, a split"
+    return "" if c.has_held_out else "config.evaluation.held_out"
 
 
 def _lacks_points(c: Circumstances) -> str:
-    return "" if len(c.example_shape) == 1 else "points of a plane"
+    return "" if len(c.example_shape) == 1 else "points instead of images"
 
 
 def _lacks_modes(c: Circumstances) -> str:
-    return "" if c.has_modes else "a mixture with known modes"
+    return "" if c.has_modes else "a dataset with known modes"
 
 
 MEASURES: dict[str, Measure] = {

@@ -101,8 +101,8 @@ def _write(path: Path, protocol: str, arrays: dict[str, np.ndarray]) -> None:
             np.savez(file, protocol=np.array(protocol), **arrays)  # type: ignore[arg-type]
     except OSError as error:
         _LOGGER.warning(
-            "The features of the reference examples cannot be kept in %s (%s), so "
-            "each evaluation computes them again.",
+            "The reference features cannot be cached in %s (%s), so each evaluation "
+            "computes them again.",
             path.parent,
             error.strerror,
         )

@@ -64,5 +64,5 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         # For a flipped bit, zipfile, zlib and numpy raise many different exceptions.
         except Exception as error:
             raise ArchiveError(
-                f"{path} cannot be read as an .npz ({type(error).__name__})."
+                f"{path} cannot be read as an .npz file ({type(error).__name__})."
             ) from error

@@ -32,7 +32,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(images, np.float32)
     if np.isnan(values).any():
-        raise ValueError("the images hold NaN, which is no grey level.")
+        raise ValueError("the images contain NaN; all values must be numbers.")
     return np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
@@ -61,11 +61,11 @@ def image_grid(
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
-            f"image_grid was given {images.dtype}{list(images.shape)}; it draws "
-            "uint8[n, H, W, 1 or 3] (to_uint8 makes grey levels)."
+            f"image_grid: images are {images.dtype}{list(images.shape)}; they must be "
+            "uint8[n, H, W, 1 or 3]. Use to_uint8 to convert them."
         )
     if not len(images):
-        raise ValueError("image_grid was given no images; it draws at least 1.")
+        raise ValueError("image_grid: there are no images; at least 1 is needed.")
     n, height, width, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     scale = scale or max(1, round(_SHOWN_SIDE / max(height, width)))
@@ -104,11 +104,13 @@ def scatter_image(
     for name, points in (("fake", points_fake), ("real", points_real)):
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(
-                f"the {name} points are {list(points.shape)}; points of a plane "
-                "are [n, 2]."
+                f"the {name} points are {list(points.shape)}; they must be [n, 2]."
             )
         if not np.isfinite(points).all():
-            raise ValueError(f"the {name} points are not all finite.")
+            raise ValueError(
+                f"the {name} points have values that are not finite; all must be "
+                "finite."
+            )
     low, high = points_real.min(axis=0), points_real.max(axis=0)
     extent = max(float((high - low).max()), 1e-6) * (1 + 2 * _MARGIN)
     origin = (low + high) / 2 - extent / 2
@@ -145,7 +147,7 @@ def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
         raise ValueError(
-            f"{path} was to hold {image.dtype}{list(image.shape)}; a picture is "
+            f"the image for {path} is {image.dtype}{list(image.shape)}; it must be "
             "uint8[height, width, 1 or 3]."
         )
     from PIL import Image  # so that importing the package does not load it

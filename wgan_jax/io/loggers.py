@@ -150,7 +150,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._total, self._step, self._shown = total, start, start
         self._images = 0
-        self._estimate = self._gradient_norm = math.nan
+        self._gap, self._gap_name, self._gradient_norm = math.nan, "", math.nan
         self._clock = time.monotonic()
         self._bar: tqdm | None = None
         if self._stream.isatty():

@@ -64,7 +64,7 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
         docstring.
     """
     if not isinstance(weight, jax.core.Tracer) and not np.all(np.asarray(weight) > 0):
-        raise ValueError(f"penalty_reading: weight is {weight}, and must be above 0.")
+        raise ValueError(f"penalty_reading: weight is {weight}; it must be above 0.")
     estimate = jnp.asarray(estimate)
     # The first form would subtract nearly equal numbers.
     return 2 * estimate / (1 + jnp.sqrt(1 + 2 * jnp.abs(estimate) / weight))
@@ -175,8 +175,8 @@ def extrapolated_reading(
     first, second = weights
     if first == second or not min(weights) > 0:
         raise ValueError(
-            f"extrapolated_reading: weights are {weights}; two different ones above 0 "
-            "fix a line."
+            f"extrapolated_reading: weights are {weights}; they must be two different "
+            "numbers above 0."
         )
     return (first * jnp.asarray(estimates[0]) - second * jnp.asarray(estimates[1])) / (
         first - second
@@ -209,11 +209,11 @@ def grid_max_norm(
     low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
     if low.shape != (2,) or high.shape != (2,):
         raise ValueError(
-            f"grid_max_norm: corners of shapes {low.shape} and {high.shape}; a grid "
-            "is of the plane, so each is [2]."
+            f"grid_max_norm: the corners have shapes {low.shape} and {high.shape}; "
+            "both must be [2]."
         )
     if points < 2:
-        raise ValueError(f"grid_max_norm: points is {points}, and must be at least 2.")
+        raise ValueError(f"grid_max_norm: points is {points}; it must be at least 2.")
     across = jnp.linspace(low[0], high[0], points)
     up = jnp.linspace(low[1], high[1], points)
 

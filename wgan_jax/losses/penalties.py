@@ -205,7 +205,7 @@ def divergence(
             "critic/gradient_norm_at_reals": jnp.mean(at_reals),
             "critic/gradient_norm_at_penalized_fakes": jnp.mean(at_fakes),
         }
-    raise ValueError(f"divergence: at is {at!r}, and must be 'interpolates' or 'ends'.")
+    raise ValueError(f"divergence: at is {at!r}; it must be 'interpolates' or 'ends'.")
 
 
 def r1(

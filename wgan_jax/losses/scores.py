@@ -60,8 +60,8 @@ def consistency(
     perturbed = getattr(critic_fn, "perturbed", None)
     if perturbed is None:
         raise ValueError(
-            "consistency: the critic function has no method 'perturbed'; it must "
-            "offer perturbed(images, key) -> (scores [B], features [B, F])."
+            "consistency: the critic function has no method 'perturbed'; it must have "
+            "perturbed(images, key) -> (scores [B], features [B, F])."
         )
     first, second = (perturbed(real, k) for k in jax.random.split(key))
     chex.assert_shape([first[0], second[0]], (real.shape[0],))

@@ -55,8 +55,8 @@ def as_term(entry: Any, where: str) -> Term:
     """
     if not isinstance(entry, tuple) or not 2 <= len(entry) <= 4:
         raise ValueError(
-            f"{where} holds {entry!r}; each entry is a pair of a function and its "
-            "weight, or a Term."
+            f"{where} contains {entry!r}; each entry must be a pair (function, weight) "
+            "or a Term."
         )
     term = Term(*entry)
     term = term._replace(function=reporting(term.function))
@@ -66,7 +66,7 @@ def as_term(entry: Any, where: str) -> Term:
         raise ValueError(f"{where}: weight is {term.weight}; it must be above 0.")
     if not isinstance(term.every, int) or term.every < 1:
         raise ValueError(
-            f"{where}: every is {term.every}; it must be a whole number, at least 1."
+            f"{where}: every is {term.every}; it must be a whole number at least 1."
         )
     return term
 
@@ -142,8 +142,8 @@ def sum_penalties(
     lazy = sum(term.every > 1 for term in terms)
     if lazy != len(measured):
         raise ValueError(
-            f"the state remembers {len(measured)} lazy penalties, and the Gan has "
-            f"{lazy}; make the state with init_state of this Gan."
+            f"the state has {len(measured)} lazy penalties, but the Gan has {lazy}. "
+            "Create the state with init_state of this Gan."
         )
     for i, term in enumerate(terms):
         run = partial(_measure, term, call, jax.random.fold_in(key, i), step)

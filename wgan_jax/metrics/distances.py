@@ -70,11 +70,13 @@ def frechet_distance(
     for mean, cov in zip(means, covs, strict=True):
         if mean.shape != (size,) or cov.shape != (size, size):
             raise ValueError(
-                f"a mean {list(mean.shape)} and a covariance {list(cov.shape)} were "
-                f"given; with the first mean all are [{size}] and [{size}, {size}]."
+                f"a mean {list(mean.shape)} and a covariance {list(cov.shape)} do not "
+                f"match the first mean; they must be [{size}] and [{size}, {size}]."
             )
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
-            raise ValueError("a mean or a covariance is not finite.")
+            raise ValueError(
+                "a mean or a covariance is not finite; all values must be finite."
+            )
     first, second = (_factor(cov) for cov in covs)
     shared = np.linalg.svd(first.T @ second, compute_uv=False).sum()
     apart = means[0] - means[1]
@@ -122,8 +124,8 @@ def kernel_distance(
     fewest = min(len(first), len(second))
     if not 2 <= subset_size <= fewest or subsets < 1:
         raise ValueError(
-            f"{subsets} subsets of {subset_size} were asked of samples of "
-            f"{len(first)} and {len(second)}; at least one of 2 .. {fewest} can be had."
+            f"subsets is {subsets} and subset_size is {subset_size}; they must be at "
+            f"least 1 and in 2 to {fewest}."
         )
     random = np.random.RandomState(seed)
     values = []
@@ -176,14 +178,16 @@ def inception_score(
     rows = np.asarray(logits, np.float64)
     if rows.ndim != 2 or not 1 <= splits <= len(rows) or not np.isfinite(rows).all():
         raise ValueError(
-            f"{splits} splits of {list(rows.shape)} were asked for; it takes finite "
-            "[n, classes] and 1 .. n splits."
+            f"splits is {splits} and logits are {list(rows.shape)}; splits must be in "
+            "1 to n, and logits must be finite [n, classes]."
         )
     if not probabilities:
         rows = rows - rows.max(axis=1, keepdims=True)
         rows = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
     elif rows.min() < 0 or np.abs(rows.sum(axis=1) - 1).max() > 1e-4:
-        raise ValueError("probabilities must be >= 0 and each row must sum to 1.")
+        raise ValueError(
+            "the probabilities must be at least 0, and each row must sum to 1."
+        )
     rows = rows[np.random.RandomState(seed).permutation(len(rows))]
     ends = [i * len(rows) // splits for i in range(splits + 1)]
     scores = [_score(rows[start:end]) for start, end in itertools.pairwise(ends)]
@@ -235,11 +239,13 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(x), np.asarray(y)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"samples {list(first.shape)} and {list(second.shape)} are no pair; "
-            "both are [n, D] with one D."
+            f"the samples are {list(first.shape)} and {list(second.shape)}; they must "
+            "be [n, D] and [m, D]."
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("the samples are not all finite.")
+        raise ValueError(
+            "the samples have values that are not finite; all must be finite."
+        )
     return first, second
 
 

@@ -52,8 +52,8 @@ def structural_similarity(x: Array | np.ndarray, y: Array | np.ndarray) -> Array
     """
     if x.shape != y.shape or x.ndim != 4 or min(x.shape[1:3]) < 16:
         raise ValueError(
-            f"images {list(x.shape)} and {list(y.shape)} are no pairs; both are "
-            "[B, H, W, C] of one shape, with sides of at least 16."
+            f"the images are {list(x.shape)} and {list(y.shape)}; they must be [B, H, "
+            "W, C] of the same shape, with sides of at least 16."
         )
     return _structural_similarity(x, y)
 
@@ -82,8 +82,8 @@ def pair_similarity(
     array = np.asarray(images)
     if array.dtype != np.uint8 or len(array) < 2:
         raise ValueError(
-            f"{array.dtype}{list(array.shape)} was given; pairs are drawn from at "
-            "least 2 uint8 images (to_uint8 makes grey levels)."
+            f"the images are {array.dtype}{list(array.shape)}; they must be at least 2 "
+            "uint8 images. Use to_uint8 to convert them."
         )
     random = np.random.RandomState(seed)
     first = random.randint(len(array), size=pairs)
@@ -141,8 +141,8 @@ def perceptual_path_length(
     """
     if samples < 1 or samples % batch_size or not 0 <= trim < 0.5:
         raise ValueError(
-            f"{samples} samples in batches of {batch_size}, trim {trim}: the batch "
-            "size must divide the samples, and trim be in [0, 0.5)."
+            f"samples is {samples}, batch_size is {batch_size} and trim is {trim}; "
+            "batch_size must divide samples, and trim must be in [0, 0.5)."
         )
 
     @jax.jit
@@ -204,7 +204,7 @@ def mode_scores(
     """
     examples, centres = check_pair(points, modes)
     if not len(examples):
-        raise ValueError("there are no points; give at least 1.")
+        raise ValueError("there are no points; at least 1 is needed.")
     apart = np.linalg.norm(examples[:, None] - centres[None], axis=2)
     near = apart.min(axis=1) <= radius * deviation
     counts = np.bincount(apart.argmin(axis=1)[near], minlength=len(centres))

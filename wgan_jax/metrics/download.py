@@ -60,8 +60,8 @@ def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
         )
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"there is no file {os.fspath(path)!r}; give that of {INCEPTION_FILE}, or "
-            "no path to have it fetched."
+            f"{os.fspath(path)!r} does not exist. Use a copy of {INCEPTION_FILE}, or "
+            "omit the path to download it."
         )
     return Path(path)
 
@@ -95,7 +95,8 @@ def fetch(
     """
     if not re.fullmatch("[0-9a-f]{8,64}", sha256_prefix):
         raise ValueError(
-            f"{sha256_prefix!r} begins no SHA-256; give 8 to 64 hexadecimal digits."
+            f"sha256_prefix is {sha256_prefix!r}; it must be 8 to 64 hexadecimal "
+            "digits."
         )
     destination = Path(destination)
     try:
@@ -108,8 +109,8 @@ def fetch(
             error.close()  # it keeps the connection open
         reason = getattr(error, "reason", None) or error
         raise ConnectionError(
-            f"{url} could not be fetched ({reason}); fetch it where that is possible "
-            f"and put it at {destination}."
+            f"{url} could not be downloaded ({reason}). Download it elsewhere and put "
+            f"it at {destination}."
         ) from error
     return destination
 
@@ -128,8 +129,8 @@ def _fetch_anew(url: str, destination: Path, prefix: str, timeout: float) -> Non
         digest = _digest(partial)
         if not digest.startswith(prefix):
             raise ValueError(
-                f"{url} was refused: its SHA-256 is {digest}, which does not begin "
-                f"with {prefix}; fetch it by another way and put it at {destination}."
+                f"{url} has the SHA-256 {digest}; it must begin with {prefix}. "
+                f"Download it elsewhere and put it at {destination}."
             )
         partial.replace(destination)
     finally:
@@ -140,7 +141,7 @@ def _download(url: str, file: BinaryIO, timeout: float) -> None:
     with _open(url, timeout) as response:
         length = response.headers.get("Content-Length")
         expected = None if length is None else int(length)
-        print(f"fetching {url}", file=sys.stderr, flush=True)
+        print(f"Downloading {url}", file=sys.stderr, flush=True)
         received = 0
         # disable=None shows the bar only on terminals.
         with tqdm(total=expected, unit="B", unit_scale=True, disable=None) as bar:
@@ -150,7 +151,9 @@ def _download(url: str, file: BinaryIO, timeout: float) -> None:
                 bar.update(len(piece))
     # When reading in pieces, http.client does not report a truncated response.
     if expected is not None and received != expected:
-        raise ConnectionError(f"it broke off after {received} of {expected} bytes")
+        raise ConnectionError(
+            f"the download ended after {received} of {expected} bytes"
+        )
 
 
 def _open(url: str, timeout: float) -> http.client.HTTPResponse:

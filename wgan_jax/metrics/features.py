@@ -142,11 +142,13 @@ def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
     array = images if isinstance(images, jax.Array) else np.asarray(images)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
     if array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise ValueError(f"images are [B, H, W, 1 or 3], not {list(array.shape)}.")
+        raise ValueError(
+            f"images are {list(array.shape)}; they must be [B, H, W, 1 or 3]."
+        )
     if not floating and array.dtype != np.uint8:
         raise ValueError(
-            f"images of {array.dtype} were given; they are uint8, or floating in "
-            "[-1, 1]."
+            f"images are {array.dtype}; they must be uint8, or floating point in [-1, "
+            "1]."
         )
     if floating:
         array = to_uint8(np.asarray(array))
@@ -185,7 +187,8 @@ def extract_features(
     count = len(images)
     if count < 1 or batch_size < 1:
         raise ValueError(
-            f"{count} images in batches of {batch_size} were given; both are >= 1."
+            f"there are {count} images and batch_size is {batch_size}; both must be at "
+            "least 1."
         )
     values: list[np.ndarray] = []
     logits: list[np.ndarray] = []

@@ -60,8 +60,8 @@ class InceptionFeatures(NetworkFeatures):
         """
         if tap not in TAPS or resize not in RESIZES:
             raise ValueError(
-                f"tap={tap}, resize={resize!r} is no choice; taps are {TAPS}, resizes "
-                f"{RESIZES}."
+                f"tap is {tap} and resize is {resize!r}; they must be one of {TAPS} "
+                f"and one of {RESIZES}."
             )
         state = read_state_dict(path)
         self.name, self.size = f"inception-v3-fid/{tap}", tap
@@ -80,7 +80,7 @@ class InceptionFeatures(NetworkFeatures):
         elif min(x.shape[1:3]) < _SMALLEST:
             raise ValueError(
                 f"images of {x.shape[1]} by {x.shape[2]} are too small for this "
-                f"network; resize='bilinear', or sides of at least {_SMALLEST}."
+                f"network. Use resize='bilinear', or sides of at least {_SMALLEST}."
             )
         found: dict[int, Array]
         logits: Array
@@ -111,13 +111,14 @@ def fold_inception(state: Mapping[str, np.ndarray]) -> PyTree:
                 found = _fold_unit(state, layer)
         except KeyError as missing:
             raise ValueError(
-                f"the file has no {missing.args[0]}; it is not one of FID's Inception."
+                f"the file has no {missing.args[0]}; it must contain the weights of "
+                "FID's Inception."
             ) from missing
         for name, leaf in expected.items():
             if found[name].shape != leaf.shape:
                 raise ValueError(
-                    f"{name} of {layer} is {list(found[name].shape)} in the file and "
-                    f"{list(leaf.shape)} in FID's Inception."
+                    f"{name} of {layer} is {list(found[name].shape)} in the file, but "
+                    f"must be {list(leaf.shape)} for FID's Inception."
                 )
         params[layer] = {k: jnp.asarray(v, jnp.float32) for k, v in found.items()}
     return params

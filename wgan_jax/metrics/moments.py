@@ -70,12 +70,14 @@ def update_moments(
     rows, size = np.shape(features) if np.ndim(features) == 2 else (0, None)
     if size != moments.mean.shape[0]:
         raise ValueError(
-            f"features of shape {np.shape(features)} do not fit; these moments take "
-            f"[B, {moments.mean.shape[0]}]."
+            f"features are {list(np.shape(features))}; they must be [B, "
+            f"{moments.mean.shape[0]}]."
         )
     valid = rows if valid is None else valid
     if not 0 <= valid <= rows:
-        raise ValueError(f"valid is {valid}, and must be in 0 .. {rows}, the rows.")
+        raise ValueError(
+            f"valid is {valid}; it must be in 0 to {rows}, the number of rows."
+        )
     with jax.enable_x64(True):
         return _update(moments, jnp.asarray(features), float(valid))
 
@@ -103,8 +105,8 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
     """
     if first.mean.shape != second.mean.shape:
         raise ValueError(
-            f"moments of {first.mean.shape[0]} and of {second.mean.shape[0]} "
-            "features do not merge; both must come from one extractor."
+            f"moments of {first.mean.shape[0]} and of {second.mean.shape[0]} features "
+            "cannot be merged; both must come from the same extractor."
         )
     with jax.enable_x64(True):
         return _merge(first, second)
@@ -126,9 +128,11 @@ def mean_and_covariance(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     """
     count, mean, scatter = (np.asarray(part) for part in moments)
     if count < 2:
-        raise ValueError(f"{int(count)} examples have no covariance; give at least 2.")
+        raise ValueError(
+            f"{int(count)} examples have no covariance; at least 2 are needed."
+        )
     if not (np.isfinite(mean).all() and np.isfinite(scatter).all()):
-        raise ValueError("the features are not all finite, and have no covariance.")
+        raise ValueError("the features are not all finite, so they have no covariance.")
     return mean, scatter / (count - 1)
 
 

@@ -50,7 +50,7 @@ def exact_wasserstein(x: ArrayLike, y: ArrayLike, *, p: float = 1) -> float:
     first, second = np.asarray(x, np.float64), np.asarray(y, np.float64)
     _check_pair(first.shape, second.shape)
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("a sample has numbers that are not finite; leave them out.")
+        raise ValueError("a sample has values that are not finite; all must be finite.")
     first, second = (a.reshape(len(a), -1) for a in (first, second))
     # The import takes a third of a second and is not needed for training.
     from scipy.optimize import linear_sum_assignment
@@ -91,8 +91,8 @@ def wasserstein_1d(x: Array, y: Array, *, p: float = 1) -> Array:
     _check_pair(jnp.shape(x), jnp.shape(y))
     if jnp.ndim(x) != 1:
         raise ValueError(
-            f"a sample of the line has shape [n], but this one is {jnp.shape(x)}; "
-            "sliced_wasserstein or exact_wasserstein take vectors."
+            f"a sample is {list(jnp.shape(x))}; it must be [n]. Use sliced_wasserstein "
+            "or exact_wasserstein for vectors."
         )
     return _root(_sorted_cost(_wide(x), _wide(y), p), p)
 
@@ -132,7 +132,7 @@ def sliced_wasserstein(
     _check_order(p)
     _check_pair(jnp.shape(x), jnp.shape(y))
     if projections < 1:
-        raise ValueError(f"projections is {projections}, and must be at least 1.")
+        raise ValueError(f"projections is {projections}; it must be at least 1.")
     x, y = (_wide(a).reshape(a.shape[0], -1) for a in (x, y))
     directions = jax.random.normal(key, (x.shape[1], projections), x.dtype)
     directions /= jnp.linalg.norm(directions, axis=0, keepdims=True)
@@ -177,8 +177,9 @@ def gaussian_wasserstein(
     for mean, cov in zip(means, covs, strict=True):
         if mean.shape != (size,) or cov.shape != (size, size):
             raise ValueError(
-                f"a mean of shape {mean.shape} with a covariance of shape {cov.shape} "
-                f"is no Gaussian of {size} dimensions, which the first mean has."
+                f"a mean of shape {mean.shape} and a covariance of shape {cov.shape} "
+                f"do not match the first mean; they must be [{size}] and [{size}, "
+                f"{size}]."
             )
         _check_covariance(cov)
     values, vectors = np.linalg.eigh(covs[0])
@@ -192,14 +193,14 @@ def gaussian_wasserstein(
 
 def _check_order(p: float) -> None:
     if not p >= 1:
-        raise ValueError(f"p is {p}, and must be at least 1 to give a distance.")
+        raise ValueError(f"p is {p}; it must be at least 1.")
 
 
 def _check_pair(x: tuple[int, ...], y: tuple[int, ...]) -> None:
     if x != y or not x or not x[0]:
         raise ValueError(
-            f"samples of shapes {x} and {y} cannot be matched one to one; give both "
-            "the same shape, [n, ...] with n at least 1."
+            f"the samples have shapes {x} and {y}; they must have the same shape, [n, "
+            "...] with n at least 1."
         )
 
 
@@ -207,13 +208,12 @@ def _check_covariance(cov: np.ndarray) -> None:
     scale = np.abs(cov).max(initial=0.0)
     if not np.allclose(cov, cov.T, rtol=0, atol=1e-8 * scale):
         raise ValueError(
-            "a covariance is not symmetric; average it with its transpose."
+            "a covariance is not symmetric. Use the average of it and its transpose."
         )
     smallest = np.linalg.eigvalsh(cov)[0]
     if smallest < -1e-8 * scale:
         raise ValueError(
-            f"a covariance has the eigenvalue {smallest:.3g}; a covariance has none "
-            "below 0."
+            f"a covariance has the eigenvalue {smallest:.3g}; all must be at least 0."
         )
 
 

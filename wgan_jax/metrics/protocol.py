@@ -128,7 +128,7 @@ def from_json(text: str) -> Result:
         protocol["options"] = tuple(protocol["options"].items())
         return Result(**{**fields, "protocol": MetricProtocol(**protocol)})
     except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"this is no result with its protocol: {error}") from error
+        raise ValueError(f"this is not a result with a protocol: {error}") from error
 
 
 def compare(first: Result, second: Result) -> float:
@@ -150,7 +150,9 @@ def compare(first: Result, second: Result) -> float:
         if mine != theirs
     ]
     if differences:
-        raise ValueError(f"these two numbers do not compare: {'; '.join(differences)}.")
+        raise ValueError(
+            f"these two results cannot be compared: {'; '.join(differences)}."
+        )
     return first.value - second.value
 
 

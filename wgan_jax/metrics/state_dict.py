@@ -60,8 +60,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     claimed = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
     if claimed and not hashlib.sha256(content).hexdigest().startswith(claimed[1]):
         raise ValueError(
-            f"{path} is damaged: its SHA-256 does not begin with {claimed[1]}, which "
-            "its name promises; fetch it again."
+            f"{path} is damaged: its SHA-256 must begin with {claimed[1]}, as in its "
+            "name. Download it again."
         )
     file = io.BytesIO(content)
     if path.suffix == ".npz":
@@ -74,11 +74,14 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             file.seek(0)
             state, storages = _read_legacy(file)
     except (pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise ValueError(f"{path} is no state dict of PyTorch: {error}") from error
+        raise ValueError(f"{path} is not a PyTorch state dict: {error}") from error
     if not isinstance(state, dict) or not all(
         isinstance(tensor, _Tensor) for tensor in state.values()
     ):
-        raise ValueError(f"{path} holds something else than tensors by name.")
+        raise ValueError(
+            f"{path} contains other objects than tensors by name; it must be a state "
+            "dict."
+        )
     return {name: _array(tensor, storages) for name, tensor in state.items()}
 
 
@@ -115,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return name
         raise pickle.UnpicklingError(
-            f"it asks for {module}.{name}, which weights do not need."
+            f"it refers to {module}.{name}, which is not allowed in weights."
         )
 
     def persistent_load(self, pid: tuple[Any, ...]) -> tuple[str, str]:
@@ -148,7 +151,7 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
 def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, np.ndarray]]:
     """Reads the format before version 1.6: five pickles, followed by the storages."""
     if _Unpickler(file).load() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("it does not begin as one.")
+        raise pickle.UnpicklingError("it does not begin with the header of one.")
     _Unpickler(file).load()  # format version
     _Unpickler(file).load()  # sizes of types on the machine that wrote the file
     unpickler = _Unpickler(file)
@@ -169,7 +172,7 @@ def _array(tensor: _Tensor, storages: Mapping[str, np.ndarray]) -> np.ndarray:
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, tensor.dtype)
     if min([tensor.offset, *tensor.shape, *tensor.strides]) < 0 or last >= len(storage):
-        raise ValueError("a tensor of the file reaches beyond its storage.")
+        raise ValueError("a tensor in the file extends beyond its storage.")
     return np.lib.stride_tricks.as_strided(
         storage[tensor.offset :],
         tensor.shape,

@@ -45,12 +45,12 @@ class Generator(nn.Module):
         """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); independent of ``train``."""
         if len(self.image_shape) != 3:
             raise ValueError(
-                f"article generator: image shape is {self.image_shape}, and must be "
-                "(H, W, C)."
+                f"article generator: image shape is {self.image_shape}; it must be (H, "
+                "W, C)."
             )
         if self.rank < 1:
             raise ValueError(
-                f"article generator: rank is {self.rank}, and must be at least 1."
+                f"article generator: rank is {self.rank}; it must be at least 1."
             )
         height, width, channels = self.image_shape
         down = nn.sigmoid(self._vectors(latent / 2, height, channels, "down"))
@@ -101,8 +101,8 @@ class Critic(nn.Module):
         """Maps ``[B, H, W, C] -> [B]``."""
         if images.ndim != 4:
             raise ValueError(
-                f"article critic: image shape is {images.shape[1:]}, and must be "
-                "(H, W, C)."
+                f"article critic: image shape is {images.shape[1:]}; it must be (H, W, "
+                "C)."
             )
         shared = {
             "kernel_init": _INIT,

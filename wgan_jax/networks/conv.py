@@ -51,14 +51,14 @@ def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
     x, w = _promote(x, w)
     if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2]:
         raise ValueError(
-            f"conv: images {x.shape} and kernel {w.shape} do not fit; they must be "
+            f"conv: images {x.shape} and kernel {w.shape} do not match; they must be "
             "[B, H, W, I] and [K, K, I, O]."
         )
     geometry = _geometry(w, stride, padding, x.shape[1:3])
     if min(geometry.output) < 1:
         raise ValueError(
-            f"conv: a {w.shape[:2]} kernel does not fit into images of "
-            f"{x.shape[1:3]} padded by {padding}."
+            f"conv: a {w.shape[:2]} kernel does not fit into images of {x.shape[1:3]} "
+            f"padded by {padding}. Use a smaller kernel or more padding."
         )
     return FORWARD.bind(x, w, geometry=geometry)
 
@@ -92,13 +92,13 @@ def conv_transpose(
     x, w = _promote(x, w)
     if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[3]:
         raise ValueError(
-            f"conv_transpose: input {x.shape} and kernel {w.shape} do not fit; they "
+            f"conv_transpose: input {x.shape} and kernel {w.shape} do not match; they "
             "must be [B, h, w, I] and [K, K, O, I]."
         )
     geometry = _geometry(w, stride, padding, output_size)
     if geometry.output != x.shape[1:3]:
         raise ValueError(
-            f"conv_transpose: no input of {x.shape[1:3]} makes an output of "
+            f"conv_transpose: an input of {x.shape[1:3]} cannot give an output of "
             f"{tuple(output_size)}; with this kernel, stride and padding the input "
             f"must be {geometry.output}."
         )
@@ -128,8 +128,7 @@ def conv_mean_pool(x: Array, w: Array) -> Array:
     _check_odd("conv_mean_pool", w)
     if x.shape[1] % 2 or x.shape[2] % 2:
         raise ValueError(
-            f"conv_mean_pool: images of {x.shape[1:3]} have no 2x2 patches; both "
-            "sides must be even."
+            f"conv_mean_pool: images are {x.shape[1:3]}; both sides must be even."
         )
     half = w.shape[0] // 2
     return conv(x, _shifts(w) / 4, stride=2, padding=((half, half), (half, half)))
@@ -178,8 +177,8 @@ def _shifts(w: Array) -> Array:
 def _check_odd(name: str, w: Array) -> None:
     if w.ndim != 4 or w.shape[0] % 2 == 0 or w.shape[0] != w.shape[1]:
         raise ValueError(
-            f"{name}: a kernel of shape {w.shape} has no centre; it must be "
-            "[K, K, I, O] with K odd."
+            f"{name}: the kernel has shape {w.shape}; it must be [K, K, I, O] with odd "
+            "K."
         )
 
 

@@ -21,8 +21,8 @@ def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
         side, halvings = side // 2, halvings + 1
     if len(size) != 3 or size[0] != size[1] or side not in (4, 7) or not halvings:
         raise ValueError(
-            f"DCGAN {owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
-            "S = 4 * 2^k or 7 * 2^k for k of at least 1."
+            f"DCGAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with S "
+            "= 4 * 2^k or 7 * 2^k and k at least 1."
         )
     return side, halvings
 

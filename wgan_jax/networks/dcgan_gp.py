@@ -25,9 +25,9 @@ def _sides(size: Sequence[int], owner: str) -> list[int]:
         sides.insert(0, -(-sides[0] // 2))
     if len(size) != 3 or size[0] != size[1] or sides[0] != 4 or len(sides) < 2:
         raise ValueError(
-            f"DCGAN-GP {owner}: image shape is {tuple(size)}, and must be (S, S, C) "
-            "with S of at least 8 that halving with rounding up brings to 4, such as "
-            "8, 28, 32 or 64."
+            f"DCGAN-GP {owner}: image shape is {tuple(size)}; it must be (S, S, C), "
+            "where S is at least 8 and repeated halving, rounded up, reaches 4, such "
+            "as 8, 28, 32 or 64."
         )
     return sides
 

@@ -127,12 +127,12 @@ def score(
 def _check(owner: str, classes: int, head: str, labels: Array | None) -> None:
     if head not in ("", *HEADS):
         raise ValueError(
-            f"{owner}: head is {head!r}, and must be one of {', '.join(HEADS)}."
+            f"{owner}: head is {head!r}; it must be one of {', '.join(HEADS)}."
         )
     if head and not classes:
         raise ValueError(
-            f"{owner}: head is {head!r}, which needs classes; set classes to their "
-            "number, or leave head empty."
+            f"{owner}: head is {head!r}, which needs classes. Set classes to the "
+            "number of classes, or leave head empty."
         )
     if head != "auxiliary" or (labels is not None and not classes):
         check_labels(owner, classes, labels)

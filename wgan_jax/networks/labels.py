@@ -25,18 +25,18 @@ def check_labels(owner: str, classes: int, labels: Array | None) -> None:
     """
     if classes == 0 and labels is not None:
         raise ValueError(
-            f"{owner}: was given labels, but is not conditional; set its field "
-            "classes to the number of classes, or call it without labels."
+            f"{owner}: labels were given, but classes is 0. Set classes to the number "
+            "of classes, or omit the labels."
         )
     if classes > 0 and labels is None:
         raise ValueError(
-            f"{owner}: knows {classes} classes, and must be called with labels."
+            f"{owner}: labels are missing; with classes={classes} they are required."
         )
     if labels is not None and (
         labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer)
     ):
         raise ValueError(
-            f"{owner}: labels are {labels.dtype} of shape {labels.shape}, and must be "
+            f"{owner}: labels are {labels.dtype} of shape {labels.shape}; they must be "
             "integers of shape [B]."
         )
 
@@ -59,8 +59,8 @@ def check_generator(
     check_labels(owner, classes, labels)
     if classes and not batch_norm:
         raise ValueError(
-            f"{owner}: has {classes} classes and no batch norm, which is where labels "
-            "enter; set batch_norm, or leave the classes out."
+            f"{owner}: classes is {classes}, but there is no batch norm, which applies "
+            "the labels. Set batch_norm to True, or classes to 0."
         )
 
 

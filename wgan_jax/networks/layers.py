@@ -174,8 +174,8 @@ class _Kernel(nn.Module):
             return ((0, 0), (0, 0))
         if self.padding != "SAME":
             raise ValueError(
-                f"{type(self).__name__}: padding is {self.padding!r}, and must be "
-                '"SAME", "VALID" or ((low, high), (low, high)).'
+                f"{type(self).__name__}: padding is {self.padding!r}; it must be "
+                "'SAME', 'VALID' or ((low, high), (low, high))."
             )
         totals = (
             max((-(-side // self.strides) - 1) * self.strides + k - side, 0)

@@ -62,7 +62,9 @@ def convolution(
         ValueError: if the padding is negative; oneDNN does not crop.
     """
     if min(low for pair in padding for low in pair) < 0:
-        raise ValueError(f"onednn.convolution: padding is {padding}, below 0.")
+        raise ValueError(
+            f"onednn.convolution: padding is {padding}; it must be at least 0."
+        )
     return _CONVOLUTION.bind(x, w, stride=stride, padding=padding, dilation=dilation)
 
 

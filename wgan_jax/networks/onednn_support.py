@@ -66,7 +66,7 @@ def mode() -> str:
 
 def _checked(mode: str, where: str) -> str:
     if mode not in MODES:
-        raise ValueError(f"{where} is {mode!r}. Use one of {', '.join(MODES)}.")
+        raise ValueError(f"{where} is {mode!r}; it must be one of {', '.join(MODES)}.")
     return mode
 
 
@@ -163,9 +163,9 @@ def trial() -> tuple[tuple[str, ...], str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return (), f"the trial did not end ({type(error).__name__})."
+        return (), f"the trial did not finish ({type(error).__name__})."
     if done.returncode != 0:
-        return (), f"the trial ended with status {done.returncode}."
+        return (), f"the trial exited with status {done.returncode}."
     try:
         found = json.loads(done.stdout.splitlines()[-1])
         right = tuple(dtype for dtype in DTYPES if found[dtype] == "right")

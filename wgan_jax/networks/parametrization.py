@@ -127,7 +127,7 @@ def parametrize(layer: nn.Module, kernel: Array, *, name: str, axis: int) -> Arr
     """
     if name not in PARAMETRIZATIONS:
         raise ValueError(
-            f"{type(layer).__name__}: parametrization is {name!r}, and must be one of "
+            f"{type(layer).__name__}: parametrization is {name!r}; it must be one of "
             f"{', '.join(PARAMETRIZATIONS)}."
         )
     return PARAMETRIZATIONS[name](layer, kernel, axis=axis)

@@ -37,7 +37,7 @@ def product(x: Array, w: Array) -> Array:
     """
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0]:
         raise ValueError(
-            f"product: {x.shape} and {w.shape} do not fit; they must be [B, I] and "
+            f"product: {x.shape} and {w.shape} do not match; they must be [B, I] and "
             "[I, O]."
         )
     dtype = jnp.promote_types(x.dtype, w.dtype)

@@ -41,7 +41,7 @@ class _Block(nn.Module):
         features = self.expansion * x.shape[-1]
         if features % self.cardinality:
             raise ValueError(
-                f"R3GAN: cardinality is {self.cardinality}, and must divide the "
+                f"R3GAN: cardinality is {self.cardinality}; it must divide the "
                 f"{features} channels of the grouped convolution (width * expansion)."
             )
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}

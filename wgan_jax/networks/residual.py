@@ -225,7 +225,7 @@ def doublings(size: tuple[int, ...], owner: str) -> int:
     k = size[0].bit_length() - 3
     if len(size) != 3 or size[0] != size[1] or k < 1 or size[0] != 4 << k:
         raise ValueError(
-            f"{owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
-            "S = 4 * 2^k for k of at least 1."
+            f"{owner}: image shape is {tuple(size)}; it must be (S, S, C) with S = 4 * "
+            "2^k and k at least 1."
         )
     return k

@@ -162,15 +162,15 @@ class Critic(nn.Module):
     def _check(self, images: Array) -> None:
         if images.ndim != 4 or images.shape[1] % 4 or images.shape[2] % 4:
             raise ValueError(
-                f"ResNet critic: image shape is {images.shape[1:]}, and must be "
-                "(H, W, C) with sides divisible by 4."
+                f"ResNet critic: image shape is {images.shape[1:]}; it must be (H, W, "
+                "C) with sides divisible by 4."
             )
         if self.pool not in ("mean", "sum"):
             raise ValueError(
-                f'ResNet critic: pool is {self.pool!r}, and must be "mean" or "sum".'
+                f"ResNet critic: pool is {self.pool!r}; it must be 'mean' or 'sum'."
             )
         if len(self.dropout) not in (0, 3) or not all(0 <= p < 1 for p in self.dropout):
             raise ValueError(
-                f"ResNet critic: dropout is {self.dropout}, and must be empty or three "
+                f"ResNet critic: dropout is {self.dropout}; it must be empty or three "
                 "rates in [0, 1), one for each block but the first."
             )

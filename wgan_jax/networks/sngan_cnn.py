@@ -19,7 +19,7 @@ from wgan_jax.types import Array
 def _check_size(size: tuple[int, ...], owner: str) -> None:
     if len(size) != 3 or size[0] != size[1] or size[0] % 8 or not size[0]:
         raise ValueError(
-            f"SN-GAN {owner}: image shape is {tuple(size)}, and must be (S, S, C) with "
+            f"SN-GAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with "
             "S divisible by 8."
         )
 

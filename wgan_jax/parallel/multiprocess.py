@@ -25,7 +25,7 @@ INITIALIZATION_SECONDS = 300
 _BARRIER_SECONDS = 7 * 24 * 3600  # the runtime itself ends a wait for a dead process
 _BARRIERS = itertools.count()  # every barrier needs a new identifier
 _NUMBERS: dict[str, int] = {}  # index and count, if given on the command line
-_FORMS = "give auto, off or COORDINATOR,N,I, such as 10.0.0.1:9876,4,0"
+_FORMS = "use auto, off or COORDINATOR,N,I, such as 10.0.0.1:9876,4,0"
 
 
 def initialize(how: str) -> None:
@@ -57,7 +57,7 @@ def initialize(how: str) -> None:
     except (ValueError, RuntimeError) as error:  # Kubernetes raises RuntimeError
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"--distributed={how} finds no cluster that started this process "
+            f"--distributed={how} found no cluster that started this process "
             f"({reason}); {_FORMS}."
         ) from error
     if explicit:
@@ -183,7 +183,7 @@ def _check_free(how: str, explicit: dict[str, Any]) -> None:
         except OSError as error:
             raise ConfigError(
                 f"--distributed={how}: process 0 cannot listen on port {port} "
-                f"({error.strerror}); use another, for all processes."
+                f"({error.strerror}). Use another port on all processes."
             ) from error
 
 
@@ -196,12 +196,13 @@ def _explicit(how: str) -> dict[str, Any]:
     count, index = map(int, numbers)
     if not 0 < int(port) < 2**16:
         raise ConfigError(
-            f"--distributed={how}: there is no port {port}; use 1024 to {2**16 - 1}."
+            f"--distributed={how}: the port is {port}; it must be in 1024 to "
+            f"{2**16 - 1}."
         )
     if index >= count:
         raise ConfigError(
-            f"--distributed={how}: process {index} of {count} does not exist; "
-            "processes are numbered from 0."
+            f"--distributed={how}: the index is {index}, but there are {count} "
+            "processes, numbered from 0."
         )
     return {
         "coordinator_address": address,

@@ -159,8 +159,8 @@ def check_divisible(mesh: Mesh, **batch_sizes: int) -> None:
             below = size - size % mesh.size
             choices = [n for n in (below, below + mesh.size) if n]
             raise ValueError(
-                f"{name}={size} does not divide among {mesh.size} devices; "
-                f"use {' or '.join(map(str, choices))}."
+                f"{name} is {size}, which is not divisible by {mesh.size} devices. Use "
+                f"{' or '.join(map(str, choices))}."
             )
 
 

@@ -195,14 +195,14 @@ def parse_target(text: str) -> Target:
     if name not in ACCELERATORS:
         some = ", ".join(f"{n}:{a.shapes[-1]}" for n, a in ACCELERATORS.items())
         raise ConfigError(
-            f"--topology={text} names no accelerator that is known; choices: "
+            f"--topology={text} is not a known accelerator; choices: "
             f"{', '.join(ACCELERATORS)}, each with a shape, up to {some}."
         )
     shapes = ACCELERATORS[name].shapes
     if shape not in shapes:
         raise ConfigError(
-            f"--topology={text} is no set of {ACCELERATORS[name].title} devices; "
-            f"choices: {', '.join(f'{name}:{known}' for known in shapes)}."
+            f"--topology={text} is not a valid set of {ACCELERATORS[name].title} "
+            f"devices; choices: {', '.join(f'{name}:{known}' for known in shapes)}."
         )
     return Target(name, shape)
 
@@ -252,7 +252,6 @@ def target_mesh(target: Target, devices: int | None = None) -> Mesh:
     except Exception as error:  # missing plugins raise various exceptions
         reason = re.split(r"[.;\n]", str(error))[0]
         raise MissingCompilerError(
-            f"the compiler for {target} is not there ({reason}); install it with "
-            f"{INSTALL}."
+            f"the compiler for {target} is not installed ({reason}). Run {INSTALL}."
         ) from error
     return make_mesh(topology.devices[:devices])

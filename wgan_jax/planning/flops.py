@@ -50,7 +50,9 @@ def _products(jaxpr: Any) -> int:
         elif name == "conv_general_dilated":
             total += _general(equation)
         elif "conv_" in name:
-            raise ValueError(f"{name} is in the step, whose products nobody counts")
+            raise ValueError(
+                f"the operations of {name}, which is in the step, cannot be counted"
+            )
         length = equation.params.get("length", 1) if name == "scan" else 1
         inner = map(_products, jaxprs_in_params(equation.params))
         total += max(inner) if name == "cond" else length * sum(inner)

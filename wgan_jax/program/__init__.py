@@ -1,1 +1,1 @@
-"""The command-line program: one module for each mode, and what they share."""
+"""Command-line program: one module per mode, and shared modules."""

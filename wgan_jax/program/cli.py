@@ -1,8 +1,8 @@
-"""The command line: ``wgan-jax``, ``python -m wgan_jax`` and ``python launch.py``.
+"""Command line of ``wgan-jax``, ``python -m wgan_jax`` and ``python launch.py``.
 
-It reads flags and overrides, loads the config, runs one mode, and turns errors that a
-user can act on into a message and exit status 2. What a mode does is in the module of
-its name.
+This module parses flags and overrides, loads the config, runs one mode, and
+converts errors that users can fix into a message and exit status 2. Each mode is
+implemented in the module with its name.
 """
 
 import argparse
@@ -52,10 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one mode.
 
     Args:
-        argv: the command line, program first; that of the process if None.
+        argv: command line, starting with the program. Defaults to ``sys.argv``.
 
     Returns:
-        The exit status: 0, 2 after a user's mistake, 1 after a run that failed.
+        The exit status: 0 for success, 2 for a mistake of the user, 1 for a
+        failed run.
     """
     argv = list(sys.argv if argv is None else argv)
     try:
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _mode(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """The mode, None if it is not given, and the other arguments."""
+    """Returns the mode (None if it is not given) and the other arguments."""
     rest, found = list(arguments), list[str]()
     if rest and not rest[0].startswith("-"):
         found.append(rest.pop(0))
@@ -97,7 +98,7 @@ def _mode(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _information(mode: str | None, rest: list[str], program: str) -> int | None:
-    """Prints help, the version or configs; None if the command is another."""
+    """Prints help, the version or configs; returns None for any other command."""
     if "--version" in rest:
         print(f"wgan-jax {wgan_jax.__version__}")
     elif "-h" in rest or "--help" in rest:
@@ -110,7 +111,7 @@ def _information(mode: str | None, rest: list[str], program: str) -> int | None:
 
 
 def _program(argv: list[str]) -> str:
-    """How the program is called on a command line."""
+    """Returns the program as it is called on a command line."""
     path = Path(argv[0])
     if path.name == "__main__.py":
         return "python -m wgan_jax"
@@ -123,7 +124,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
-    """Flags, and overrides as names and texts."""
+    """Returns the flags, and the overrides as names and texts."""
     overrides, others = split_overrides(rest)
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--workdir", action="append", default=[])
@@ -140,12 +141,14 @@ def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]
 
 def _above_0(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not valid; it must be a whole number at least 1"
+        )
     return int(text)
 
 
 def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
-    """The exit status, after a message for whatever a user can act on."""
+    """Runs a mode, prints errors that users can fix, and returns the exit status."""
     try:
         return _run(argv, mode, rest)
     except (ConfigError, DataError, WorkdirError, ReportError) as error:
@@ -155,8 +158,8 @@ def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
         _complain(argv, str(error))
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(2)  # Orbax's threads never end after a failed write
-    except OSError as error:  # a folder of the user's: full, read-only, a file
+        os._exit(2)  # Orbax's threads never exit after a failed write
+    except OSError as error:  # a folder that is full, read-only or a file
         where = f"{error.filename}: " if error.filename else ""
         _complain(argv, f"{where}{error.strerror or error}.")
         return 2
@@ -169,12 +172,12 @@ def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
         traceback.print_exc()
         _complain(
             argv,
-            f"{str(error).splitlines()[0]}; if another process has failed, its log "
-            "says why. Start all of them again to resume from the last checkpoint.",
+            f"{str(error).splitlines()[0]}; if another process has failed, its log has "
+            "the reason. Start all processes again to resume from the last checkpoint.",
         )
         return 1
     except KeyboardInterrupt:
-        _complain(argv, "interrupted; what the last checkpoint does not hold is lost.")
+        _complain(argv, "interrupted; progress since the last checkpoint is lost.")
         return 130
 
 
@@ -188,7 +191,9 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     if mode == "plan":
         return _plan(experiment, folders, options)
     if len(folders) > 1:
-        raise ConfigError(f"--mode={mode} takes one --workdir, not {len(folders)}.")
+        raise ConfigError(
+            f"--mode={mode} takes one --workdir, but {len(folders)} were given."
+        )
     folder = folders[0] if folders else FOLDER / path.stem
     if mode == "train":
         options["lineage"] = lineage(path, config)
@@ -201,11 +206,11 @@ def _config(
     folders: list[Path],
     overrides: list[tuple[str, str]],
 ) -> tuple[ExperimentConfig, Any, Path]:
-    """The experiment, the config with its overrides, and the file that it came from."""
+    """Returns the experiment, the config with its overrides, and the config file."""
     if known.config is not None:
         path = find_config(known.config)
     elif mode not in ("train", "plan") and folders:
-        path = folders[0] / "config.json"  # the run says what it is
+        path = folders[0] / "config.json"  # the run's own config
         if not path.is_file():
             raise WorkdirError(
                 f"{folders[0]} is not the folder of a run: it has no config.json."
@@ -221,7 +226,7 @@ def _config(
 
 
 def _options(mode: str, known: argparse.Namespace) -> dict[str, Any]:
-    """The flags that the mode reads; raises for one that it does not."""
+    """Returns the flags of a mode; raises ConfigError for flags it does not read."""
     found = {}
     for name in FLAGS:
         if name in ("config", "config.FIELD", "workdir"):
@@ -249,7 +254,7 @@ def _report(
         _, _, path = _config("report", known, folders, overrides)
         folders = folders or [FOLDER / path.stem]
     elif not folders:
-        raise ConfigError("--mode=report needs --workdir=DIR, once for each run.")
+        raise ConfigError("--mode=report needs --workdir=DIR, repeated for each run.")
     elif overrides:
         raise ConfigError(f"--config.{overrides[0][0]} needs --config=NAME.")
     return report(folders, log=_log, **options)
@@ -264,7 +269,8 @@ def _plan(
         raise ConfigError("--workdir is not read by --mode=plan; leave it out.")
     prepare_environment()
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_enable_compilation_cache", False)  # seconds of compiling
+    # The compile time is reported, and a cache hit would hide it.
+    jax.config.update("jax_enable_compilation_cache", False)
     return plan(config, log=_log, **options)
 
 
@@ -275,7 +281,7 @@ def _work(
     folder: Path,
     options: dict[str, Any],
 ) -> int:
-    """A mode that reads or writes the folder of a run."""
+    """Runs a mode that reads or writes the folder of a run."""
     from wgan_jax.program.workdir import Workdir
 
     _initialize(options.pop("distributed", "off"))
@@ -294,7 +300,7 @@ def _functions() -> dict[str, Callable[..., int]]:
 
 
 def _command(argv: list[str]) -> str:
-    """The command as the user typed it, without the path of an installed program."""
+    """Returns the command, without the path of an installed program."""
     return f"{_program(argv)} {shlex.join(argv[1:])}".strip()
 
 
@@ -319,7 +325,7 @@ def _complain(argv: list[str], message: str) -> None:
 
 
 def _ensure_home() -> None:
-    """Gives a user without a home directory one: bokeh and tfds need it."""
+    """Sets HOME if the user has no home directory; bokeh and tfds need one."""
     try:
         Path.home()
     except RuntimeError:
@@ -327,7 +333,7 @@ def _ensure_home() -> None:
 
 
 def _use_compilation_cache() -> None:
-    """Lets a second start of the same experiment find its programs compiled."""
+    """Enables JAX's persistent compilation cache, so that later starts are faster."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):

@@ -32,32 +32,36 @@ def evaluate(
     checkpoint: str = "latest",
     images: str | None = None,
 ) -> int:
-    """Measures what a run's generator draws, or the examples of a file.
+    """Evaluates samples of a run's generator, or the examples in a file.
 
-    Of a run it appends to ``evaluations.jsonl`` and draws interpolations and near
-    neighbors; of a file it writes ``<its stem>.evaluation.json`` beside it.
+    For a run, appends to ``evaluations.jsonl`` and draws interpolations and
+    nearest neighbors. For a file, writes ``<stem>.evaluation.json`` next to it.
 
     Args:
-        config: the run's, or any whose dataset and ``evaluation`` shall be used.
-        workdir: the run's folder.
-        command: as the user typed it; kept in the record of a file.
-        log: prints one line for the user.
+        config: config of the run, or any config with the dataset and
+            ``evaluation`` to use for a file.
+        workdir: folder of the run.
+        command: command line, stored in the record of a file.
+        log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
-        images: an ``.npz`` with an array ``images``, uint8 or in [-1, 1], as
-            ``--mode=sample`` writes it; None for the run.
+        images: path of an ``.npz`` file with an array ``images``, uint8 or in
+            [-1, 1], as written by ``--mode=sample``. If None, the run is
+            evaluated.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ValueError: a mistake in the config, the data or the file, in a sentence.
-        WorkdirError: the folder belongs to something else.
-        CheckpointError: there is no checkpoint of use.
+        ValueError: if there is a mistake in the config, the data or the file.
+        WorkdirError: if the folder does not belong to this run.
+        CheckpointError: if no suitable checkpoint exists.
     """
     config = resolve(config)
     if images is not None:
         if checkpoint != "latest":
-            raise ConfigError("--images and --checkpoint are two things to evaluate.")
+            raise ConfigError(
+                "--images and --checkpoint cannot be combined; use one of them."
+            )
         return _evaluate_file(config, Path(images), command=command, log=log)
     workdir.check(config)
     experiment = prepare(config, log=log)
@@ -75,7 +79,7 @@ def evaluate(
     finally:
         stages.close()
     draw_pictures(experiment, state, found[0].comparison, workdir.samples)
-    # The run may be training beside: its last line may be one in the making.
+    # If the run is still training, its last line may be incomplete.
     lines = JsonLines(workdir.evaluations, mend=False)
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
@@ -122,8 +126,8 @@ def _read(path: Path) -> np.ndarray:
     if examples.ndim == 4 and np.issubdtype(examples.dtype, np.floating):
         if examples.size and np.abs(examples).max() > 1:
             raise ConfigError(
-                f"--images={path} holds floating images beyond [-1, 1]; save them as "
-                "uint8, or in that range."
+                f"--images={path} has floating-point images outside [-1, 1]. Save them "
+                "in that range, or as uint8."
             )
         return as_config_error(to_uint8, examples)
     return examples
@@ -149,8 +153,8 @@ def _say_limits(
     count, size = len(comparison.fake.values), comparison.fake.values.shape[1]
     if "frechet" in evaluator.measures and count < size:
         log(
-            f"The Frechet distance of {count} examples on {size} features is far too "
-            "high; it compares with that of as many examples only."
+            f"The Frechet distance of {count} examples with {size} features is "
+            f"strongly biased upwards; compare it only with that of {count} examples."
         )
     for name, needed in evaluator.lacking(has_model=has_model).items():
         log(f"Not measured: {name}, which needs {needed}.")

@@ -1,4 +1,4 @@
-"""What the command line offers: its modes, flags and configs, and the help on them."""
+"""Modes, flags and configs of the command line, and their help texts."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +12,17 @@ from wgan_jax.config.loading import (
     shipped_configs,
 )
 
-FOLDER = Path("runs")  # of runs without --workdir
+FOLDER = Path("runs")  # parent of the default --workdir
 
 
 class Mode(NamedTuple):
-    """What one mode does, for the help texts.
+    """Description of a mode, for the help texts.
 
     Attributes:
-        summary: one line.
-        example: arguments of a command.
-        options: names of the flags that it reads beside ``--config``, ``--workdir``.
+        summary: description in one line.
+        example: arguments of an example command.
+        options: names of the flags that the mode reads, in addition to
+            ``--config`` and ``--workdir``.
     """
 
     summary: str
@@ -31,51 +32,51 @@ class Mode(NamedTuple):
 
 MODES = {
     "train": Mode(
-        "Trains, or resumes the run in --workdir.",
+        "Trains a GAN, or resumes the run in --workdir.",
         "train --config=digits_wgan_gp --config.training.iterations=500",
         ("distributed", "profile"),
     ),
     "sample": Mode(
-        "Draws samples of a checkpoint and writes a picture and an array.",
+        "Draws samples from a checkpoint and writes a picture and an array.",
         "sample --workdir=runs/digits_wgan_gp --config.samples.count=16",
         ("checkpoint",),
     ),
     "evaluate": Mode(
-        "Measures samples of a checkpoint, or of a file, against a dataset.",
+        "Evaluates samples from a checkpoint or a file against a dataset.",
         "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
         ("checkpoint", "images"),
     ),
     "report": Mode(
-        "Writes an HTML page on one run or several.",
+        "Writes an HTML report of one or several runs.",
         "report --workdir=runs/digits_wgan_gp --workdir=runs/digits_wgan",
         ("output",),
     ),
     "plan": Mode(
-        "Compiles the training step for devices that are absent, and counts its costs.",
+        "Compiles the training step for unavailable devices and reports its costs.",
         "plan --config=cifar10_wgan --topology=v5e:2x4",
         ("output", "topology"),
     ),
 }
-CONFIGS = "Lists the configs that come with the package, or the fields of one."
+CONFIGS = "Lists the shipped configs, or the fields of one."
 FLAGS = {
-    "config": "a config: a shipped name, a .py file, or the config.json of a run",
-    "config.FIELD": "a value in place of the config's, as --config.training.n_critic=3",
-    "workdir": f"the folder of the run [{FOLDER}/NAME]; report takes several",
-    "checkpoint": "latest, best or an iteration [latest]",
-    "images": "an .npz file to evaluate in place of a run's samples",
-    "output": "the file to write: the report's page [report.html], a plan as JSON",
-    "topology": "the devices to plan for, such as v5e:2x4 or h100:8",
-    "distributed": "auto, off or COORDINATOR,N,I: the processes of one run [off]",
-    "profile": "iterations to trace into profile/ of the run",
+    "config": "name of a shipped config, .py file, or config.json of a run",
+    "config.FIELD": "override of a config field, such as --config.training.n_critic=3",
+    "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
+    "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
+    "images": "an .npz file to evaluate instead of samples from a run",
+    "output": "file to write: page of a report [report.html], or a plan as JSON",
+    "topology": "devices to plan for, such as v5e:2x4 or h100:8",
+    "distributed": "multi-process run: auto, off or COORDINATOR,N,I [off]",
+    "profile": "number of iterations to trace into profile/ of the run",
 }
 
 
 def help_text(program: str, mode: str | None) -> str:
-    """Returns the help on one mode, or on all of them.
+    """Returns the help text of one mode or of all modes.
 
     Args:
-        program: how it is called.
-        mode: a row of ``MODES``, ``configs``, or None.
+        program: name of the program on the command line.
+        mode: name of a mode, ``configs``, or None for all modes.
     """
     if mode == "configs":
         return f"{CONFIGS}\n\n  {program} configs [NAME]"
@@ -96,7 +97,7 @@ def help_text(program: str, mode: str | None) -> str:
 
 
 def listed_configs() -> list[str]:
-    """Returns a line for each shipped config."""
+    """Returns one line for each shipped config."""
     lines = []
     for name, path in shipped_configs().items():
         first = path.read_text().split('"""')[1].strip().splitlines()[0]
@@ -105,7 +106,7 @@ def listed_configs() -> list[str]:
 
 
 def listed_fields(name: str) -> list[str]:
-    """Returns a line for each field of a config, with its comment."""
+    """Returns one line for each field of a config, with its comment."""
     path = find_config(name)
     comments = {} if path.suffix == ".json" else field_comments(path)
     lines = []

@@ -1,4 +1,4 @@
-"""Handles Ctrl-C and SIGTERM: the loop stops between two iterations."""
+"""Handling of Ctrl-C and SIGTERM: the training loop stops between two iterations."""
 
 import os
 import signal
@@ -13,18 +13,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Collects the first SIGINT or SIGTERM while in force.
+    """Context manager that records the first SIGINT or SIGTERM.
 
-    In a process alone a second one acts as it would have without us, so that nobody
-    has to wait for a checkpoint that they do not want.
+    In a single process, the second signal has its usual effect, so that users
+    need not wait for the final checkpoint.
 
-    Of several processes that are one run, a signal to any one ends all after the
-    same iteration: JAX's runtime, which took over SIGTERM when they met, agrees
-    on it, and keeps it until they part.
+    In a multi-process run, a signal to any process stops all of them after the
+    same iteration. JAX's runtime handles SIGTERM from initialization to shutdown
+    and synchronizes the decision.
 
     Attributes:
-        signal: which signal came, or None; of several processes SIGTERM, once all
-            have agreed to stop.
+        signal: the received signal, or None. In a multi-process run, SIGTERM
+            once all processes have agreed to stop.
     """
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Interruption:
         self._restore()
 
     def due(self) -> bool:
-        """Whether to stop now.
+        """Returns whether to stop now.
 
-        Processes that are one run ask equally often, as after each call of the
-        compiled step, and get equal answers: a stop is due at a question that all
-        have still before them when the signal comes.
+        In a multi-process run, every process must call this function equally
+        often, for example after each call of the compiled step. All processes
+        get the same answer at the same call.
         """
         if multiprocess.is_shared():
             self._asked += 1
@@ -63,7 +63,7 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as a shell reports it; 0 without one."""
+        """128 + the signal number, as a shell reports it; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -18,11 +18,11 @@ from wgan_jax.program.workdir import Workdir
 
 
 class _Interrupted(Exception):
-    """Somebody asked the run to stop in the middle of an evaluation."""
+    """A signal arrived during an evaluation."""
 
 
 class _Watched(Stages):
-    """Stages that end where a signal has come."""
+    """Stages that raise ``_Interrupted`` after a signal."""
 
     def __init__(self, interruption: Interruption) -> None:
         super().__init__()
@@ -35,10 +35,10 @@ class _Watched(Stages):
 
 
 class Evaluations:
-    """Measures a run at intervals and keeps the state that it found best.
+    """Evaluates a run at intervals and keeps the best state.
 
-    The best checkpoint has a folder of its own beside the latest ones: kept
-    among them, it would make a resumed run forget the iterations after it.
+    The best checkpoint has its own folder. Among the latest checkpoints, it
+    would make a resumed run restart from it and lose the later iterations.
     """
 
     def __init__(
@@ -51,15 +51,15 @@ class Evaluations:
         interruption: Interruption,
         log: Log,
     ) -> None:
-        """Opens the records, without what a run beyond ``start`` left in them.
+        """Opens the records and removes those of iterations after ``start``.
 
         Args:
-            workdir: where.
-            experiment: whose run.
-            evaluator: of its config.
-            start: iterations already done.
-            interruption: an evaluation ends early if it has a signal.
-            log: prints one line for the user.
+            workdir: folder of the run.
+            experiment: experiment of the run.
+            evaluator: evaluator of its config.
+            start: number of iterations already completed.
+            interruption: ends an evaluation early after a signal.
+            log: function that prints one line.
         """
         self._workdir, self._experiment = workdir, experiment
         self._evaluator, self._say = evaluator, log
@@ -78,32 +78,32 @@ class Evaluations:
             self._best = Checkpoints(workdir.best, keep=1, warn=log)
 
     def close(self) -> None:
-        """Closes the records, after what is being written."""
+        """Waits for pending writes and closes the records."""
         if self._writes:
             self._lines.close()
         if self._best is not None:
             self._best.close()
 
     def due(self, step: int) -> bool:
-        """Whether an iteration is one to be evaluated, and is not yet."""
+        """Returns whether an iteration is to be evaluated and has not been yet."""
         last = step == self._experiment.config.training.iterations
         if step == 0 or (step % self._fields.every and not last):
             return False
         return not multiprocess.broadcast_from_primary(float(step in self._steps))
 
     def run(self, step: int, state: GanState) -> dict[str, float]:
-        """Measures a state, writes what comes out, and keeps it if it is the best.
+        """Evaluates a state, writes the results, and keeps it if it is the best.
 
-        An evaluation that fails, or that a signal ends, leaves a sentence and no
-        record; the run goes on.
+        If the evaluation fails or is interrupted by a signal, a message is
+        logged, no record is written, and the run continues.
 
         Args:
-            step: iterations done.
-            state: a run's arrays, or those of replicas.
+            step: number of completed iterations.
+            state: state of a run or of replicas.
 
         Returns:
-            The numbers by path, such as ``evaluation/ema/recall``; none on
-            processes other than 0.
+            The results by path, such as ``evaluation/ema/recall``; empty on
+            processes other than the primary one.
         """
         stages = _Watched(self._interruption) if self._writes else None
         found: list[Examined] = []
@@ -112,9 +112,12 @@ class Evaluations:
                 examine(self._experiment, self._evaluator, state, stages=stages)
             )
         except _Interrupted:
-            self._say(f"Iteration {step}: evaluation left, to be made up for later.")
+            self._say(
+                f"Iteration {step}: evaluation interrupted; it is repeated when the "
+                "run resumes."
+            )
         except ValueError as error:
-            self._say(f"Iteration {step}: no evaluation, because {error}")
+            self._say(f"Iteration {step}: evaluation failed: {error}")
         finally:
             if stages is not None:
                 stages.close()
@@ -125,7 +128,7 @@ class Evaluations:
         if self._writes:
             self._say(f"Iteration {step}: {summary(found, self._best_by)}")
         self._keep_if_best(step, state, found)
-        # Last: without its record an evaluation that was cut off is made up for.
+        # Written last: an interrupted evaluation has no record and is repeated.
         if self._writes:
             self._lines.write(step, *map(record, found))
             self._steps.add(step)
@@ -142,26 +145,31 @@ class Evaluations:
         newest = max(self._best.steps(), default=None)
         meta = None if newest is None else self._best.meta(newest)
         if newest is not None and meta is None:
-            self._say(f"Iteration {step}: the best checkpoint, {newest}, is broken.")
+            self._say(
+                f"Iteration {step}: the best checkpoint, {newest}, is broken and will "
+                "be replaced."
+            )
         better = True
-        # A number of another protocol says nothing about this one.
+        # Scores of different protocols are not comparable.
         if meta is not None and meta.get("protocol") == protocol:
             sign = 1 if self._evaluator.reports[self._best_by or ""] == "lower" else -1
             better = sign * score < sign * meta["score"]
         if not multiprocess.broadcast_from_primary(float(better)):
             return
         if newest is not None and newest >= step:
-            self._best.discard(newest)  # of a run that went further and was cut off
+            self._best.discard(newest)  # saved before a crash that lost iterations
         kept = {"iteration": step, "score": score, "protocol": protocol}
         self._best.save(step, state, kept)
-        self._best.wait()  # before there is a record
+        self._best.wait()  # the record must not exist before the checkpoint
         if self._writes:
-            self._say(f"Iteration {step}: the best so far, in {self._workdir.best}")
+            self._say(
+                f"Iteration {step}: best checkpoint so far, in {self._workdir.best}"
+            )
 
     def _score(self, found: list[Examined]) -> tuple[float, Any]:
-        """The mean over replicas of the leading weights' number, and its protocol."""
+        """Returns the first weights' mean score over replicas, and its protocol."""
         chosen = _leading(found, self._best_by or "")
-        if not chosen:  # on processes that have not measured
+        if not chosen:  # only the primary process has results
             return multiprocess.broadcast_from_primary(0.0), None
         score = multiprocess.broadcast_from_primary(
             float(np.mean([result.value for result in chosen]))
@@ -170,14 +178,14 @@ class Evaluations:
 
 
 def record(examined: Examined) -> dict[str, Any]:
-    """What ``evaluations.jsonl`` says of one set of weights.
+    """Returns the record of one set of weights in ``evaluations.jsonl``.
 
     Args:
-        examined: measured weights.
+        examined: evaluated weights.
 
     Returns:
-        JSON values: ``run``, ``weights``, ``seconds`` and ``results``, each with
-        its protocol.
+        JSON values: ``run``, ``weights``, ``seconds`` and ``results``, where each
+        result includes its protocol.
     """
     return {
         "run": examined.run,
@@ -188,15 +196,15 @@ def record(examined: Examined) -> dict[str, Any]:
 
 
 def summary(found: list[Examined], leading: str | None) -> str:
-    """The most telling number in a sentence.
+    """Returns one metric as a sentence.
 
     Args:
-        found: measured weights of all runs.
-        leading: the number's name; the first one by default.
+        found: evaluated weights of all runs.
+        leading: name of the metric. Defaults to the first one.
 
     Returns:
-        Such as ``frechet_distance 12.3 (pixels, 1500 examples), ema weights, in 4
-        s``; of replicas the mean.
+        A text such as ``frechet_distance 12.3 (pixels, 1500 examples), ema
+        weights, in 4 s.``; for replicas, with their mean.
     """
     first = found[0]
     results = _leading(found, leading or first.results[0].protocol.metric)
@@ -211,7 +219,7 @@ def summary(found: list[Examined], leading: str | None) -> str:
 
 
 def _leading(found: list[Examined], metric: str) -> list[Result]:
-    """A number of each run's first weights."""
+    """Returns a metric of the first weights of each run."""
     return [
         result
         for examined in found
@@ -225,6 +233,6 @@ def _plain(result: Result) -> dict[str, Any]:
 
 
 def _steps_in(workdir: Workdir) -> list[int]:
-    """Iterations that the run itself has evaluated."""
+    """Returns the iterations that were evaluated during training."""
     lines = map(json.loads, workdir.evaluations.read_text().splitlines())
     return [line["step"] for line in lines if line.get("by") != "evaluate"]

@@ -1,4 +1,4 @@
-"""Draws examples as pictures: a grid of images, or a scatter plot."""
+"""Pictures of examples: a grid of images, or a scatter plot of points."""
 
 import numpy as np
 
@@ -10,32 +10,34 @@ GRID_LIMIT = 256  # images in one picture; more are too small to see
 
 
 def check_drawable(source: Source) -> None:
-    """Refuses examples of which no picture can be made.
+    """Raises ConfigError if examples cannot be drawn.
 
     Args:
         source: images or points.
 
     Raises:
-        ConfigError: if they are neither gray nor RGB images nor points of a plane.
+        ConfigError: if the examples are neither gray or RGB images nor points
+            in the plane.
     """
     shape = source.example_shape
     if (len(shape) == 3 and shape[2] in (1, 3)) or shape == (2,):
         return
     raise ConfigError(
-        f"{source.name} has examples of shape {shape}; pictures are made of images "
-        "with 1 or 3 channels and of points of a plane."
+        f"{source.name} has examples of shape {shape}; they must be images with 1 or 3 "
+        "channels, or points in the plane."
     )
 
 
 def draw(examples: np.ndarray, source: Source) -> np.ndarray:
-    """A picture of generated examples.
+    """Returns a picture of generated examples.
 
     Args:
         examples: ``[n, H, W, C]`` images in [-1, 1], or ``[n, 2]`` points.
-        source: points are drawn over as many of its real ones.
+        source: dataset whose first ``n`` points are drawn below generated
+            points.
 
     Returns:
-        uint8 picture ``[height, width, 1 or 3]``; of at most the first 256
+        uint8 picture ``[height, width, 1 or 3]``, with at most the first 256
         images.
     """
     if examples.ndim == 4:
@@ -44,13 +46,13 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
 
 
 def tile(pictures: list[np.ndarray]) -> np.ndarray:
-    """Pictures of one size laid in rows, as near to a square as they go.
+    """Arranges pictures of one size in a grid that is approximately square.
 
     Args:
         pictures: uint8 ``[height, width, 1 or 3]`` each, at least one.
 
     Returns:
-        uint8 picture; the only one as it is.
+        uint8 picture. A single picture is returned unchanged.
     """
     if len(pictures) == 1:
         return pictures[0]

@@ -1,8 +1,9 @@
-"""``--mode=plan``: what a run costs on devices that are absent.
+"""``--mode=plan``: costs of a run on devices that are not available.
 
-The step is the one that training compiles, for the config's batch on the devices
-named. All figures are of one device and of one iteration, read in what the compiler
-made of it; an iteration in which each term is due, where some are due less often.
+The training step is compiled as for training, for the batch of the config and the
+given devices. All figures are per device and per iteration, and are read from the
+compiled program. Terms that are not evaluated in every update are counted as if
+they were.
 """
 
 import functools
@@ -37,17 +38,18 @@ from wgan_jax.training.steps import train_step
 
 @dataclass(frozen=True, kw_only=True)
 class Planned(Experiment):
-    """An experiment on devices that are not there.
+    """Experiment on devices that are not available.
 
     Attributes:
-        pipeline: checked, and not read; None if the data is not prepared.
+        pipeline: pipeline that is checked but not read; None if the data is not
+            prepared.
     """
 
     pipeline: Any
 
     @functools.cached_property
     def key(self) -> Any:
-        """The run's key, or one a replica, as shape, dtype and placing."""
+        """Key of the run, or of each replica, as shape, dtype and sharding."""
         dtype = jax.eval_shape(lambda: jax.random.key(0)).dtype
         if not self.is_replicated:
             return jax.ShapeDtypeStruct((), dtype, sharding=replicated(self.mesh))
@@ -55,7 +57,11 @@ class Planned(Experiment):
         return jax.ShapeDtypeStruct((len(self.seeds),), dtype, sharding=apart)
 
     def operations(self, batches: int) -> float:
-        """Of one iteration with so many batches, of all replicas and devices."""
+        """Returns the operations of an iteration, over all replicas and devices.
+
+        Args:
+            batches: number of batches in the iteration.
+        """
         lead = int(self.is_replicated or self.per_call > 1)
         batch = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape[lead:], x.dtype),
@@ -73,22 +79,24 @@ def plan(
     topology: str | None = None,
     output: str | None = None,
 ) -> int:
-    """Compiles the training step for devices that are not there; says what it costs.
+    """Compiles the training step for unavailable devices and prints its costs.
 
-    Call ``accelerators.prepare_environment`` first, before JAX is used.
+    ``accelerators.prepare_environment`` must be called first, before JAX is used.
 
     Args:
-        config: one experiment.
-        log: prints one line for the user.
+        config: config of one experiment.
+        log: function that prints one line.
         topology: the devices, such as ``v5e:2x4``.
-        output: a file to write the figures to, as JSON.
+        output: path of a JSON file to write the costs to.
 
     Returns:
-        Exit code: 0, or 1 if the step does not fit into the devices' memory.
+        Exit code: 0, or 1 if the step does not fit into the memory of the
+        devices.
 
     Raises:
-        ConfigError: a mistake in the config or devices, in a sentence.
-        MissingCompilerError: no compiler for these, saying what to install.
+        ConfigError: if there is a mistake in the config or the topology.
+        MissingCompilerError: if the compiler for the devices is not installed.
+            The message says what to install.
     """
     target = parse_target(topology or "")
     if output and not Path(output).absolute().parent.is_dir():
@@ -125,17 +133,17 @@ def plan(
 
 
 def prepare(config: Config, mesh: Mesh) -> Planned:
-    """An experiment's objects on a mesh, without its data.
+    """Builds the objects of an experiment on a mesh, without its data.
 
     Args:
-        config: one experiment.
-        mesh: the devices.
+        config: config of one experiment.
+        mesh: device mesh.
 
     Returns:
         The experiment.
 
     Raises:
-        ConfigError: a mistake in the config, in a sentence.
+        ConfigError: if the config has mistakes.
         DataError: if prepared data cannot be opened.
     """
     config = resolve(config)
@@ -156,16 +164,13 @@ def prepare(config: Config, mesh: Mesh) -> Planned:
 
 
 def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]:
-    """The figures as lines.
+    """Returns the costs as lines of text.
 
     Args:
-        costs: of an iteration.
+        costs: costs of an iteration.
         target: the devices.
-        images: real ones that an iteration takes in.
-        dtype: that products are computed in.
-
-    Returns:
-        The lines.
+        images: number of real images per iteration.
+        dtype: dtype of layer computations.
     """
     device, bound, memory = target.accelerator, costs.bound, costs.memory
     peak, kind = device.peak, "bfloat16"
@@ -174,8 +179,8 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
     share = memory.peak / device.memory
     sent = sum(one.bytes for one in costs.exchanged.values())
     lines = [
-        f"Of one {device.title} of {target.devices}, in an iteration of "
-        f"{costs.updates} critic updates and 1 generator update:",
+        f"Costs per device ({device.title}, 1 of {target.devices}), for an iteration "
+        f"of {costs.updates} critic updates and 1 generator update:",
         _row(
             "operations",
             _number(costs.operations, "FLOP"),
@@ -185,15 +190,15 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
         _row(
             "",
             _number(costs.operations_traced, "FLOP"),
-            "needed, divided among the devices",
+            "required, divided by the number of devices",
         ),
         _row(
-            "memory moved",
+            "memory traffic",
             _number(costs.traffic, "B"),
             f"at {_number(device.bandwidth, 'B/s')}",
             bound.memory,
         ),
-        _row("exchanged", _number(sent, "B"), _kinds(costs.exchanged), bound.links),
+        _row("communication", _number(sent, "B"), _kinds(costs.exchanged), bound.links),
     ]
     for name, part in (
         ("critic update", costs.critic_update),
@@ -209,34 +214,33 @@ def table(costs: Costs, target: Target, *, images: int, dtype: str) -> list[str]
             _number(memory.peak, "B"),
             f"of {_number(device.memory, 'B')}: arguments "
             f"{_number(memory.arguments, 'B')}, results {_number(memory.results, 'B')} "
-            f"less {_number(memory.donated, 'B')} donated, temporaries "
-            f"{_number(memory.temporaries, 'B')}; the program "
+            f"minus {_number(memory.donated, 'B')} donated, temporaries "
+            f"{_number(memory.temporaries, 'B')}, program "
             f"{_number(memory.program, 'B')}",
         ),
         _row(
             "state",
             _number(costs.state_bytes, "B"),
-            f"{costs.state_donated / costs.state_bytes:.1%} of it donated",
+            f"{costs.state_donated / costs.state_bytes:.1%} donated",
         ),
         _kernels(costs, device),
-        f"At most {1 / bound.seconds:,.1f} iterations/s, "
-        f"{images / bound.seconds:,.0f} images/s, all devices together: "
-        f"{_BINDS[bound.binds]}.",
+        f"At most {1 / bound.seconds:,.1f} iterations/s, {images / bound.seconds:,.0f} "
+        f"images/s over all devices, limited by {_BINDS[bound.binds]}.",
     ]
     if share > 1:
         lines.append(
-            f"It does not fit: the peak is {share:.2f} times the memory of a "
-            f"{device.title}; use more devices, a smaller batch, "
+            f"The step does not fit into memory: the peak is {share:.2f} times the "
+            f"memory of a {device.title}. Use more devices, a smaller batch, "
             "config.training.microbatches or placement=zero1."
         )
     return lines
 
 
 _BINDS = {
-    "operations": "the operations bind",
-    "memory": "the memory's bandwidth binds",
-    "links": "the exchange between devices binds",
-    "launches": "the launches of kernels bind",
+    "operations": "the operations",
+    "memory": "the memory bandwidth",
+    "links": "the communication",
+    "launches": "the kernel launches",
 }
 
 
@@ -253,13 +257,13 @@ def _kinds(exchanged: dict[str, Any]) -> str:
 def _kernels(costs: Costs, device: Accelerator) -> str:
     count = f"{costs.kernels:,.0f}"
     if not device.launch:
-        return _row("kernels", count, "sequenced on the chip")
+        return _row("kernels", count, "without launch cost")
     note = f"at {1e6 * device.launch:g} us each"
     return _row("kernels", count, note, costs.bound.launches)
 
 
 def _number(value: float, unit: str) -> str:
-    """Three digits with a prefix of thousands."""
+    """Returns a number with three digits and an SI prefix."""
     for prefix in ("", "k", "M", "G", "T"):
         if abs(value) < 999.5 or prefix == "T":
             break
@@ -268,7 +272,7 @@ def _number(value: float, unit: str) -> str:
 
 
 def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, Any]:
-    """What was compiled, for what and with what, as JSON values."""
+    """Returns a description of the program and its target as JSON values."""
     training = experiment.config.training
     accelerator = target.accelerator
     return {
@@ -294,12 +298,12 @@ def _about(experiment: Planned, target: Target, *, seconds: float) -> dict[str, 
 
 
 def _not_compiled(error: Exception, target: Target, *, log: Log) -> int:
-    """A sentence where the compiler itself finds that the memory is too small."""
+    """Logs that the compiler ran out of memory; raises any other error again."""
     message = str(error)
     if "RESOURCE_EXHAUSTED" not in message:
         raise error
     log(
-        f"It does not fit into the memory of a {target.accelerator.title}; the "
-        f"compiler says: {' '.join(message.split())[:300]}"
+        f"The step does not fit into the memory of a {target.accelerator.title}. "
+        f"Compiler message: {' '.join(message.split())[:300]}"
     )
     return 1

@@ -17,18 +17,18 @@ from wgan_jax.sampling import sample
 def draw_previews(
     experiment: Experiment, state: GanState
 ) -> dict[str, list[np.ndarray]]:
-    """What the average and the live weights make of a run's fixed latents.
+    """Draws samples from the fixed latents of a run, with its EMA and live weights.
 
-    All processes call it together.
+    All processes must call this function together.
 
     Args:
-        experiment: whose run.
-        state: its arrays, or those of replicas.
+        experiment: experiment of the run.
+        state: state of a run or of replicas.
 
     Returns:
-        Images ``[count, ...]`` of each replica by the weights' suffix in the names
-        of files: empty for the leading ones, ``_live`` for the live ones beside an
-        average.
+        Images ``[count, ...]`` of each replica, by the suffix of the file name.
+        The suffix is empty for the EMA weights, or for the live weights of a
+        run without EMA. It is ``_live`` for the live weights of a run with EMA.
     """
     fields = experiment.config.samples
     key = jax.random.key(fields.seed)
@@ -53,47 +53,47 @@ def draw_previews(
 
 
 class PreviewWriter:
-    """Encodes and writes grids in a thread, beside the next iterations."""
+    """Encodes and writes grids in a background thread."""
 
     def __init__(
         self, experiment: Experiment, folder: Path, board: TensorBoard
     ) -> None:
-        """Starts nothing yet.
+        """Creates the writer; the thread starts with the first picture.
 
         Args:
-            experiment: says what an example looks like.
-            folder: of the files.
-            board: gets the pictures, too.
+            experiment: experiment of the run.
+            folder: folder of the files.
+            board: TensorBoard log, which also receives the pictures.
         """
         self._experiment, self._folder, self._board = experiment, folder, board
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="previews")
         self._pending: Future[None] | None = None
 
     def write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> None:
-        """Begins to write the grids of an iteration, once the last ones are written.
+        """Starts writing the grids of an iteration after the previous ones.
 
         Args:
-            step: iterations done.
-            drawn: what ``draw_previews`` returned.
+            step: number of completed iterations.
+            drawn: result of ``draw_previews``.
 
         Raises:
-            OSError: the last ones could not be written.
+            OSError: if the previous grids could not be written.
         """
         self.wait()
         self._pending = self._thread.submit(self._write, step, drawn)
 
     def wait(self) -> None:
-        """Returns when all grids are written.
+        """Waits until all grids are written.
 
         Raises:
-            OSError: the last ones could not be written.
+            OSError: if the last grids could not be written.
         """
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
     def close(self) -> None:
-        """Ends the thread after what it has begun."""
+        """Waits for the thread and ends it."""
         self._thread.shutdown()
 
     def _write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> None:

@@ -1,4 +1,4 @@
-"""``--profile=N``: traces a few iterations."""
+"""``--profile=N``: a profiler trace of N iterations."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,13 @@ import jax
 from wgan_jax.parallel import multiprocess
 from wgan_jax.types import PyTree
 
-_WARM = 2  # calls left out: the first ones fill caches and queues
+_WARM = 2  # skipped calls, which fill caches and queues
 
 
 class Profile:
-    """Traces the iterations of a run that follow its first two calls.
+    """Traces iterations of a run after its first two calls of the compiled step.
 
-    Of several processes process 0 traces, with the devices that are its own.
+    In a multi-process run, the primary process traces its own devices.
     """
 
     def __init__(
@@ -27,16 +27,17 @@ class Profile:
         last: int,
         log: Callable[[str], None],
     ) -> None:
-        """Decides which iterations.
+        """Selects the iterations to trace.
 
         Args:
-            folder: made when there is a trace.
-            iterations: to trace, 1 at least; whole calls, until the run ends. None:
-                no trace.
-            start: iterations already done.
-            per_call: iterations of a call.
-            last: iteration that the run ends with.
-            log: takes the line that says where the trace is.
+            folder: folder of the trace; created if needed.
+            iterations: number of iterations to trace, at least 1. Rounded up to
+                whole calls, and limited by the end of the run. None disables
+                tracing.
+            start: number of iterations already completed.
+            per_call: iterations per call of the compiled step.
+            last: last iteration of the run.
+            log: function that prints one line.
         """
         self._folder, self._say, self._running = folder, log, False
         self._first = min(start + _WARM * per_call, last - per_call)
@@ -45,15 +46,16 @@ class Profile:
             self._end = min(self._first + iterations, last)
 
     def close(self) -> None:
-        """Ends a trace that the run did not come to the end of."""
+        """Ends a trace that is still running."""
         self._stop()
 
     def before(self, done: int, state: PyTree) -> None:
-        """Starts the trace if it is to hold what comes now.
+        """Starts the trace if the next call is the first one to trace.
 
         Args:
-            done: iterations done.
-            state: waited for, so that the trace holds nothing older.
+            done: number of completed iterations.
+            state: training state. It is waited for, so that the trace does not
+                include earlier computations.
         """
         if self._end is not None and not self._running and done >= self._first:
             jax.block_until_ready(state)
@@ -63,20 +65,21 @@ class Profile:
             self._running = True
 
     def after(self, done: int, state: PyTree) -> None:
-        """Ends the trace if it holds what it shall.
+        """Ends the trace if it is complete.
 
         Args:
-            done: iterations done.
-            state: waited for, so that the trace holds all of them.
+            done: number of completed iterations.
+            state: training state. It is waited for, so that the trace includes
+                all computations.
         """
         if self._running and self._end is not None and done >= self._end:
             jax.block_until_ready(state)
             self._stop()
-            multiprocess.barrier()  # writing it takes long
+            multiprocess.barrier()  # writing a trace takes long
             self._end = None
             self._say(
-                f"Iterations {self._first + 1} to {done}: trace in {self._folder}; "
-                "open its perfetto_trace.json.gz at https://ui.perfetto.dev"
+                f"Iterations {self._first + 1} to {done}: trace in {self._folder}. "
+                "Open its perfetto_trace.json.gz at https://ui.perfetto.dev"
             )
 
     def _stop(self) -> None:

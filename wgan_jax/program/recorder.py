@@ -1,4 +1,4 @@
-"""Records metrics, pictures and progress of a run."""
+"""Recording of the metrics, pictures and progress of a run."""
 
 import math
 import time
@@ -18,27 +18,27 @@ from wgan_jax.types import Metrics
 
 
 class Recorder:
-    """Writes one run's records; on processes other than 0 it only checks.
+    """Writes the records of a run; other processes than the primary only check.
 
     Attributes:
-        latest: the last iteration's metrics, on the host; with replicas their
+        latest: metrics of the last iteration, on the host. With replicas, their
             means.
     """
 
     def __init__(self, workdir: Workdir, experiment: Experiment, *, start: int) -> None:
-        """Opens the files, without what a run beyond ``start`` left in them.
+        """Opens the files and removes records of iterations after ``start``.
 
         Args:
-            workdir: where.
-            experiment: whose run.
-            start: iterations already done.
+            workdir: folder of the run.
+            experiment: experiment of the run.
+            start: number of iterations already completed.
         """
         self.latest: dict[str, float] = {}
         self._workdir, self._experiment = workdir, experiment
         self._config = config = experiment.config
-        # Of the rate that is written next, and when metrics last came.
+        # Start and images of the current throughput interval.
         self._started, self._images = time.perf_counter(), 0
-        self._heard = self._started
+        self._heard = self._started  # when metrics last arrived
         self._writes = multiprocess.is_primary()
         if self._writes:
             self._lines = JsonLines(workdir.metrics)
@@ -48,7 +48,7 @@ class Recorder:
             self._progress = Progress(config.training.iterations, start)
 
     def close(self) -> None:
-        """Writes what is waiting, and closes the files."""
+        """Waits for pending writes and closes the files."""
         if not self._writes:
             return
         try:
@@ -60,17 +60,19 @@ class Recorder:
             self._lines.close()
 
     def iterations(self, done: int, metrics: Metrics, images: int) -> None:
-        """Takes in the metrics of one call, waiting for them if need be.
+        """Records the metrics of one call, after waiting for them if necessary.
 
         Args:
-            done: iterations done, those of the call included.
-            metrics: of the compiled step, ``[K]`` each if K iterations are a call.
-            images: real images that the critic saw in each of them.
+            done: number of completed iterations, including those of the call.
+            metrics: metrics of the compiled step; ``[K]`` each if a call has K
+                iterations.
+            images: real images used by the critic in each iteration.
 
         Raises:
-            Diverged: naming the first iteration with metrics that are not finite.
+            Diverged: if a metric is not finite. The message names the first such
+                iteration.
         """
-        # jax.device_get does this, too, and takes twice the time to walk the tree.
+        # jax.device_get does the same, but needs twice the time to walk the tree.
         for value in metrics.values():
             value.copy_to_host_async()
         fetched = {name: np.asarray(value) for name, value in metrics.items()}
@@ -80,7 +82,7 @@ class Recorder:
             self._check(step, fetched)
             self._images += images
             if self._writes and step % self._config.log.every == 0:
-                # They come together; each has taken an equal part of the time.
+                # The metrics of a call arrive together, so its time is split equally.
                 part = (step - before) / len(rows)
                 self._log(step, fetched, self._heard + part * (now - self._heard))
         self._heard = now
@@ -94,7 +96,7 @@ class Recorder:
             )
 
     def _rows(self, fetched: dict[str, np.ndarray]) -> list[dict[str, float]]:
-        """The metrics of each iteration of a call; of replicas the means."""
+        """Returns the metrics of each iteration of a call, averaged over replicas."""
         if self._experiment.is_replicated:
             return [{name: float(value.mean()) for name, value in fetched.items()}]
         columns = [value.reshape(-1).tolist() for value in fetched.values()]
@@ -106,9 +108,9 @@ class Recorder:
         broken = [k for k, v in self.latest.items() if not math.isfinite(v)]
         if broken:
             raise Diverged(
-                f"iteration {step}: {', '.join(sorted(broken))} not finite"
-                f"{self._whose(fetched)}; the run stops here; what checkpoints it has "
-                "are from before."
+                f"iteration {step}: {', '.join(sorted(broken))} not "
+                f"finite{self._whose(fetched)}. Training has stopped; all checkpoints "
+                "are from earlier iterations."
             )
 
     def _log(self, step: int, fetched: dict[str, np.ndarray], now: float) -> None:
@@ -121,12 +123,12 @@ class Recorder:
     def evaluation(
         self, step: int, values: Mapping[str, float], seconds: float
     ) -> None:
-        """Takes in what an evaluation found, and leaves its time out of all rates.
+        """Records the results of an evaluation and excludes its time from rates.
 
         Args:
-            step: iterations done.
-            values: numbers by path.
-            seconds: that it took, since the last iteration that was taken in.
+            step: number of completed iterations.
+            values: results by path.
+            seconds: duration of the evaluation.
         """
         self._started += seconds
         self._heard += seconds
@@ -136,30 +138,30 @@ class Recorder:
 
     @property
     def gap_name(self) -> str:
-        """What the mean difference of scores is to this objective."""
+        """Display name of the objective's mean difference of scores."""
         name = self._experiment.gan.objective.gap_name
         return GAPS.get(name, name)
 
     @property
     def gap(self) -> float:
-        """Mean difference of the critic's scores of real and fake examples."""
+        """Mean difference of the critic's scores of real and generated examples."""
         return self.latest[self._experiment.gan.objective.gap_name]
 
     @property
     def gradient_norm(self) -> float:
-        """The critic's mean gradient norm, at the penalty's points or the fakes."""
+        """Mean gradient norm of the critic, at the penalty's points if available."""
         at_fakes = self.latest["critic/gradient_norm_at_fakes"]
         return self.latest.get("critic/gradient_norm_mean", at_fakes)
 
     def _whose(self, fetched: dict[str, np.ndarray]) -> str:
-        """In which replica a metric is not finite."""
+        """Returns the name of the replica with a metric that is not finite."""
         if not self._experiment.is_replicated:
             return ""
         finite = np.all([np.isfinite(v) for v in fetched.values()], axis=0)
         return f" in replica {self._experiment.names[int(np.argmin(finite))]!r}"
 
     def _spread(self, fetched: dict[str, np.ndarray]) -> dict[str, float]:
-        """Standard deviations over seeds; of a sweep, figures of each setting."""
+        """Returns standard deviations over seeds, and means per setting of a sweep."""
         experiment, found = self._experiment, {}
         if not experiment.is_replicated:
             return {}
@@ -175,14 +177,14 @@ class Recorder:
         return found
 
     def samples(self, step: int, state: GanState) -> None:
-        """Draws the grids of fixed latents; they are written beside what follows.
+        """Draws samples from the fixed latents and writes them in the background.
 
         Args:
-            step: iterations done.
-            state: a run's arrays; of replicas the pictures are laid side by side.
+            step: number of completed iterations.
+            state: state of a run or of replicas, whose pictures are tiled.
 
         Raises:
-            OSError: those before could not be written.
+            OSError: if the previous pictures could not be written.
         """
         drawn = draw_previews(self._experiment, state)
         if self._writes:
@@ -190,6 +192,6 @@ class Recorder:
             self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
     def event(self, text: str) -> None:
-        """One line for the person who watches."""
+        """Prints one line."""
         if self._writes:
             self._progress.event(text)

@@ -1,4 +1,4 @@
-"""``--mode=report``: writes the page of one or several runs."""
+"""``--mode=report``: the HTML report of one or several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from wgan_jax.report import write_report
 
 
 def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> int:
-    """Writes the page that shows runs, side by side if there are several.
+    """Writes an HTML page that shows one run or compares several.
 
     Args:
-        folders: of the runs.
-        log: prints one line for the user.
-        output: the page's file; by default ``report.html`` in the folder of the
-            only run, or in the current one for several.
+        folders: folders of the runs.
+        log: function that prints one line.
+        output: path of the page. Defaults to ``report.html`` in the folder of a
+            single run, or in the current folder for several runs.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ReportError: if a folder is no run's, or holds no metrics yet.
+        ReportError: if a folder is not that of a run, or has no metrics yet.
     """
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
-    log(f"Open {written} in any browser; it works offline.")
+    log(f"Report: {written} (opens in any browser, works offline)")
     return 0

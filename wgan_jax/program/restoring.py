@@ -1,4 +1,4 @@
-"""Restores a checkpoint of a run: the latest, the best, or a given iteration."""
+"""Restoring of the latest, the best, or a given checkpoint of a run."""
 
 import math
 
@@ -13,61 +13,63 @@ from wgan_jax.program.workdir import Workdir
 def restore_checkpoint(
     workdir: Workdir, experiment: Experiment, which: str, *, log: Log
 ) -> tuple[GanState, int]:
-    """Reads a checkpoint of a run, which may be training beside.
+    """Reads a checkpoint of a run, which may still be training.
 
     Args:
-        workdir: the run's folder.
-        experiment: whose state it is.
+        workdir: folder of the run.
+        experiment: experiment of the run.
         which: ``latest``, ``best`` (by ``config.evaluation.best_by``), or an
             iteration.
-        log: prints one line for the user.
+        log: function that prints one line.
 
     Returns:
         The state and its iteration.
 
     Raises:
-        ConfigError: if ``which`` is none of these.
-        CheckpointError: if there is no such checkpoint, or none of use.
-        WorkdirError: if the data is not that of the run.
+        ConfigError: if ``which`` is invalid.
+        CheckpointError: if there is no such checkpoint, or it cannot be read.
+        WorkdirError: if the dataset differs from that of the run.
     """
     if which not in ("latest", "best") and not which.isdecimal():
         raise ConfigError(
-            f"--checkpoint={which} is no choice; give latest, best or an iteration."
+            f"--checkpoint={which} is not valid; it must be latest, best or an "
+            "iteration."
         )
     if not experiment.described:
         workdir.check_data(experiment.source.record())
     folder = workdir.best if which == "best" else workdir.checkpoints
     if not folder.is_dir():
         raise CheckpointError(
-            f"{workdir.path} has no best checkpoint; train with "
+            f"{workdir.path} has no best checkpoint. Train with "
             "config.evaluation.every above 0 and config.evaluation.best_by set."
             if which == "best"
-            else f"{workdir.path} has no checkpoint to read; train first."
+            else f"{workdir.path} has no checkpoint to read. Train first."
         )
     keep = experiment.config.checkpoint.keep
     with Checkpoints(folder, keep=keep, read_only=True, warn=log) as checkpoints:
         step = int(which) if which.isdecimal() else None
         restored = checkpoints.restore(experiment.target, step=step)
     if restored is None:
-        raise CheckpointError(f"{folder} has no checkpoint to read yet; train first.")
+        raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")
     state, _, found = restored
     return state, found
 
 
 def check_start(config: ExperimentConfig, start: int) -> None:
-    """Refuses to go on from an iteration that no call of this length ends with.
+    """Raises ConfigError if a run cannot be resumed with its call length.
 
     Args:
-        config: one experiment.
-        start: iterations already done.
+        config: an experiment.
+        start: number of iterations already completed.
 
     Raises:
-        ConfigError: with the longest call that would do.
+        ConfigError: if ``start`` is not a multiple of ``iterations_per_call``.
+            The message names the longest possible call.
     """
     per_call = config.training.iterations_per_call
     if start < config.training.iterations and start % per_call:
         raise ConfigError(
-            f"the last checkpoint is of iteration {start}, which is no multiple of "
-            f"config.training.iterations_per_call={per_call}; use "
-            f"{math.gcd(start, per_call)} to go on from there."
+            f"the last checkpoint is of iteration {start}, which is not a multiple of "
+            f"config.training.iterations_per_call={per_call}. Use "
+            f"{math.gcd(start, per_call)} to resume from there."
         )

@@ -1,4 +1,4 @@
-"""``--mode=sample``: draws samples from a checkpoint."""
+"""``--mode=sample``: samples from a checkpoint."""
 
 from typing import Any
 
@@ -27,25 +27,25 @@ def sample(
 ) -> int:
     """Draws ``config.samples.count`` examples and writes a picture and an array.
 
-    The generator's average is used where the run keeps one. Example i depends
-    on ``config.samples.seed`` and i alone; a conditional run makes it of class i
-    modulo their number, or of ``config.samples.label``. With replicas the array
-    has a leading axis of them, whose names are in ``replicas``.
+    The EMA weights of the generator are used if the run has them. Example i
+    depends only on ``config.samples.seed`` and i. In a conditional run its class
+    is ``config.samples.label``, or i modulo the number of classes. With replicas,
+    the array has a leading axis of replicas, whose names are in ``replicas``.
 
     Args:
-        config: the run's.
-        workdir: the run's folder.
-        command: as the user typed it; kept in the array's file.
-        log: prints one line for the user.
+        config: config of the run.
+        workdir: folder of the run.
+        command: command line, stored in the file of the array.
+        log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ValueError: a mistake in the config or data, in a sentence.
-        WorkdirError: the folder belongs to something else.
-        CheckpointError: there is no checkpoint of use.
+        ValueError: if there is a mistake in the config or the data.
+        WorkdirError: if the folder does not belong to this run.
+        CheckpointError: if no suitable checkpoint exists.
     """
     config = resolve(config)
     workdir.check(config)
@@ -91,7 +91,7 @@ def sample(
 
 
 def _labels(experiment: Experiment, label: int | None) -> dict[str, Any]:
-    """What tells the images apart: their classes, and whose replica's they are."""
+    """Returns the classes of the images and the names of the replicas, if any."""
     count = experiment.config.samples.count
     classes = sample_labels(experiment.gan, count, label)
     found: dict[str, Any] = {} if classes is None else {"labels": np.asarray(classes)}

@@ -1,4 +1,4 @@
-"""Draws samples of a run's generator and evaluates them."""
+"""Evaluation of samples from the generator of a run."""
 
 import time
 from collections.abc import Iterator
@@ -27,19 +27,21 @@ from wgan_jax.types import Array, Params, PyTree
 
 _ARC_ROWS, _ARC_COLUMNS = 8, 10
 _NEIGHBOUR_ROWS, _NEIGHBOURS = 8, 7
-_BRANCH = 1  # of the evaluation's key: the latents are not those of the grids
+_BRANCH = 1  # folded into the key, so that latents differ from those of the grids
 
 
 class Examined(NamedTuple):
-    """One set of weights of one run, measured.
+    """Evaluation of one set of weights of one run.
 
     Attributes:
-        run: the replica's name; empty for a run alone.
+        run: name of the replica; empty for a single run.
         weights: ``ema`` or ``live``.
-        results: numbers with their protocols; none on processes other than 0.
-        comparison: what the first one was computed from; None of the others, since
-            each holds all examples and features, and likewise.
-        seconds: that it took.
+        results: results with their protocols; empty on processes other than the
+            primary one.
+        comparison: examples and features of the first set of weights. None for
+            the others, to save memory, and on processes other than the primary
+            one.
+        seconds: duration of the evaluation.
     """
 
     run: str
@@ -56,18 +58,19 @@ def examine(
     *,
     stages: Stages | None,
 ) -> Iterator[Examined]:
-    """Measures the average and the live weights of each run of a state.
+    """Evaluates the EMA and the live weights of each run in a state.
 
-    All processes call it together; one of them measures.
+    All processes must call this function together. The primary process computes
+    the results.
 
     Args:
-        experiment: whose state.
-        evaluator: of its config.
-        state: a run's arrays, or those of replicas.
-        stages: shows how far it is; None shows nothing.
+        experiment: experiment of the state.
+        evaluator: evaluator of its config.
+        state: state of a run or of replicas.
+        stages: progress display, or None.
 
     Yields:
-        The measured weights of one run after the other, the average first.
+        The evaluated weights, run by run, EMA weights first.
     """
     alone, failure, some = jax.process_count() == 1, None, False
     for run, gan, arrays in experiment.runs(state):
@@ -81,7 +84,7 @@ def examine(
                 use_ema=use_ema,
                 stages=stages if alone else None,
             )
-            model = _model(gan, arrays, use_ema=use_ema)  # takes all of them, too
+            model = _model(gan, arrays, use_ema=use_ema)  # a collective operation, too
             if jax.process_index() != 0:
                 yield Examined(run, weights, [], None, 0.0)
                 continue
@@ -97,7 +100,7 @@ def examine(
             except Exception as error:
                 if alone:
                     raise
-                failure = error  # the others still draw, which takes all of them
+                failure = error  # raised later: drawing is a collective operation
                 continue
             seconds = time.perf_counter() - began
             yield Examined(run, weights, results, None if some else comparison, seconds)
@@ -112,16 +115,18 @@ def draw_pictures(
     comparison: Comparison | None,
     folder: Path,
 ) -> None:
-    """Interpolations between latents, and fakes beside their nearest examples.
+    """Draws latent interpolations, and samples next to their nearest neighbors.
 
-    All processes call it together; the one that has measured writes.
+    All processes must call this function together. The primary process writes
+    the files. Nothing is drawn for points in the plane.
 
     Args:
-        experiment: of images; of the points of a plane there is nothing to draw.
-        state: a run's arrays; of replicas the first is drawn.
-        comparison: of its average, or of its live weights without one; None on
-            the processes that have not measured.
-        folder: of the samples; the names end in the iteration.
+        experiment: experiment of the state.
+        state: state of a run or of replicas; the first replica is drawn.
+        comparison: comparison of the first set of weights in ``examine``; None
+            on processes other than the primary one.
+        folder: folder of the samples. The names of the files end with the
+            iteration.
     """
     _, gan, arrays = next(experiment.runs(state))
     if len(experiment.source.example_shape) != 3:
@@ -175,7 +180,7 @@ def _draw(
     use_ema: bool,
     stages: Stages | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Generated examples as a dataset has them, and their labels."""
+    """Returns generated examples in the format of a dataset, and their labels."""
     count = _fields(experiment).count
     parts: list[np.ndarray] = []
     done = 0
@@ -190,8 +195,8 @@ def _draw(
 
 
 def _model(gan: Gan, arrays: GanState, *, use_ema: bool) -> Model:
-    # Through the host: of several processes only this one measures, with arrays
-    # and devices of its own.
+    # Moved to the host, because only the primary process evaluates, on its own
+    # devices.
     params, model_state = jax.device_get(generator_weights(arrays, use_ema=use_ema))
     critic = arrays.critic
     critic_params, critic_state = jax.device_get((critic.params, critic.model_state))

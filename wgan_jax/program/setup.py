@@ -1,4 +1,4 @@
-"""Builds a config's objects on the available devices, for one run or for replicas."""
+"""Objects of an experiment on the available devices, for one run or for replicas."""
 
 import contextlib
 import functools
@@ -46,18 +46,19 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What a config describes; K is the number of its replicas.
+    """Objects of an experiment with K replicas.
 
     Attributes:
-        config: the experiment.
-        mesh: the devices.
+        config: the experiment config.
+        mesh: device mesh.
         source: the examples.
-        pipeline: batches by iteration; with replicas each has a part of its own,
-            as has each iteration where a call takes several.
-        gan_of: from the swept setting to the Gan.
-        settings: float32 ``[K]``, the setting of each replica, 0 without sweep.
-        seeds: the seed of each replica.
-        described: whether the examples are known by their record alone.
+        pipeline: batches by iteration. They have a leading axis of replicas, or
+            of the iterations of a call if there are several.
+        gan_of: function from the value of the swept field to the Gan.
+        settings: float32 ``[K]``, the value of each replica; 0 without a sweep.
+        seeds: seed of each replica.
+        described: whether the source has the shape of the dataset only, and not
+            its examples.
     """
 
     config: ExperimentConfig
@@ -76,22 +77,22 @@ class Experiment:
 
     @functools.cached_property
     def per_call(self) -> int:
-        """Iterations of one call; if several, batches have a leading axis of them."""
+        """Iterations per call; if several, they are a leading axis of the batches."""
         return self.config.training.iterations_per_call
 
     @functools.cached_property
     def placement(self) -> str:
-        """What each device holds of the state of a run alone."""
+        """Placement of the state of a single run on the devices."""
         return self.config.training.placement
 
     @functools.cached_property
     def gan(self) -> Gan:
-        """The Gan, that of the first setting if there are several."""
+        """The Gan; in a sweep, that of the first value."""
         return self.gan_of(float(self.settings[0]))
 
     @functools.cached_property
     def target(self) -> GanState:
-        """The state as shapes, dtypes and placings."""
+        """The state as shapes, dtypes and shardings."""
         if not self.is_replicated:
             return as_config_error(
                 abstract_state, self.gan, self.mesh, placement=self.placement
@@ -102,13 +103,13 @@ class Experiment:
 
     @functools.cached_property
     def key(self) -> Any:
-        """The run's key, or one a replica, on the devices."""
+        """Key of the run, or of each replica, on the devices."""
         if not self.is_replicated:
             return put_key(self.mesh, self.seeds[0])
         return put_replicas(self.mesh, jax.vmap(jax.random.key)(np.array(self.seeds)))
 
     def initial_state(self) -> GanState:
-        """The state at step 0."""
+        """Returns the state at step 0."""
         if not self.is_replicated:
             return init_state(self.gan, self.key, self.mesh, placement=self.placement)
         return init_replicas(
@@ -116,18 +117,18 @@ class Experiment:
         )
 
     def put(self, batch: PyTree) -> PyTree:
-        """A host's batch to the devices."""
+        """Moves the batch of a process to its devices."""
         if self.is_replicated:
             return put_replicas(self.mesh, batch)
         return put_batches(self.mesh, batch, axis=1 if self.per_call == 1 else 2)
 
     def updates_in(self, batch: PyTree) -> int:
-        """How many batches each replica's or each iteration's part holds."""
+        """Returns the number of batches per replica and iteration."""
         apart = self.is_replicated or self.per_call > 1
         return batch["image"].shape[1 if apart else 0]
 
     def runs(self, state: GanState) -> Iterator[tuple[str, Gan, GanState]]:
-        """Each replica's name (empty if it is alone), Gan and arrays."""
+        """Yields the name (empty for a single run), Gan and state of each replica."""
         if not self.is_replicated:
             yield "", self.gan, state
             return
@@ -136,17 +137,17 @@ class Experiment:
 
     @property
     def names(self) -> list[str]:
-        """What tells the replicas apart, such as ``penalty.weight=0.1 seed=3``."""
+        """Names of the replicas, such as ``penalty.weight=0.1 seed=3``."""
         field = self.config.sweep.field if self.config.sweep else None
         swept = [f"{field}={value:g} " if field else "" for value in self.settings]
         return [f"{a}seed={b}" for a, b in zip(swept, self.seeds, strict=True)]
 
     def compile(self, start: int, *, log: Log) -> dict[int, Any]:
-        """The compiled step for each number of batches that is to come.
+        """Compiles the step for each number of batches that the run will need.
 
         Args:
-            start: iterations already done.
-            log: prints one line for the user.
+            start: number of iterations already completed.
+            log: function that prints one line.
 
         Returns:
             Compiled steps by number of batches.
@@ -199,23 +200,24 @@ def prepare(
     log: Log,
     data: Mapping[str, Any] | None = None,
 ) -> Experiment:
-    """Builds all objects, and raises for every mistake before anything is written.
+    """Builds all objects of an experiment, without writing any files.
 
     Args:
-        config: one experiment.
-        log: prints one line for the user.
-        data: what ``config.json`` says of the dataset. If given, images are not
-            loaded: the source then has black ones of the same shape.
+        config: config of one experiment.
+        log: function that prints one line.
+        data: description of the dataset from ``config.json``. If given, images
+            are not loaded, and the source has black images of the same shape.
 
     Returns:
         The experiment.
 
     Raises:
-        ValueError: a mistake in the config or data, in a sentence.
+        ValueError: if there are mistakes in the config or the data. The message
+            lists all of them.
     """
     config = resolve(config)
     mesh, problems = make_mesh(), Problems()
-    # Points are drawn at once, and shown under the generated ones.
+    # Points are always loaded, because they are drawn below the generated points.
     described = data is not None and len(data["example_shape"]) == 3
     if data is not None and described:
         source = described_source(data)
@@ -242,16 +244,16 @@ def prepare(
 def check_parts(
     config: ExperimentConfig, source: Source, mesh: Mesh, problems: Problems
 ) -> tuple[Callable[[Any], Gan], np.ndarray, list[int], Any] | None:
-    """Builds what depends on the data and the devices, and records mistakes.
+    """Builds the objects that depend on the data and the devices.
 
     Args:
-        config: one experiment.
-        source: its dataset; without examples there is no pipeline.
-        mesh: the devices.
-        problems: takes the mistakes.
+        config: an experiment.
+        source: its dataset. Without examples, no pipeline is built.
+        mesh: device mesh.
+        problems: records the mistakes.
 
     Returns:
-        What ``build_replicas`` returns, and the pipeline; None after mistakes.
+        The result of ``build_replicas``, and the pipeline; None after mistakes.
     """
     replicas = problems.attempt(
         build_replicas, config, source.example_shape, classes=source.num_classes
@@ -269,14 +271,14 @@ def check_parts(
 
 
 def check_all(config: ExperimentConfig, problems: Problems) -> None:
-    """Looks for mistakes that the dataset shows, without reading its examples.
+    """Looks for further mistakes, using the dataset but not its examples.
 
     Args:
-        config: one experiment, in which some fields are wrong.
-        problems: what is known of it; takes what is found.
+        config: an experiment with some invalid fields.
+        problems: known mistakes; further ones are added.
     """
     source = problems.attempt(build_source, config, examples=False)
-    if source is None:  # its shapes are those of another split
+    if source is None:  # all splits have the same shapes
         with contextlib.suppress(Exception):
             source = build_source(config, examples=False, split="train")
     if source is None:
@@ -294,8 +296,8 @@ def _build_pipeline(
     if len(seeds) > 1:
         if jax.process_count() > 1:
             raise ConfigError(
-                f"{len(seeds)} replicas run in one process, and there are "
-                f"{jax.process_count()}; start one run a process."
+                f"{len(seeds)} replicas must run in one process, but there are "
+                f"{jax.process_count()}. Start a separate run in each process."
             )
         return PipelineStack([build_pipeline(config, source, seed=s) for s in seeds])
     single = build_pipeline(
@@ -315,7 +317,7 @@ def _check_label(config: ExperimentConfig, gan: Gan) -> None:
     if gan.conditional is None:
         raise ConfigError(
             f"config.samples.label is {label}, but config.dataset.labels is False, so "
-            "the GAN is not conditional; leave the label out."
+            "the GAN is not conditional. Leave the label unset."
         )
     if label >= gan.conditional.classes:
         raise ConfigError(
@@ -325,15 +327,15 @@ def _check_label(config: ExperimentConfig, gan: Gan) -> None:
 
 
 def check_sizes(config: ExperimentConfig, mesh: Mesh, *, replicas: int) -> None:
-    """Refuses batches, or replicas, that the devices cannot share equally.
+    """Raises ConfigError if batches or replicas do not divide among the devices.
 
     Args:
-        config: one experiment.
-        mesh: the devices.
-        replicas: how many.
+        config: an experiment.
+        mesh: device mesh.
+        replicas: number of replicas.
 
     Raises:
-        ConfigError: with sizes that would do.
+        ConfigError: if a size is not divisible. The message names valid sizes.
     """
     training = config.training
     sizes = {
@@ -348,7 +350,7 @@ def check_sizes(config: ExperimentConfig, mesh: Mesh, *, replicas: int) -> None:
     for name, size in sizes.items():
         if size % pieces:
             raise ConfigError(
-                f"{name}={size} does not divide into config.training.microbatches="
-                f"{parts} parts for {pieces // parts} device(s); use a multiple of "
-                f"{pieces}."
+                f"{name} is {size}, which is not divisible into "
+                f"config.training.microbatches={parts} parts on {pieces // parts} "
+                f"device(s). Use a multiple of {pieces}."
             )

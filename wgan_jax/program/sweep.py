@@ -1,4 +1,4 @@
-"""Replicas of a config: several seeds, or values of one of its fields."""
+"""Replicas of an experiment: several seeds, or several values of one field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,24 +21,25 @@ def build_replicas(
     *,
     classes: int | None = None,
 ) -> tuple[Callable[[Any], Gan], np.ndarray, list[int]]:
-    """The runs side by side that a config asks for.
+    """Returns the replicas of a config, which are trained together.
 
-    Each of ``sweep.values`` is run with each of ``training.replicas`` seeds,
+    Each of ``sweep.values`` is trained with each of ``training.replicas`` seeds:
     ``seed``, ``seed + 1`` and so on.
 
     Args:
-        config: one experiment.
-        image_shape: of one example.
-        classes: of the dataset, for a conditional config.
+        config: config of one experiment.
+        image_shape: shape of one example.
+        classes: number of classes, for a conditional config.
 
     Returns:
-        A function from the swept field's value to a Gan, the value of each
-        replica as float32 ``[K]``, and the seed of each. One replica is an
-        ordinary run; without a sweep the value is 0 and not read.
+        A function from the value of the swept field to a Gan, the value of each
+        replica as float32 ``[K]``, and the seed of each replica. With one
+        replica, this is an ordinary run. Without a sweep, the values are 0 and
+        unused.
 
     Raises:
-        ConfigError: as ``build_gan``, for any of the values; or if the field is
-            not a number that the compiled step can take as an input.
+        ConfigError: as for ``build_gan``, for any of the values; or if the field
+            cannot be an input of the compiled step.
     """
     config = resolve(config)
     sweep = config.sweep
@@ -57,8 +58,9 @@ def build_replicas(
         jax.eval_shape(lambda value: build(value) and None, 1.0)
     except jax.errors.JAXTypeError as error:
         raise ConfigError(
-            f"config.sweep.field {sweep.field!r} shapes the program, so its values "
-            "cannot run side by side; start one run for each."
+            f"config.sweep.field is {sweep.field!r}, which changes the compiled "
+            "program, so its values cannot be trained together. Start a separate run "
+            "for each."
         ) from error
     repeated = np.repeat(np.asarray(sweep.values, np.float32), len(seeds))
     return build, repeated, list(seeds) * len(sweep.values)

@@ -38,26 +38,27 @@ def train(
     lineage: Mapping[str, Any] | None = None,
     profile: int | None = None,
 ) -> int:
-    """Trains until ``config.training.iterations`` or until asked to stop.
+    """Trains until ``config.training.iterations`` or an interruption.
 
     Args:
-        config: one experiment.
-        workdir: its folder; a run found there goes on from its last checkpoint.
-        command: as the user typed it, for the record and for how to go on.
-        log: prints one line for the user.
-        lineage: where the config comes from, for the record.
-        profile: iterations to trace.
+        config: config of one experiment.
+        workdir: folder of the run. An existing run resumes from its last
+            checkpoint.
+        command: command line, which is recorded, and printed for resuming.
+        log: function that prints one line.
+        lineage: origin of the config, which is recorded.
+        profile: number of iterations to trace, or None.
 
     Returns:
-        Exit code: 0 at the end, 128 + signal after an interruption; that is 143
-        for all processes of a run when one of them got a SIGTERM.
+        Exit code: 0 at the end, 128 + signal number after an interruption. In a
+        multi-process run, it is 143 on all processes if one receives SIGTERM.
 
     Raises:
-        ValueError: a mistake in the config or data, in a sentence; nothing was
+        ValueError: if there are mistakes in the config or the data. Nothing is
             written.
-        WorkdirError: the folder belongs to something else.
-        CheckpointError: its checkpoints are of no use.
-        Diverged: a metric stopped being finite.
+        WorkdirError: if the folder does not belong to this run.
+        CheckpointError: if a checkpoint cannot be read or written.
+        Diverged: if a metric is not finite.
     """
     config = resolve(config)
     workdir.check(config)
@@ -72,24 +73,24 @@ def train(
         workdir.claim(config, data=data, command=command, lineage=lineage)
     multiprocess.barrier()
     workdir.check_shared()
-    workdir.check(config)  # against that of process 0, which is there now
+    workdir.check(config)  # again, now that the primary process has written it
     workdir.check_data(data)
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=log
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, target)
-        check_start(config, start)  # an older one, if the newest is broken
+        check_start(config, start)  # may be an older one if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:
-                log("No iteration is left to trace.")
+                log("No iterations are left to trace.")
             return _already_there(experiment, evaluator, workdir, state, start, log=log)
         whence = "Resuming from iteration {}" if start else "Starting a new run"
         log(f"{whence.format(start)} in {workdir.path}.")
-        # Made here: processes must start what they share in one order, and from here
-        # on two threads are at work, of which only the rehearsal starts anything.
+        # Created here, because all processes must launch collective operations in the
+        # same order. Below, only the preview thread launches any.
         _ = experiment.key, experiment.gan
         with ThreadPoolExecutor(max_workers=1) as beside:
-            # So that no iteration waits while the sampler compiles.
+            # Compiles the sampler in parallel with the training step.
             rehearsal = beside.submit(draw_previews, experiment, state)
             steps = experiment.compile(start, log=log)
             rehearsal.result()
@@ -124,17 +125,17 @@ def train(
             )
     if interruption.signal is not None:
         log(
-            f"Stopped by {interruption.signal.name} at iteration {done}, checkpoint "
-            f"saved; the same command resumes from there:\n  {command}"
+            f"Stopped by {interruption.signal.name} at iteration {done}; checkpoint "
+            f"saved. The same command resumes from there:\n  {command}"
         )
         return interruption.exit_code
     if multiprocess.is_primary():
         _report(workdir, log=log)
     page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
     log(
-        f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic's "
+        f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
-        f"Look at {workdir.samples / f'step_{done:08d}.png'}\n"
+        f"Samples: {workdir.samples / f'step_{done:08d}.png'}\n"
         f"Curves: {page}{workdir.metrics}, and "
         f"tensorboard --logdir {workdir.tensorboard}"
     )
@@ -150,7 +151,7 @@ def _already_there(
     *,
     log: Log,
 ) -> int:
-    """Does what a run that was stopped in its last evaluation still owes."""
+    """Runs the last evaluation and writes the report, if a finished run lacks them."""
     with (
         Interruption() as interruption,
         _evaluations(
@@ -187,13 +188,13 @@ def _restore_or_start(
 
 
 def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
-    """Says that bfloat16 will not pay, on a CPU that does not multiply it itself."""
+    """Warns if the CPU has no native bfloat16 multiplication."""
     asked = config.training.compute_dtype == "bfloat16"
     on_cpu = asked and jax.default_backend() == "cpu"
     if on_cpu and not onednn_support.is_used("bfloat16"):
         log(
-            "config.training.compute_dtype is bfloat16, but this CPU has no kernels "
-            "for it, so training is slower than in float32. Use float32 here."
+            "config.training.compute_dtype is bfloat16, but this CPU does not support "
+            "it natively, so training is slower than in float32. Use float32."
         )
 
 
@@ -201,7 +202,7 @@ def _report(workdir: Workdir, *, log: Log) -> None:
     try:
         write_report([workdir.path], workdir.report)
     except ReportError as error:
-        log(f"No report, because {error}")
+        log(f"No report was written: {error}")
 
 
 def _evaluator(experiment: Experiment) -> Evaluator | None:
@@ -246,13 +247,13 @@ def _loop(
     interruption: Interruption,
     profiled: Profile,
 ) -> int:
-    """Iterations ``start`` .. the last; returns how many are done in all."""
+    """Runs the remaining iterations; returns the number of completed iterations."""
     config = experiment.config
     last = config.training.iterations
     waiting: tuple[int, Any, int] | None = None
     done = start
     if evaluations is not None and evaluations.due(start):
-        # Cut off when the run was, after its checkpoint.
+        # The run was interrupted between this checkpoint and its evaluation.
         _evaluate(evaluations, recorder, start, state)
     per_call = experiment.per_call
     batches = prefetch(experiment.pipeline, start, last, step=per_call)
@@ -261,8 +262,8 @@ def _loop(
         n = experiment.updates_in(batch)
         profiled.before(done - per_call, state)
         state, metrics = steps[n](state, experiment.put(batch), experiment.key)
-        # The metrics before this call are fetched only now, while it runs: the
-        # device never waits for us, and never runs more than two calls ahead.
+        # The metrics of the previous call are fetched while this call runs, so the
+        # device is never idle, and at most two calls are queued.
         if waiting is not None:
             recorder.iterations(*waiting)
         profiled.after(done, state)
@@ -271,19 +272,19 @@ def _loop(
         ends = interruption.due() or done == last
         draws = done == last or done % config.samples.every == 0
         evaluates = evaluations is not None and evaluations.due(done)
-        # Before an evaluation, so that none is lost that takes too long to await.
+        # Saved before an evaluation, because a run may be killed during a long one.
         saves = ends or evaluates or done % config.checkpoint.every == 0
         if draws or saves:
-            recorder.iterations(*waiting)  # what is not finite is never saved
+            recorder.iterations(*waiting)  # raises before a non-finite state is saved
             waiting = None
         if saves:
             checkpoints.save(done, state, {"iteration": done})
-            recorder.event(f"Iteration {done}: checkpoint.")
+            recorder.event(f"Iteration {done}: checkpoint saved.")
         if draws:
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
             _evaluate(evaluations, recorder, done, state)
-            # It takes long, and whoever asks to stop meanwhile need not wait again.
+            # A signal during the evaluation stops the run now, not an iteration later.
             ends = ends or interruption.signal is not None
         if ends:
             break

@@ -1,4 +1,4 @@
-"""The folder of a run, which belongs to one config."""
+"""Folder of a run, which belongs to one config."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import write_text
 
-_NETWORK_SECONDS = 20  # a file of another host's can take some to be seen
+_NETWORK_SECONDS = 20  # delay until files of another host become visible
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class Workdir:
-    """Paths of one run.
+    """Paths of a run.
 
     Attributes:
-        path: the folder; made by ``claim``.
+        path: the folder; created by ``claim``.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -33,22 +33,22 @@ class Workdir:
 
     @property
     def config(self) -> Path:
-        """The resolved config and what it ran on."""
+        """Resolved config and environment."""
         return self.path / "config.json"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line."""
+        """Metrics, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
     def evaluations(self) -> Path:
-        """Evaluations, one JSON object a line."""
+        """Evaluations, one JSON object per line."""
         return self.path / "evaluations.jsonl"
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard's events."""
+        """TensorBoard event files."""
         return self.path / "tensorboard"
 
     @property
@@ -58,73 +58,73 @@ class Workdir:
 
     @property
     def checkpoints(self) -> Path:
-        """Orbax checkpoints, one folder a step."""
+        """Orbax checkpoints, one folder per step."""
         return self.path / "checkpoints"
 
     @property
     def best(self) -> Path:
-        """The checkpoint that evaluations found best, in a folder of its own."""
+        """Checkpoint with the best evaluation."""
         return self.path / "best"
 
     @property
     def profile(self) -> Path:
-        """Traces, one folder each."""
+        """Profiler traces, one folder each."""
         return self.path / "profile"
 
     @property
     def report(self) -> Path:
-        """The page that shows the run."""
+        """HTML report of the run."""
         return self.path / "report.html"
 
     def newest_checkpoint(self) -> int:
-        """The iteration of the newest checkpoint, broken or not; 0 without one."""
+        """Returns the iteration of the newest checkpoint, even if broken; or 0."""
         found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
         return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
 
     def check(self, config: ExperimentConfig) -> None:
-        """Refuses a folder that another config wrote.
+        """Raises WorkdirError if the folder was written by a different config.
 
         Args:
-            config: the one about to run.
+            config: experiment that is about to run.
 
         Raises:
-            WorkdirError: with the fields that differ.
+            WorkdirError: if the configs differ. The message lists the fields.
         """
         if self.path.exists() and not self.path.is_dir():
             raise WorkdirError(f"--workdir={self.path} is a file, not a folder.")
         if not self.config.exists():
             if self.checkpoints.exists() and any(self.checkpoints.iterdir()):
                 raise WorkdirError(
-                    f"{self.path} has checkpoints but no config.json, so nothing says "
-                    "what wrote them; choose another --workdir."
+                    f"{self.path} has checkpoints but no config.json, so their config "
+                    "is unknown. Use another --workdir."
                 )
             return
         changed = differences(self._record("config"), as_json(config))
         if changed:
             raise WorkdirError(
-                f"{self.path} was written by another config; it differs in\n  "
+                f"{self.path} was written by another config. Differences:\n  "
                 + "\n  ".join(changed)
                 + "\nUse that config, or another --workdir."
             )
 
     def check_data(self, data: Mapping[str, Any]) -> None:
-        """Refuses a folder that was written from other examples.
+        """Raises WorkdirError if the folder was written with different data.
 
         Args:
-            data: what the source about to be used says of itself.
+            data: record of the dataset that is about to be used.
 
         Raises:
             WorkdirError: if the examples or their order differ.
         """
         if self.config.exists() and self._record("data")["sha256"] != data["sha256"]:
             raise WorkdirError(
-                f"{self.path} was written from other examples than those of "
-                f"{data['name']!r} now (their sha256 differs); use those, or "
-                "another --workdir."
+                f"{self.path} was written with other examples than those of "
+                f"{data['name']!r} now (their SHA-256 differs). Use the original "
+                "examples, or another --workdir."
             )
 
     def data(self) -> dict[str, Any] | None:
-        """What the run wrote down about its dataset; None before it has begun."""
+        """Returns the dataset record of the run; None if the run has not started."""
         return self._record("data") if self.config.exists() else None
 
     def claim(
@@ -135,13 +135,13 @@ class Workdir:
         command: str,
         lineage: Mapping[str, Any] | None = None,
     ) -> None:
-        """Makes the folder and writes ``config.json``, whole or not at all.
+        """Creates the folder and writes ``config.json`` atomically.
 
         Args:
-            config: the one about to run.
-            data: what its source says of itself.
-            command: as the user typed it.
-            lineage: where the config comes from, as ``command_line`` tells it.
+            config: experiment that is about to run.
+            data: record of its dataset.
+            command: command line.
+            lineage: origin of the config, as returned by ``loading.lineage``.
         """
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
@@ -161,19 +161,19 @@ class Workdir:
         write_text(self.config, json.dumps(record, indent=2) + "\n")
 
     def check_shared(self) -> None:
-        """Refuses a folder that this process does not share with process 0.
+        """Raises WorkdirError if the folder is not shared with the primary process.
 
-        Call it after process 0 has claimed the folder.
+        Must be called after the primary process has claimed the folder.
 
         Raises:
-            WorkdirError: ``config.json`` does not appear.
+            WorkdirError: if ``config.json`` does not appear.
         """
         end = time.monotonic() + _NETWORK_SECONDS
         while not self.config.exists():
             if time.monotonic() > end:
                 raise WorkdirError(
-                    f"{self.path} is not the folder that process 0 made: choose a "
-                    "--workdir on a file system that all processes share."
+                    f"{self.path} is not shared with process 0. Use a --workdir on a "
+                    "file system that all processes share."
                 )
             time.sleep(0.1)
 
@@ -182,14 +182,14 @@ class Workdir:
             record = json.loads(self.config.read_text())[part]
         except (ValueError, KeyError, TypeError) as error:
             raise WorkdirError(
-                f"{self.config} cannot be read ({error!r}), so nothing says what wrote "
-                "this folder; choose another --workdir."
+                f"{self.config} cannot be read ({error!r}), so the config of this "
+                "folder is unknown. Use another --workdir."
             ) from error
         return record
 
 
 def reference_cache() -> Path:
-    """Where features of reference examples are kept for all runs of a user."""
+    """Returns the folder of cached reference features, shared by all runs."""
     return cache_folder() / "references"
 
 
@@ -201,7 +201,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code that runs, marked if there are changes beside it."""
+    """Returns the commit of this code, marked if the work tree is dirty."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

@@ -21,6 +21,7 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
     except ModuleNotFoundError as error:
         package = (error.name or "bokeh").split(".")[0]
         raise ReportError(
-            f"the page needs {package}, which is not installed; pip install {package}."
+            f"the report needs {package}, which is not installed. Run pip install "
+            f"{package}."
         ) from error
     return page.write_report(workdirs, path)

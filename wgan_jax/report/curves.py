@@ -59,38 +59,48 @@ _GROUPS = [
         r"critic/wasserstein_",
         "Wasserstein estimate",
         "The raw estimate is the critic's mean score of real examples minus that of "
-        "generated ones. A critic steeper than 1 overstates the distance; the "
-        "readings by_penalty, by_flow and by_slope correct the estimate for that. "
-        "Below zero the critic is not trained yet, or the generator has overtaken it.",
+        "generated examples. If the critic's gradient norm is above 1, the estimate "
+        "is larger than the distance; by_penalty, by_flow and by_slope correct it. A "
+        "negative estimate means that the critic is not trained enough yet, or that "
+        "the generator is ahead of it.",
     ),
     (
         r"critic/score_gap",
         "Score gap",
-        "The critic's mean score of real examples minus that of generated ones; this "
-        "objective gives it no unit of distance.",
+        "The critic's mean score of real examples minus that of generated examples. "
+        "For this objective it is not a distance.",
     ),
-    (r".*/loss$", "Losses", "What each player minimizes; they need not fall."),
+    (
+        r".*/loss$",
+        "Losses",
+        "Losses of the critic and the generator. They need not decrease during "
+        "training.",
+    ),
     (
         r"critic/gradient_norm_",
-        "Slope of the critic",
-        "Norm of the gradient of the critic's score by its input. A Wasserstein "
-        "critic should keep it at 1 or below.",
+        "Critic gradient norm",
+        "Norm of the gradient of the critic's score with respect to its input. For a "
+        "Wasserstein critic it should be at most 1.",
     ),
     (
         r".*/(penalty|regularizer)(/|$)",
         "Penalties and regularizers",
-        "What they add to the losses, weights included.",
+        "Contributions to the losses, including weights.",
     ),
     (
         r".*/(real|fake)_score$",
         "Scores",
-        "The critic's mean scores. Their common level is free; their difference is "
-        "what counts.",
+        "Mean scores of the critic. Only their difference matters, because the "
+        "critic's output may have any offset.",
     ),
-    (r".*/grad_norm$", "Gradient norms", "Of the losses by the parameters."),
-    (r".*/update_norm$", "Update norms", "How far one update moves the parameters."),
+    (
+        r".*/grad_norm$",
+        "Parameter gradient norms",
+        "Norms of the gradients of the losses with respect to the parameters.",
+    ),
+    (r".*/update_norm$", "Update norms", "Norms of the parameter updates."),
     (r".*/param_norm$", "Parameter norms", ""),
-    (r"throughput/", "Throughput", "Real examples that the critic saw, a second."),
+    (r"throughput/", "Throughput", "Real examples used by the critic per second."),
 ]
 
 

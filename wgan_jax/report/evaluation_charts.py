@@ -12,7 +12,7 @@ from wgan_jax.evaluation import MEASURES
 from wgan_jax.report.curves import Chart, Curve
 from wgan_jax.report.run import Run
 
-_WEIGHTS = {"ema": "average", "live": "live"}
+_WEIGHTS = {"ema": "EMA", "live": "live"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _row(
     if known and (less := _less_is_better(metric)) is not None:
         choose = min if less else max
         chosen = choose(known, key=lambda point: point.value)
-        best = f"{_text(chosen)}, the {'least' if less else 'greatest'} of {len(known)}"
+        best = f"{_text(chosen)}, the {'lowest' if less else 'highest'} of {len(known)}"
     options = protocol.get("options")
     fields = {k: v for k, v in protocol.items() if k not in ("metric", "options")}
     fields |= options if isinstance(options, dict) else {}

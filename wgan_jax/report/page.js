@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // One slider moves the samples of all runs.
+  // One slider selects the samples of all runs.
   const step = document.getElementById("step");
   if (step) {
     const steps = step.dataset.steps.split(" ").map(Number);
@@ -27,7 +27,7 @@
     show();
   }
 
-  // Exponential smoothing without the pull of its start to zero; gaps stay gaps.
+  // Exponential smoothing with bias correction. Gaps remain gaps.
   const smooth = (values, weight) => {
     const result = new Float32Array(values.length);
     let mean = 0, total = 0;
@@ -72,7 +72,7 @@
       });
     }
 
-    // A finger on a chart scrolls the page, two zoom; a mouse draws the box to zoom.
+    // On touch screens, one finger scrolls the page and two fingers zoom.
     if (matchMedia("(pointer: coarse)").matches) {
       for (const m of models) if (m.type === "BoxZoomTool") m.active = false;
     }
@@ -96,7 +96,7 @@
     colour();
   };
 
-  // Bokeh adds its document when the page has loaded.
+  // Bokeh adds its document after the page has loaded.
   const wait = () => {
     const drawing = window.Bokeh && Bokeh.documents[0];
     if (drawing) start([...drawing.all_models]);

@@ -14,7 +14,7 @@ from wgan_jax.report.evaluation_charts import evaluation_charts
 from wgan_jax.report.pictures import STILLS, Album, read_album
 from wgan_jax.report.run import GAPS, SLOPES, Run, read_runs
 
-_NOTHING, _ABSENT = "not known", "absent"
+_NOTHING, _ABSENT = "unknown", "absent"
 
 
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
@@ -113,7 +113,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     ]
     slope = next((name for name in SLOPES if name in run.series), None)
     if slope:
-        where = "" if slope == SLOPES[0] else " at fakes"
+        where = "" if slope == SLOPES[0] else " at generated examples"
         facts.append((f"Last gradient norm{where}", _last(run, slope)))
     facts.append(("Commit", str(run.record.get("git_commit") or _NOTHING)))
     return facts
@@ -124,7 +124,7 @@ def _device(devices: Mapping[str, Any]) -> str:
     if not kind:
         return _NOTHING
     count, processes = devices.get("count", 1), devices.get("processes", 1)
-    text = str(kind) if count == 1 else f"{count} of {kind}"
+    text = str(kind) if count == 1 else f"{count} x {kind}"
     return text if processes == 1 else f"{text}, {processes} processes"
 
 

@@ -22,13 +22,14 @@ _STEP = re.compile(r"step_(\d+)(_live)?\.png")
 STILLS = {
     "interpolation": (
         "Interpolation",
-        "Each row walks from one latent to another: a good generator changes the "
-        "picture gradually and shows no ghosts of two pictures at once.",
+        "Each row interpolates between two latents. With a good generator, the image "
+        "changes gradually and never looks like two images blended together.",
     ),
     "neighbours": (
-        "Nearest neighbours",
-        "Each row starts with a generated example, and the real ones nearest to it "
-        "follow: a twin among them means that the generator copies what it was shown.",
+        "Nearest neighbors",
+        "Each row shows a generated example, followed by the nearest real examples. "
+        "If one of them is almost identical, the generator reproduces training "
+        "examples.",
     ),
 }
 
@@ -42,7 +43,7 @@ class Picture:
         uri: the picture as a data URI.
         width: width in pixels.
         height: height in pixels.
-        weights: weights that generated it, such as ``average of the weights``;
+        weights: weights that generated it, such as ``EMA weights``;
             may be empty.
     """
 
@@ -88,7 +89,7 @@ def read_album(run: Run, *, runs: int) -> Album:
         if found:
             stills[kind] = found[0]
             budget -= len(found[0].uri)
-    averaged = "average of the weights" if _averages(run) else "live weights"
+    averaged = "EMA weights" if _averages(run) else "live weights"
     series: dict[str, dict[int, Path]] = {averaged: {}, "live weights": {}}
     for path in folder.glob("step_*.png"):
         if match := _STEP.fullmatch(path.name):

@@ -82,7 +82,7 @@ def read_runs(workdirs: Sequence[Path]) -> list[Run]:
             yet.
     """
     if not workdirs:
-        raise ReportError("a report is of one run folder or more, and none was given.")
+        raise ReportError("no run folder was given; a report needs at least one.")
     names = _names([Path(w).absolute() for w in workdirs])
     return [_read(Path(w), name) for w, name in zip(workdirs, names, strict=True)]
 
@@ -91,23 +91,23 @@ def _read(path: Path, name: str) -> Run:
     file = path / "config.json"
     if not file.is_file():
         raise ReportError(
-            f"{path} is not a run's folder: it has no config.json; give the --workdir "
-            "of a run."
+            f"{path} is not the folder of a run: it has no config.json. Use the "
+            "--workdir of a run."
         )
     try:
         record = json.loads(file.read_text())
         if not isinstance(record["config"], Mapping):
-            raise TypeError("'config' is no object")
+            raise TypeError("'config' is not an object")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReportError(
-            f"{file} cannot be read ({error!r}); a report needs the one that the run "
+            f"{file} cannot be read ({error!r}); it must be the file that the run "
             "wrote."
         ) from error
     series = _read_metrics(path / "metrics.jsonl")
     if not series:
         raise ReportError(
-            f"{path / 'metrics.jsonl'} holds no metrics yet; report on the run when it "
-            "has logged a line (every config.log.every iterations)."
+            f"{path / 'metrics.jsonl'} has no metrics yet; they are logged every "
+            "config.log.every iterations."
         )
     evaluations = list(_lines(path / "evaluations.jsonl"))
     return Run(name, path, record, series, evaluations)

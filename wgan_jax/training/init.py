@@ -147,8 +147,8 @@ def check_gan(gan: Gan) -> GanState:
     for term in gan.regularizers:
         if not hasattr(term.function, "apply"):
             raise ValueError(
-                f"regularizers holds {term.function!r}, which has no 'apply'; a "
-                "factory such as path_length is called first: path_length()."
+                f"regularizers contains {term.function!r}, which has no 'apply'. Call "
+                "a factory such as path_length first: path_length()."
             )
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(lambda k: initial_state(gan, k), key)
@@ -157,8 +157,8 @@ def check_gan(gan: Gan) -> GanState:
     if output.scores.shape != (2,):
         raise ValueError(
             f"{type(gan.critic).__name__} returns scores of shape "
-            f"{output.scores.shape} for a batch of 2; "
-            "a critic returns one score per example, shape (2,)."
+            f"{output.scores.shape} for a batch of 2; it must return one score per "
+            "example, shape (2,)."
         )
     _check_conditional(gan, output)
     _check_penalties(gan, state, head=output.class_logits is not None)
@@ -169,16 +169,15 @@ def check_gan(gan: Gan) -> GanState:
 def _check_batch_norm(gan: Gan, state: GanState) -> None:
     if gan.penalties and "batch_stats" in state.critic.model_state:
         raise ValueError(
-            f"{type(gan.critic).__name__} has batch norm and a penalty on its "
-            "gradients: batch norm mixes the examples of a batch, so the gradient of "
-            "one example means nothing; build the critic without batch norm, or "
-            "constrain it without a penalty."
+            f"{type(gan.critic).__name__} has batch norm, which mixes the examples of "
+            "a batch, so a penalty on its gradients is not defined. Use a critic "
+            "without batch norm, or a constraint instead of the penalty."
         )
     if gan.regularizers and "batch_stats" in state.generator.model_state:
         raise ValueError(
-            f"{type(gan.generator).__name__} has batch norm and a regularizer on its "
-            "Jacobian: batch norm mixes the examples of a batch, so the Jacobian of "
-            "one image means nothing; build the generator without batch norm."
+            f"{type(gan.generator).__name__} has batch norm, which mixes the examples "
+            "of a batch, so a regularizer on its Jacobian is not defined. Use a "
+            "generator without batch norm."
         )
 
 
@@ -191,9 +190,9 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
     )
     if head and (conditional is None or not _is_above_0(conditional.critic_weight)):
         raise ValueError(
-            f"{critic} has an auxiliary head that no loss trains; give the class "
-            "loss of the critic a weight above 0 (critic_weight), or leave the head "
-            "out."
+            f"{critic} has an auxiliary head, but no loss trains it. Set "
+            "critic_weight, the weight of the critic's class loss, above 0, or remove "
+            "the head."
         )
     if conditional is None:
         return
@@ -202,27 +201,27 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
         if known != conditional.classes:
             raise ValueError(
                 f"{type(player).__name__} has classes={known}, but the GAN has "
-                f"{conditional.classes}; build both with the same number."
+                f"{conditional.classes} classes; both must be the same number."
             )
     if not accepts_argument(gan.generator, "labels"):
         raise ValueError(
-            f"{generator} takes no labels, so it cannot generate by class; a "
-            "conditional generator is called as module(latent, labels, train=...)."
+            f"{generator} takes no labels; for class-conditional generation, it must "
+            "be callable as module(latent, labels, train=...)."
         )
     if weights and not head:
         raise ValueError(
-            f"the class losses have weights, but {critic} has no auxiliary head to "
-            "apply them to; build it with one, or leave the weights at 0."
+            f"the class losses have weights above 0, but {critic} has no auxiliary "
+            "head. Use a critic with one, or set the weights to 0."
         )
     if not weights and not accepts_argument(gan.critic, "labels"):
         raise ValueError(
-            f"{critic} takes no labels and has no auxiliary head, so nothing tells "
-            "the generator which class was asked for."
+            f"{critic} takes no labels and has no auxiliary head, so the classes have "
+            "no effect. Use a critic with labels or an auxiliary head."
         )
     if conditional.fake_labels == "uniform" and gan.objective.paired:
         raise ValueError(
-            "fake_labels='uniform' gives a real and a fake example of one pair "
-            "different labels, but the objective compares them; use "
+            "fake_labels is 'uniform', which gives the two examples of a pair "
+            "different labels, but the objective compares them. Use "
             "fake_labels='real'."
         )
 
@@ -247,16 +246,16 @@ def _check_penalties(gan: Gan, state: GanState, *, head: bool) -> None:
         if shape != ():
             raise ValueError(
                 f"the penalty {term.name or term.function} has a value of shape "
-                f"{shape}; a penalty is a scalar, the mean over the batch."
+                f"{shape}; it must be a scalar, the mean over the batch."
             )
     conditional = gan.conditional
     if conditional is None or conditional.fake_labels == "real" or head:
         return
     if reads(values, 2, state, images, images, labels, key):
         raise ValueError(
-            "fake_labels='uniform' gives fakes labels of their own, but a penalty "
-            "looks at fakes with the labels of the real batch; use "
-            "fake_labels='real', or a penalty on real examples alone."
+            "fake_labels is 'uniform', but a penalty uses generated examples with the "
+            "labels of the real batch. Use fake_labels='real', or a penalty on real "
+            "examples only."
         )
 
 
@@ -266,9 +265,9 @@ def _check_constraint(gan: Gan, state: GanState) -> None:
     parametrization = getattr(gan.critic, "parametrization", "plain")
     if parametrization != "plain":
         raise ValueError(
-            f"{type(gan.critic).__name__} rescales its kernels itself "
-            f"(parametrization={parametrization!r}), so a constraint on them bounds "
-            "nothing; use one of the two."
+            f"{type(gan.critic).__name__} normalizes its kernels itself "
+            f"(parametrization={parametrization!r}), so a constraint on them has no "
+            "effect. Use only one of the two."
         )
     jax.eval_shape(gan.constraint, state.critic.params)
 

@@ -58,7 +58,8 @@ def init_replicas(
     mesh = mesh or make_mesh(jax.devices()[:1])
     if keys.ndim != 1:
         raise ValueError(
-            f"init_replicas: keys have the shape {keys.shape}; give one a replica, [K]."
+            f"init_replicas: keys have the shape {keys.shape}; they must be [K], one "
+            "key per replica."
         )
     check_divisible(mesh, replicas=len(keys))
     values = _settings(gan, settings, len(keys))
@@ -167,14 +168,14 @@ def _settings(gan: GanOf, settings: Any, count: int) -> Array:
     """Returns the setting of each replica, or 0 if settings are not used."""
     if settings is None and not isinstance(gan, Gan):
         raise ValueError(
-            "replicas: the Gan is given as a function of a setting, but settings is "
-            "None; give one setting a replica."
+            "replicas: the Gan is a function of a setting, but settings is None; it "
+            "must be [K], one setting per replica."
         )
     values = jnp.zeros(count) if settings is None else jnp.asarray(settings)
     if values.shape != (count,):
         raise ValueError(
-            f"replicas: settings have the shape {values.shape}; there are {count} "
-            "replicas, each with one."
+            f"replicas: settings have the shape {values.shape}; they must be "
+            f"[{count}], one setting per replica."
         )
     return values
 

