@@ -7,7 +7,10 @@ name; one that is written beside its table runs among the names of that module.
 import functools
 import importlib
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -191,3 +194,69 @@ def test_a_parametrization_trains(added):
     _, metrics = step(init_state(gan, key))
     assert all(np.isfinite(float(value)) for value in metrics.values())
     assert float(metrics["critic/grad_norm"]) > 0
+
+
+def install(root):
+    """Adds the parts of the page to a copy of the repository; returns their names."""
+    added = []
+    for blocks in sections().values():
+        imports = {}
+        for path, code in blocks:
+            file = root / path
+            if file.exists():  # beside its table
+                text = file.read_text()
+                at = re.search(r"^[A-Z_]+: dict", text, re.MULTILINE).start()
+                file.write_text(f"{text[:at]}{code}\n\n{text[at:]}")
+            elif not path.startswith("a row"):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(code)
+                if not path.startswith("wgan_jax/"):
+                    continue
+                package, _, name = path.removesuffix(".py").rpartition("/")
+                package = package.replace("/", ".")
+                imports[name] = f"from {package} import {name}"
+                for defined in re.findall(r"^(?:def|class) (\w+)", code, re.MULTILINE):
+                    imports[defined] = f"from {package}.{name} import {defined}"
+        for table, module, row in rows_of(blocks):
+            file = root / module.replace(".", "/")
+            file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+            lines = file.read_text().splitlines()
+            start = next(
+                i for i, line in enumerate(lines) if line.startswith(f"{table}:")
+            )
+            lines.insert(lines.index("}", start), row)
+            top = next(
+                i for i, x in enumerate(lines) if x.startswith(("import", "from"))
+            )
+            used = re.findall(r"(?<![\w.\"])\w+", row)
+            lines[top:top] = {imports[name] for name in used if name in imports}
+            file.write_text("\n".join(lines))
+            added.append(re.match(r'"(\w+)"', row)[1])
+    return added
+
+
+@pytest.mark.slow  # a minute
+def test_no_other_test_changes_for_the_new_rows(tmp_path):
+    """In a copy of the repository that has them, and the docs a line of each.
+
+    Their golden files are left out, since PyTorch makes them.
+    """
+    root = tmp_path / "copy"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    names = install(root)
+    with (root / "docs/methods.md").open("a") as page:
+        page.writelines(f"`{name}`\n" for name in [*names, "digits_mine"])
+    files = "contract networks losses data evaluation augmentation optimizers schedules"
+    tests = [f"tests/{name}" for name in files.split()]
+    tests = [t if (root / t).exists() else f"tests/test_{t[6:]}.py" for t in tests]
+    chosen = f"{' or '.join(names)} or (finite_step and mlp) or takes_part"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "-v", *tests, "-k", chosen],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    for name in names:
+        assert re.search(rf"::.*\[.*{name}.*PASSED", done.stdout), name

@@ -22,7 +22,7 @@ from wgan_jax.ranges import bounds, inside
 
 def test_every_row_and_every_config_is_complete():
     found = all_that_is_lacking()
-    head = f"{len(found)} things are missing; docs/extending.md shows complete rows:"
+    head = f"{len(found)} missing; docs/extending.md shows complete rows:"
     assert not found, "\n".join([head, *found])
 
 
