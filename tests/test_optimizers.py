@@ -1,5 +1,6 @@
 """Tests of the optimizers against their recurrences in NumPy."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -52,3 +53,36 @@ def test_adam_follows_its_recurrence():
         updates, state = optimizer.update({"w": jnp.asarray(grads, jnp.float32)}, state)
         params = optax.apply_updates(params, updates)
     np.testing.assert_allclose(params["w"], expected, rtol=2e-5)
+
+
+def steps(optimizer, params, count=30):
+    """Parameters after so many steps down a bowl whose least point is at 2."""
+    state = optimizer.init(params)
+    for _ in range(count):
+        updates, state = optimizer.update(params - 2.0, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_down_with_its_learning_rate_alone(name):
+    start = jnp.array([1.0, 2.5, -3.0])
+    after = jax.jit(lambda p: steps(OPTIMIZERS[name](learning_rate=1e-2), p))(start)
+    assert after.dtype == start.dtype
+    assert np.all(np.abs(after - 2.0) < np.abs(start - 2.0))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_learning_rate_can_be_swept(name):
+    start, rates = jnp.array([1.0, -3.0]), jnp.array([1e-3, 1e-2])
+    one = lambda rate: steps(OPTIMIZERS[name](learning_rate=rate), start, 3)
+    together = jax.jit(jax.vmap(one))(rates)
+    for rate, found in zip([1e-3, 1e-2], together, strict=True):
+        np.testing.assert_allclose(found, one(rate), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("rate", [0.0, -1e-3, float("nan")])
+def test_a_learning_rate_that_is_not_above_0_is_refused(name, rate):
+    with pytest.raises(ValueError, match=r"learning_rate is .*; it must be above 0"):
+        OPTIMIZERS[name](learning_rate=rate)

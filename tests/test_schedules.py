@@ -1,7 +1,17 @@
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import pytest
+from tables import options, with_required
 
-from wgan_jax.schedules import CriticSchedule, constant, cosine, linear_decay
+from wgan_jax.schedules import (
+    LEARNING_RATE_SCHEDULES,
+    CriticSchedule,
+    constant,
+    cosine,
+    linear_decay,
+)
 
 WGAN_2017 = CriticSchedule(
     n_critic=5, boosted_n_critic=100, boosted_first=25, boosted_every=500
@@ -72,3 +82,18 @@ def test_learning_rate_scales():
     )
     rising = cosine(steps, iterations=1000, initial=0.5, final=1.5)
     assert rising.tolist() == pytest.approx([0.5, 0.5, 1 - 8**-0.5, 1.5, 1.5], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNING_RATE_SCHEDULES)
+def test_every_schedule_is_a_finite_factor_of_a_traced_iteration(name):
+    row = LEARNING_RATE_SCHEDULES[name]
+    length = {"iterations": 10} if "iterations" in options(row) else {}
+    schedule = partial(with_required(row), **length)
+    scales = jax.jit(jax.vmap(schedule))(jnp.arange(15))
+    assert scales.shape == (15,)
+    assert scales.dtype == jnp.float32
+    assert bool(jnp.all(jnp.isfinite(scales) & (scales >= 0)))
+    alone = [float(schedule(jnp.int32(t))) for t in range(15)]
+    assert scales.tolist() == pytest.approx(alone, rel=1e-6)
+    # What a config sets: the run's length, and where the factor ends.
+    assert options(row).keys() <= {"iterations", "initial", "final"}

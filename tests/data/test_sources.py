@@ -9,7 +9,7 @@ from wgan_jax.data import DATASETS, Source, load_source, toys
 from wgan_jax.data.sources import described_source
 from wgan_jax.data.splits import resolve_split
 
-TOYS = ("gaussians8", "gaussians25", "swiss_roll")
+TOYS = list(toys.TOYS)
 
 
 @pytest.mark.parametrize("name", TOYS)

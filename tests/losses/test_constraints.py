@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tables import options, with_required
 
 from wgan_jax.losses import (
     CONSTRAINTS,
@@ -19,6 +20,9 @@ def params():
     rng = np.random.default_rng(0)
     arrays = {k: rng.standard_normal(s, np.float32) for k, s in SHAPES.items()}
     return {"layer": jax.tree.map(jnp.asarray, arrays), "bias": jnp.arange(3.0)}
+
+
+BOUNDED = [name for name, row in CONSTRAINTS.items() if "bound" in options(row)]
 
 
 def as_matrix(w):
@@ -52,14 +56,18 @@ def leaves(tree):
     return jax.tree.leaves(tree)
 
 
-@pytest.mark.parametrize("name", ["clip_weights", "project_spectral"])
+def test_which_constraints_have_a_bound():
+    assert {"clip_weights", "project_spectral"} <= {*BOUNDED}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
 @pytest.mark.parametrize("bound", [0.0, -1.0, float("nan")])
 def test_bound_must_be_positive(name, bound):
     with pytest.raises(ValueError, match="must be above 0"):
         CONSTRAINTS[name]({"a": jnp.ones(2)}, bound=bound)
 
 
-@pytest.mark.parametrize("name", ["clip_weights", "project_spectral"])
+@pytest.mark.parametrize("name", BOUNDED)
 def test_bounds_can_be_swept(name, params):
     constraint = CONSTRAINTS[name]
     bounds = jnp.array([0.1, 1.0, 100.0])
@@ -127,8 +135,10 @@ def test_orthonormal_projection_is_the_polar_factor(params):
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_shapes_and_dtypes_are_kept(name, params):
     half = jax.tree.map(lambda w: w.astype(jnp.bfloat16), params)
-    options = {"bound": 0.5} if name != "project_orthonormal" else {}
-    after = jax.jit(lambda p: CONSTRAINTS[name](p, **options))(half)
+    bounds = {"bound": 0.5} if name in BOUNDED else {}
+    constraint = with_required(CONSTRAINTS[name])
+    after = jax.jit(lambda p: constraint(p, **bounds))(half)
+    assert jax.tree.structure(after) == jax.tree.structure(half)
     for w, before in zip(leaves(after), leaves(half), strict=True):
         assert (w.shape, w.dtype) == (before.shape, before.dtype)
         assert bool(jnp.isfinite(w).all())

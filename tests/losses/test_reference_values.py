@@ -1,5 +1,9 @@
-"""Values and parameter gradients against PyTorch; see golden/make_golden.py."""
+"""Values and parameter gradients against PyTorch; see golden/make_golden.py.
 
+The cases are those of the golden files, ``golden/TABLE/ROW.npz``.
+"""
+
+import json
 from functools import partial
 from pathlib import Path
 
@@ -8,26 +12,50 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wgan_jax.losses import OBJECTIVES, PENALTIES, REGULARIZERS
+from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
 
 HERE = Path(__file__).parent / "golden"
 KEY, KEEP = 11, 0.6  # those of golden/make_draws.py
-DRAWS, GOLDEN = (dict(np.load(HERE / f"{name}.npz")) for name in ("draws", "golden"))
-OPTIONS = {
-    "gradient_penalty_target": {"target": 1.2},
-    "gradient_penalty_one_sided": {"target": 1.2, "one_sided": True},
-    "divergence_power": {"power": 2.5},
-    "divergence_ends": {"at": "ends"},
-    "consistency_margin": {"margin": 0.2},  # 0.4 in the authors' scale
+TABLES = {
+    "objectives": OBJECTIVES,
+    "penalties": PENALTIES,
+    "constraints": CONSTRAINTS,
+    "regularizers": REGULARIZERS,
 }
 
 
-def names(kind):
-    return sorted({k.split("/")[1] for k in GOLDEN if k.startswith(f"{kind}/")})
+def read(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
 
 
-def row(name, table):
-    return max((r for r in table if name.startswith(r)), key=len)
+DRAWS = read(HERE / "draws.npz")
+GOLDEN = {
+    table: {path.stem: read(path) for path in sorted((HERE / table).glob("*.npz"))}
+    for table in TABLES
+}
+
+
+def cases(table):
+    """Row and case of every golden value of a table."""
+    return [
+        (row, name.removesuffix("/options"))
+        for row, golden in GOLDEN[table].items()
+        for name in golden
+        if name.endswith("/options")
+    ]
+
+
+def found_in(table, row, case):
+    """Options, state and expected arrays of a case."""
+    start = f"{case}/"
+    arrays = {
+        name.removeprefix(start): value
+        for name, value in GOLDEN[table][row].items()
+        if name.startswith(start)
+    }
+    options, state = (json.loads(str(arrays.pop(k))) for k in ("options", "state"))
+    return options, state, arrays
 
 
 def params_of(player):
@@ -39,7 +67,7 @@ def params_of(player):
 
 
 class Critic:
-    """The golden file's critic as a plain function, with dropout by key."""
+    """The golden files' critic as a plain function, with dropout by key."""
 
     def __init__(self, params):
         self.params = params
@@ -68,18 +96,22 @@ def generate(params, z):
     return images.reshape(-1, *DRAWS["real"].shape[1:])
 
 
-def compare(kind, name, player, loss):
+def in_order(tree, params):
+    return np.concatenate([np.ravel(tree[name]) for name in params])
+
+
+def compare(player, loss, expected):
     with jax.enable_x64(True):
         params = params_of(player)
         value, gradients = jax.jit(jax.value_and_grad(loss))(params)
-        gradient = np.concatenate([np.ravel(gradients[k]) for k in params])
+        gradient = in_order(gradients, params)
     assert value.dtype == np.float64
-    want_value = GOLDEN[f"{kind}/{name}/value"]
-    want_gradient = GOLDEN[f"{kind}/{name}/gradient"]
-    np.testing.assert_allclose(value, want_value, rtol=1e-9)
-    largest = np.abs(want_gradient).max()
+    np.testing.assert_allclose(value, expected["value"], rtol=1e-9)
+    largest = np.abs(expected["gradient"]).max()
     assert largest > 0
-    np.testing.assert_allclose(gradient, want_gradient, rtol=0, atol=1e-9 * largest)
+    np.testing.assert_allclose(
+        gradient, expected["gradient"], rtol=0, atol=1e-9 * largest
+    )
 
 
 def real_and_fake():
@@ -87,35 +119,49 @@ def real_and_fake():
     return real, generate(params_of("generator"), latent)
 
 
-def test_golden_file_covers_the_tables():
-    assert str(GOLDEN["torch_version"]).startswith("2.")
-    assert {row(name, PENALTIES) for name in names("penalty")} == set(PENALTIES)
-    assert set(names("critic_loss")) == set(names("generator_loss")) == set(OBJECTIVES)
-    assert {row(n, REGULARIZERS) for n in names("regularizer")} == set(REGULARIZERS)
+@pytest.mark.parametrize("table", TABLES)
+def test_golden_files_are_of_rows_and_by_pytorch(table):
+    assert GOLDEN[table].keys() <= TABLES[table].keys()
+    for row, golden in GOLDEN[table].items():
+        assert str(golden["torch_version"]).startswith("2."), row
+        assert (HERE / table / f"{row}.py").exists(), row
 
 
-@pytest.mark.parametrize("name", names("penalty"))
-def test_penalty(name):
-    penalty = partial(PENALTIES[row(name, PENALTIES)], **OPTIONS.get(name, {}))
+@pytest.mark.parametrize(("row", "case"), cases("penalties"))
+def test_penalty(row, case):
+    options, _, expected = found_in("penalties", row, case)
 
     def loss(params):
-        result = penalty(Critic(params), *real_and_fake(), jax.random.key(KEY))
+        result = PENALTIES[row](
+            Critic(params), *real_and_fake(), jax.random.key(KEY), **options
+        )
         return result[0] if isinstance(result, tuple) else result
 
-    compare("penalty", name, "critic", loss)
+    compare("critic", loss, expected)
 
 
-@pytest.mark.parametrize("name", names("critic_loss"))
-def test_critic_loss(name):
+def of_objective(row, case, loss):
+    options, _, arrays = found_in("objectives", row, case)
+    start = f"{loss}/"
+    expected = {
+        k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)
+    }
+    return OBJECTIVES[row].with_options(**options), expected
+
+
+@pytest.mark.parametrize(("row", "case"), cases("objectives"))
+def test_critic_loss(row, case):
+    objective, expected = of_objective(row, case, "critic_loss")
+
     def loss(params):
-        return OBJECTIVES[name].critic_loss(*map(Critic(params), real_and_fake()))
+        return objective.critic_loss(*map(Critic(params), real_and_fake()))
 
-    compare("critic_loss", name, "critic", loss)
+    compare("critic", loss, expected)
 
 
-@pytest.mark.parametrize("name", names("generator_loss"))
-def test_generator_loss(name):
-    objective = OBJECTIVES[name]
+@pytest.mark.parametrize(("row", "case"), cases("objectives"))
+def test_generator_loss(row, case):
+    objective, expected = of_objective(row, case, "generator_loss")
 
     def loss(params):
         critic = Critic(params_of("critic"))
@@ -123,18 +169,31 @@ def test_generator_loss(name):
         fake = critic(generate(params, jnp.asarray(DRAWS["latent"])))
         return objective.generator_loss(*((real,) if objective.paired else ()), fake)
 
-    compare("generator_loss", name, "generator", loss)
+    compare("generator", loss, expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "before"), [("path_length", 0.0), ("path_length_later", 0.8)]
-)
-def test_regularizer(name, before):
-    regularizer = REGULARIZERS["path_length"]()
+@pytest.mark.parametrize(("row", "case"), cases("regularizers"))
+def test_regularizer(row, case):
+    options, before, expected = found_in("regularizers", row, case)
+    regularizer = REGULARIZERS[row](**options)
 
     def loss(params):
         latent, key = jnp.asarray(DRAWS["latent"]), jax.random.key(KEY)
-        state = regularizer.init() | {"mean": jnp.asarray(before)}
+        state = regularizer.init()
+        if before:  # a memory of names
+            state |= {name: jnp.asarray(value) for name, value in before.items()}
         return regularizer.apply(partial(generate, params), latent, key, state)[0]
 
-    compare("regularizer", name, "generator", loss)
+    compare("generator", loss, expected)
+
+
+@pytest.mark.parametrize(("row", "case"), cases("constraints"))
+def test_constraint(row, case):
+    options, _, expected = found_in("constraints", row, case)
+    with jax.enable_x64(True):
+        params = params_of("critic")
+        projected = in_order(CONSTRAINTS[row](params, **options), params)
+        before = in_order(params, params)
+    assert projected.dtype == np.float64
+    assert not np.array_equal(projected, before)
+    np.testing.assert_allclose(projected, expected["params"], rtol=0, atol=1e-9)

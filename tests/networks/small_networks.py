@@ -1,10 +1,16 @@
-"""Small networks of every row of the tables, and how tests compile them."""
+"""Small networks of every row of the tables, and how tests compile them.
 
+What a row needs is derived: its sizes from the fields of its class, its image shape
+by trying. ``FIELDS`` and ``CASES`` hold what cannot be, and none has to be there.
+"""
+
+import functools
 import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from tables import fields, small_fields
 
 from wgan_jax.networks import CRITICS, GENERATORS
 
@@ -12,28 +18,90 @@ from wgan_jax.networks import CRITICS, GENERATORS
 QUICK = {"xla_backend_optimization_level": 0}
 jit = partial(jax.jit, compiler_options=QUICK)
 
-GROUPS = {"width": 4, "cardinality": 2, "blocks_per_stage": 1}
-# Pair, image shape, latent size, fields of generator and critic.
-SMALL = [
-    ("mlp", (2,), 2, {"width": 16}, {"width": 16}),
-    ("mlp", (4, 4, 1), 5, {"width": 16, "bounded": True}, {"width": 16}),
-    ("dcgan", (8, 8, 1), 5, {"width": 4}, {"width": 4, "batch_norm": False}),
-    ("dcgan", (28, 28, 1), 5, {"width": 4}, {"width": 4, "batch_norm": False}),
-    ("dcgan_gp", (8, 8, 3), 5, {"width": 4}, {"width": 4}),
-    ("dcgan_gp", (28, 28, 1), 5, {"width": 4}, {"width": 4}),
-    ("sngan_cnn", (8, 8, 3), 5, {"width": 4}, {"width": 4}),
-    ("resnet", (8, 8, 3), 5, {"width": 4}, {"width": 4}),
-    ("resnet64", (8, 8, 1), 5, {"width": 4}, {"width": 4}),
-    ("r3gan", (8, 8, 3), 5, GROUPS, GROUPS),
-    ("article", (6, 5, 3), 5, {}, {"width": 4}),
-]
+LATENT = 5
+# Tried in turn, until both networks of a row take one.
+SHAPES = [(8, 8, 3), (16, 16, 3), (32, 32, 3), (64, 64, 3), (8, 8, 1), (28, 28, 1)]
+SHAPES += [(2,), (8,)]
+# Other values than those of ``small_fields``, for either network that has the field.
+FIELDS = {
+    "mlp": {"width": 16},  # of fewer units too many are dead
+    "r3gan": {"cardinality": 2, "blocks_per_stage": 1},
+}
+GROUPS = {"width": 4} | FIELDS["r3gan"]
+# Image shape and latent size, and further fields of the generator: other cases than
+# the one of the first shape that fits.
+CASES = {
+    "mlp": [((2,), 2, {}), ((4, 4, 1), LATENT, {"bounded": True})],
+    "dcgan": [((8, 8, 1), LATENT, {}), ((28, 28, 1), LATENT, {})],
+    "dcgan_gp": [((8, 8, 3), LATENT, {}), ((28, 28, 1), LATENT, {})],
+    "article": [((6, 5, 3), LATENT, {})],
+}
+NAMES = list(GENERATORS | CRITICS)
+
+
+def generator_of(name):
+    """The row's generator; of a critic alone one that makes anything."""
+    return GENERATORS.get(name, GENERATORS["mlp"])
+
+
+def critic_of(name):
+    """The row's critic; of a generator alone one that takes anything."""
+    return CRITICS.get(name, CRITICS["mlp"])
+
+
+def fields_of(name, module, **more):
+    """Fields of a small network of this row."""
+    wanted = FIELDS.get(name, {}) | more
+    return small_fields(module) | {k: wanted[k] for k in wanted if k in fields(module)}
+
+
+@functools.cache
+def shape_of(name, first=SHAPES[0]):
+    """The first of some image shapes that both networks of a row take."""
+    refusals = []
+    for shape in (first, *SHAPES):
+        generator = generator_of(name)(
+            image_shape=shape, **fields_of(name, generator_of(name))
+        )
+        critic = critic_of(name)(**fields_of(name, critic_of(name), batch_norm=False))
+        try:
+            for module, x in ((generator, (2, LATENT)), (critic, (2, *shape))):
+                start(module, jnp.zeros(x))
+        except ValueError as error:
+            refusals.append(f"{shape}: {error}")
+        else:
+            return shape
+    raise ValueError(f"{name} takes none of SHAPES: " + " ".join(refusals))
+
+
+def start(module, *inputs):
+    """Shapes of a module's variables; where mistakes are refused."""
+    return jax.eval_shape(
+        lambda key: module.init(key, *inputs, train=False), jax.random.key(0)
+    )
+
+
+def small_cases(name):
+    """Pair, image shape, latent size, fields of generator and critic."""
+    shapes = CASES.get(name)
+    if shapes is None:
+        shapes = [(shape_of(name), LATENT, {})]
+    # Batch norm mixes the examples of a batch.
+    of_critic = fields_of(name, critic_of(name), batch_norm=False)
+    return [
+        (name, shape, size, fields_of(name, generator_of(name)) | more, of_critic)
+        for shape, size, more in shapes
+    ]
+
+
+SMALL = [case for name in NAMES for case in small_cases(name)]
 # One case of each pair.
 ROWS = list({case[0]: case for case in reversed(SMALL)}.values())[::-1]
 
 
-def having(field):
-    """The rows whose critic has this field."""
-    return [row for row in ROWS if hasattr(CRITICS[row[0]], field)]
+def having(field, of=critic_of):
+    """The rows whose critic (or generator) has this field."""
+    return [row for row in ROWS if field in fields(of(row[0]))]
 
 
 def init(module, key, *inputs):
@@ -44,9 +112,15 @@ def apply(module, variables, *inputs, **options):
     return jit(partial(module.apply, **options))(variables, *inputs)
 
 
+def call(module, variables, *inputs, train):
+    """The output alone, of a module that may move any of its collections."""
+    moving = [name for name in variables if name != "params"]
+    return apply(module, variables, *inputs, train=train, mutable=moving)[0]
+
+
 def small_generator(case, key, **fields):
     name, shape, size, of_generator, _ = case
-    generator = GENERATORS[name](image_shape=shape, **of_generator, **fields)
+    generator = generator_of(name)(image_shape=shape, **of_generator, **fields)
     dtype = fields.get("param_dtype", "float32")
     return generator, jax.random.normal(key, (6, size), dtype)
 
@@ -55,7 +129,7 @@ def small_critic(case, key, **fields):
     name, shape, _, _, of_critic = case
     dtype = fields.get("param_dtype", "float32")
     images = jax.random.uniform(key, (6, *shape), dtype, minval=-1.0)
-    return CRITICS[name](**of_critic, **fields), images
+    return critic_of(name)(**of_critic | fields), images
 
 
 def moved(variables, key, size=0.1):

@@ -9,6 +9,7 @@ from small_networks import apply, having, init, jit, labels, small_critic
 
 from wgan_jax.networks import (
     CRITICS,
+    PARAMETRIZATIONS,
     Conv,
     ConvMeanPool,
     ConvTranspose,
@@ -212,7 +213,7 @@ def kernels(tree):
 def test_every_kernel_of_a_critic_is_bounded_in_training(case, key):
     critic, images = small_critic(case, key, parametrization="spectral")
     inputs = (images,)
-    if hasattr(critic, "classes"):
+    if hasattr(critic, "head"):
         critic = critic.clone(classes=3, head="projection")
         inputs = (images, labels(0, 1, 2, 0, 1, 2))
     variables = init(critic, key, *inputs)
@@ -238,7 +239,8 @@ def test_weight_norm_leaves_a_critic_as_it_starts(case, key):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
     def penalty(params):
-        score = lambda x: jnp.sum(normed.apply({"params": params}, x, train=False))
+        full = {**variables, "params": params}
+        score = lambda x: jnp.sum(normed.apply(full, x, train=False))
         return jnp.sum(jnp.square(jax.grad(score)(images)))
 
     slopes = jit(jax.grad(penalty))(variables["params"])
@@ -247,7 +249,7 @@ def test_weight_norm_leaves_a_critic_as_it_starts(case, key):
 
 def test_an_unknown_name_is_refused(key):
     critic = CRITICS["mlp"](parametrization="spectral_norm")
-    with pytest.raises(ValueError, match="one of plain, spectral, weight_norm"):
+    with pytest.raises(ValueError, match=f"one of {', '.join(PARAMETRIZATIONS)}"):
         critic.init(key, jnp.zeros((2, 2)), train=False)
 
 
@@ -281,3 +283,44 @@ def test_a_penalty_on_a_spectral_critic_has_finite_derivatives(key):
     for params in (variables["params"], zero):
         slopes = jax.tree.leaves(derivative(params))
         assert all(bool(jnp.all(jnp.isfinite(g))) for g in slopes)
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(("shape", "axis"), [((3, 3, 4, 6), -1), ((4, 4, 5, 2), -2)])
+def test_every_parametrization_keeps_shape_and_dtype(name, dtype, shape, axis, key):
+    """With finite derivatives at a zero kernel too, which is where blocks start."""
+    for start in (nn.initializers.normal(1.0), nn.initializers.zeros_init()):
+        module = Probe(name, shape, axis, start, dtype)
+        variables = jit(module.init)(key)
+
+        def total(kernel, module=module, variables=variables):
+            params = {**variables["params"], "kernel": kernel}
+            found = module.apply({**variables, "params": params})
+            return jnp.sum(found.astype("float32") ** 2), found
+
+        first = variables["params"]["kernel"]
+        (_, found), slope = jit(jax.value_and_grad(total, has_aux=True))(first)
+        assert (found.shape, found.dtype) == (shape, dtype)
+        assert bool(jnp.all(jnp.isfinite(found)))
+        assert bool(jnp.all(jnp.isfinite(slope)))
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+@pytest.mark.parametrize(("layer", "fields", "shape", "axis"), LAYERS)
+def test_every_layer_applies_every_parametrization(
+    name, layer, fields, shape, axis, key
+):
+    """A layer computes with what ``parametrize`` makes of its own kernel."""
+    x = jax.random.normal(key, shape)
+    module = layer(5, **fields, parametrization=name)
+    variables = jit(module.init)(key, x)
+    own = variables["params"]
+    probe = Probe(name, own["kernel"].shape, axis)
+    inner = {**variables, "params": {k: v for k, v in own.items() if k != "bias"}}
+    kernel = probe.apply(inner)
+    plain = {"params": {"kernel": kernel, "bias": own["bias"]}}
+    expected = layer(5, **fields).apply(plain, x)
+    np.testing.assert_allclose(
+        module.apply(variables, x), expected, rtol=1e-4, atol=1e-5
+    )

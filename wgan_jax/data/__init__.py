@@ -7,7 +7,8 @@ from wgan_jax.data.pipeline import (
     PipelineStack,
     prefetch,
 )
-from wgan_jax.data.sources import DATASETS, Source, load_source
+from wgan_jax.data.source import Source
+from wgan_jax.data.sources import DATASETS, load_source
 from wgan_jax.errors import DataError
 
 __all__ = [

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from wgan_jax.data.sources import Source
+from wgan_jax.data.source import Source
 
 
 class Pipeline:

@@ -1,7 +1,5 @@
 """In-memory datasets, and the table of dataset names."""
 
-import dataclasses
-import hashlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -10,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.data.source import Source
 from wgan_jax.data.splits import resolve_split
 from wgan_jax.data.toys import TOYS, draw_points
 from wgan_jax.errors import unknown
@@ -19,74 +18,6 @@ from wgan_jax.ranges import Count, Seed
 _TFDS_PREFIX = "tfds:"
 _DIGITS = Path(__file__).with_name("digits.npz")
 _DIGITS_TRAIN = 1500
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Source:
-    """Examples in memory, in a fixed order.
-
-    Attributes:
-        name: name of the dataset, as passed to ``load_source``.
-        split: split of the dataset, as passed to ``load_source``.
-        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
-        labels: int32 ``[n]`` in [0, num_classes), or None.
-        num_classes: number of classes, or None without labels.
-        provenance: origin of the examples, as JSON values.
-    """
-
-    name: str
-    split: str
-    images: np.ndarray
-    labels: np.ndarray | None = None
-    num_classes: int | None = None
-    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        kind = (self.images.dtype, self.images.ndim)
-        if kind not in ((np.dtype(np.uint8), 4), (np.dtype(np.float32), 2)):
-            raise ValueError(
-                f"the images of source {self.name!r} are {self.images.dtype} "
-                f"{list(self.images.shape)}; they must be uint8 [n, H, W, C] or "
-                "float32 [n, D]."
-            )
-        if self.labels is not None and (
-            self.labels.dtype != np.int32 or self.labels.shape != (len(self),)
-        ):
-            raise ValueError(
-                f"the labels of source {self.name!r} are {self.labels.dtype} "
-                f"{list(self.labels.shape)}; they must be int32 [{len(self)}]."
-            )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        """Shape of one example: ``(H, W, C)``, or ``(D,)`` for points."""
-        return self.images.shape[1:]
-
-    def record(self) -> dict[str, Any]:
-        """Returns a description of the data for the records of a run, as JSON values.
-
-        The hash covers values and order. Two runs with the same hash and seed
-        have therefore used the same batches.
-        """
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
-        if self.labels is not None:
-            digest.update(np.ascontiguousarray(self.labels).data)
-        return {
-            "name": self.name,
-            "split": self.split,
-            "count": len(self),
-            "example_shape": list(self.example_shape),
-            "dtype": str(self.images.dtype),
-            "num_classes": self.num_classes,
-            "minimum": float(self.images.min()),
-            "maximum": float(self.images.max()),
-            "mean": float(self.images.mean(dtype=np.float64)),
-            "sha256": digest.hexdigest(),
-            **self.provenance,
-        }
 
 
 def described_source(record: Mapping[str, Any]) -> Source:
@@ -305,6 +236,7 @@ def _toy(name: str, *, split: str, seed: Seed = 0, size: Count = 100_000) -> Sou
         labels=np.concatenate(labels) if labels else None,
         num_classes=TOYS[name].components,
         provenance={"origin": "drawn", "seed": seed, "size": size},
+        modes=TOYS[name].mixture,
     )
 
 

@@ -37,6 +37,13 @@ class Toy(NamedTuple):
         """Number of mixture components, or None."""
         return None if self.modes is None else len(self.modes)
 
+    @property
+    def mixture(self) -> tuple[np.ndarray, float] | None:
+        """Centers of the components and their standard deviation, or None."""
+        if self.modes is None or self.deviation is None:
+            return None
+        return self.modes, self.deviation
+
 
 def draw_points(
     name: str, *, split: str, seed: int, size: int

@@ -2,16 +2,25 @@
 
 from wgan_jax.evaluation.evaluator import Advance, Evaluator, make_evaluator
 from wgan_jax.evaluation.extractors import EXTRACTORS
-from wgan_jax.evaluation.measures import MEASURES, Measure
-from wgan_jax.evaluation.sample import Comparison, Model, Sample
+from wgan_jax.evaluation.measures import MEASURES
+from wgan_jax.evaluation.sample import (
+    Circumstances,
+    Comparison,
+    Measure,
+    Measured,
+    Model,
+    Sample,
+)
 
 __all__ = [
     "EXTRACTORS",
     "MEASURES",
     "Advance",
+    "Circumstances",
     "Comparison",
     "Evaluator",
     "Measure",
+    "Measured",
     "Model",
     "Sample",
     "make_evaluator",

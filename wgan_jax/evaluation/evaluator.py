@@ -9,10 +9,16 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from wgan_jax.data import Source
-from wgan_jax.data.toys import TOYS
-from wgan_jax.evaluation.measures import MEASURES, Measure, Measured
+from wgan_jax.evaluation.measures import MEASURES
 from wgan_jax.evaluation.reference import reference_sample
-from wgan_jax.evaluation.sample import Circumstances, Comparison, Model, Sample
+from wgan_jax.evaluation.sample import (
+    Circumstances,
+    Comparison,
+    Measure,
+    Measured,
+    Model,
+    Sample,
+)
 from wgan_jax.metrics import (
     Estimate,
     FeatureExtractor,
@@ -93,7 +99,7 @@ class Evaluator:
             split=_split(self.source),
             seed=self.seed,
             batch_size=self.batch_size,
-            modes=_modes(self.source),
+            modes=self.source.modes,
             fake_labels=labels,
             model=model,
             train=None if self.train is None else self._examples(self.train),
@@ -124,7 +130,7 @@ class Evaluator:
             extractor=self.extractor,
             has_model=has_model,
             has_held_out=self.held_out is not None and self.train is not None,
-            has_modes=_modes(self.source) is not None,
+            has_modes=self.source.modes is not None,
         )
         found = {k: m.lacks(circumstances) for k, m in self.measures.items()}
         return {name: needed for name, needed in found.items() if needed}
@@ -263,13 +269,6 @@ def make_evaluator(
 
 def _split(source: Source | None) -> str:
     return "" if source is None else f"{source.name}/{source.split}"
-
-
-def _modes(source: Source) -> tuple[np.ndarray, float] | None:
-    toy = TOYS.get(source.name)
-    if toy is None or toy.modes is None or toy.deviation is None:
-        return None
-    return toy.modes, toy.deviation
 
 
 def _among_local_devices() -> Sharding | None:

@@ -4,16 +4,14 @@ To add one, write a function of a ``Comparison`` and add it to ``MEASURES`` at
 the end of this file.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax.evaluation.sample import Circumstances, Comparison
+from wgan_jax.evaluation.sample import Circumstances, Comparison, Measure, Measured
 from wgan_jax.metrics import (
-    Estimate,
     frechet_distance,
     inception_score,
     kernel_distance,
@@ -27,7 +25,6 @@ from wgan_jax.metrics import (
     update_moments,
 )
 from wgan_jax.metrics.optimal_transport import exact_wasserstein
-from wgan_jax.metrics.protocol import Option
 from wgan_jax.types import Array
 
 _ROWS = 1_000  # rows of features converted to float64 at a time
@@ -38,41 +35,6 @@ _PROJECTIONS = 1_000
 _PAIRS = 1_000
 _PRECISION_K, _COVERAGE_K = 3, 5
 _SMALLEST_SIDE = 16  # minimum image side for structural similarity
-
-
-class Measured(NamedTuple):
-    """One metric reported by a measure.
-
-    Attributes:
-        metric: name of the metric.
-        value: its value, with a deviation if it was computed on several parts.
-        options: further options to include in the protocol.
-        features: what it was computed from, if not the extractor's features.
-        counts: numbers of real and generated examples, if not all were used.
-        split: split of the real examples, if not that of the reference.
-    """
-
-    metric: str
-    value: float | Estimate
-    options: Mapping[str, Option] = {}
-    features: str = ""
-    counts: tuple[int, int] | None = None
-    split: str = ""
-
-
-class Measure(NamedTuple):
-    """An entry of the table ``MEASURES``.
-
-    Attributes:
-        function: computes metrics from a comparison.
-        reports: names of the metrics, each with ``"lower"`` or ``"higher"`` for
-            the better direction, or ``""`` if there is none.
-        lacks: returns the missing requirement, or an empty string.
-    """
-
-    function: Callable[[Comparison], Iterable[Measured]]
-    reports: Mapping[str, str]
-    lacks: Callable[[Circumstances], str] = lambda c: ""
 
 
 def _frechet(c: Comparison) -> Iterator[Measured]:

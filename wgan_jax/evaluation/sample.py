@@ -1,12 +1,13 @@
-"""The samples being compared, and the model that generated one of them."""
+"""The samples being compared, their model, and the types of a measure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from wgan_jax.metrics import FeatureExtractor
+from wgan_jax.metrics import Estimate, FeatureExtractor
+from wgan_jax.metrics.protocol import Option
 from wgan_jax.types import Array, GenerateFn
 
 
@@ -94,3 +95,38 @@ class Comparison:
     held_out: tuple[np.ndarray, np.ndarray | None] | None = None
     train_split: str = ""
     held_out_split: str = ""
+
+
+class Measured(NamedTuple):
+    """One metric reported by a measure.
+
+    Attributes:
+        metric: name of the metric.
+        value: its value, with a deviation if it was computed on several parts.
+        options: further options to include in the protocol.
+        features: what it was computed from, if not the extractor's features.
+        counts: numbers of real and generated examples, if not all were used.
+        split: split of the real examples, if not that of the reference.
+    """
+
+    metric: str
+    value: float | Estimate
+    options: Mapping[str, Option] = {}
+    features: str = ""
+    counts: tuple[int, int] | None = None
+    split: str = ""
+
+
+class Measure(NamedTuple):
+    """An entry of the table ``MEASURES``.
+
+    Attributes:
+        function: computes metrics from a comparison.
+        reports: names of the metrics, each with ``"lower"`` or ``"higher"`` for
+            the better direction, or ``""`` if there is none.
+        lacks: returns the missing requirement, or an empty string.
+    """
+
+    function: Callable[[Comparison], Iterable[Measured]]
+    reports: Mapping[str, str]
+    lacks: Callable[[Circumstances], str] = lambda c: ""

@@ -6,34 +6,16 @@ To add one, write a factory ``(**options) -> Regularizer`` and add it to
 
 import math
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from annotated_types import Gt, Le
 
 from wgan_jax.losses.gradients import example_norms
+from wgan_jax.losses.terms import Regularizer
 from wgan_jax.ranges import checked
 from wgan_jax.types import Array, GenerateFn, Metrics, PRNGKey, PyTree
-
-
-class Regularizer(NamedTuple):
-    """Stateful term of the generator loss, before its weight is applied.
-
-    Attributes:
-        init: ``() -> state``, the initial state, a pytree of arrays.
-        apply:
-            ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``
-            with a scalar value. ``generate_fn(latent)`` returns images
-            ``[B, ...]``, where image i depends only on latent i.
-        report: ``state -> metrics``. Metrics are computed from the state, so
-            that terms evaluated in only some updates can be logged in every
-            update.
-    """
-
-    init: Callable[[], PyTree]
-    apply: Callable[[GenerateFn, Array, PRNGKey, PyTree], tuple[Array, PyTree]]
-    report: Callable[[PyTree], Metrics]
 
 
 @checked

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.types import Array, Metrics, Params, PRNGKey, PyTree
+from wgan_jax.types import Array, GenerateFn, Metrics, Params, PRNGKey, PyTree
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _VALUE = "value"  # key of the weighted value in the metrics of a penalty
@@ -37,6 +37,25 @@ class Term(NamedTuple):
     def weight_at(self, step: Array) -> float | Array:
         """Returns the weight in an iteration, without the factor ``every``."""
         return self.weight(step) if callable(self.weight) else self.weight
+
+
+class Regularizer(NamedTuple):
+    """Stateful term of the generator loss, before its weight is applied.
+
+    Attributes:
+        init: ``() -> state``, the initial state, a pytree of arrays.
+        apply:
+            ``(generate_fn, latent [B, Z], key, state) -> (value, new state)``
+            with a scalar value. ``generate_fn(latent)`` returns images
+            ``[B, ...]``, where image i depends only on latent i.
+        report: ``state -> metrics``. Metrics are computed from the state, so
+            that terms evaluated in only some updates can be logged in every
+            update.
+    """
+
+    init: Callable[[], PyTree]
+    apply: Callable[[GenerateFn, Array, PRNGKey, PyTree], tuple[Array, PyTree]]
+    report: Callable[[PyTree], Metrics]
 
 
 def as_term(entry: Any, where: str) -> Term:

@@ -1,4 +1,4 @@
-"""Generator and critic of a popular article, following its two formulas."""
+"""Generator and critic of a popular article (docs/article.md), by its two formulas."""
 
 import math
 from typing import Any

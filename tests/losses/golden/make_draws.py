@@ -7,7 +7,8 @@ of the repository:
     python tests/losses/golden/make_golden.py
 
 The second needs PyTorch. JAX draws from a key and PyTorch from a generator, so
-what the losses draw from the tests' key is written down here, in float64.
+what the losses draw from the tests' key is written down here, in float64. A row that
+draws something else adds it to ``draws``.
 """
 
 from pathlib import Path

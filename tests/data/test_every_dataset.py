@@ -1,0 +1,161 @@
+"""What every row of ``DATASETS`` promises; one whose files are absent is skipped.
+
+Drawn sets are taken small, and those that tfds prepares without TensorFlow are
+prepared here from synthetic archives.
+"""
+
+import hashlib
+import inspect
+import itertools
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wgan_jax.data import DATASETS, Pipeline, load_source
+from wgan_jax.errors import DataError
+
+PREPARED = Path(__file__).parents[2].parent / "shared" / "data" / "tfds"
+SIZE = 60  # of what is drawn
+
+
+def options_of(name):
+    return {
+        p.name: p.default
+        for p in inspect.signature(DATASETS[name]).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+
+
+@pytest.fixture(params=DATASETS)
+def load(request, archives, tmp_path, monkeypatch):
+    """load(split=...): part of a dataset, of few examples where it is drawn."""
+    from wgan_jax.data.prepare import BUILDERS
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name, known = request.param, options_of(request.param)
+    given = {k: SIZE for k, v in known.items() if type(v) is int and v > SIZE}
+    if "data_dir" in known and name in BUILDERS:
+        archives(name, tmp_path / "downloads" / "manual")
+        given["data_dir"] = str(tmp_path)
+    elif "data_dir" in known and (PREPARED / name).is_dir():
+        given["data_dir"] = str(PREPARED)
+    found = partial(load_source, name, **given)
+    try:
+        found()
+    except DataError as error:
+        pytest.skip(f"{name} is absent: {error}")
+    return found
+
+
+def test_a_dataset_is_a_pure_function_of_its_arguments(load):
+    source, again = load(), load()
+    np.testing.assert_array_equal(source.images, again.images)
+    np.testing.assert_array_equal(source.labels, again.labels)
+    assert source.record() == again.record()
+    if "seed" in options_of(source.name):
+        other = load(seed=1)
+        assert other.images.shape == source.images.shape
+        assert other.record()["sha256"] != source.record()["sha256"]
+        with pytest.raises(ValueError, match=r"seed|negative"):
+            load(seed=-1)
+
+
+def test_its_examples_are_of_one_type_and_in_range(load):
+    source = load()
+    assert len(source) >= 10
+    assert source.name in DATASETS
+    if source.images.dtype == np.uint8:
+        assert len(source.example_shape) == 3
+        assert source.images.max() > source.images.min()
+    else:
+        # Points, scaled so that networks see numbers of order 1.
+        assert source.images.dtype == np.float32
+        assert len(source.example_shape) == 1
+        assert np.all(np.isfinite(source.images))
+        assert 0.1 < source.images.std() < 10
+    assert (source.labels is None) == (source.num_classes is None)
+    if source.labels is not None:
+        assert source.num_classes > 1
+        assert source.labels.min() >= 0
+        assert source.labels.max() < source.num_classes
+        assert len(np.unique(source.labels)) > 1
+
+
+def test_its_record_holds_a_digest_of_values_and_order(load):
+    source = load()
+    record = json.loads(json.dumps(source.record()))
+    digest = hashlib.sha256(source.images.tobytes())
+    if source.labels is not None:
+        digest.update(source.labels.tobytes())
+    assert record["sha256"] == digest.hexdigest()
+    assert (record["name"], record["split"]) == (source.name, "train")
+    assert record["count"] == len(source)
+    assert record["example_shape"] == list(source.images.shape[1:])
+    assert record["dtype"] == str(source.images.dtype)
+    assert "origin" in record  # where the examples come from
+
+
+def test_its_splits_are_those_of_tfds(load):
+    whole = load()
+    part = load(split="train[2:7]")
+    np.testing.assert_array_equal(part.images, whole.images[2:7])
+    if whole.labels is not None:
+        np.testing.assert_array_equal(part.labels, whole.labels[2:7])
+    assert part.split == "train[2:7]"
+    for split in ("no_such", "train[5:2]", "train["):
+        with pytest.raises(ValueError, match=r"train \("):
+            load(split=split)
+
+
+def test_it_is_described_without_its_examples(load):
+    source, described = load(), load(examples=False)
+    assert described.example_shape == source.example_shape
+    assert described.images.dtype == source.images.dtype
+    assert described.num_classes == source.num_classes
+    assert len(described) == len(source)
+
+
+def pipeline_of(source, **changes):
+    settings = {"batch_size": 4, "seed": 3, "labels": source.labels is not None}
+    return Pipeline(
+        source,
+        critic_updates=lambda t: 2,
+        critic_updates_before=lambda t: 2 * t,
+        **settings | changes,
+    )
+
+
+def test_its_batches_are_a_pure_function_of_seed_and_step(load):
+    source = load()
+    pipeline, again = pipeline_of(source), pipeline_of(load())
+    in_order = [pipeline.batch(t) for t in range(5)]
+    for t in (4, 0, 2):
+        for name, value in again.batch(t).items():
+            np.testing.assert_array_equal(value, in_order[t][name])
+    other = pipeline_of(source, seed=4).indices(0)
+    assert not np.array_equal(other, pipeline.indices(0))
+    batch, rows = in_order[1], pipeline.indices(1)
+    assert batch["image"].shape == (2, 4, *source.example_shape)
+    assert batch["image"].dtype == source.images.dtype
+    np.testing.assert_array_equal(batch["image"], source.images[rows])
+    if source.labels is not None:
+        assert (batch["label"].dtype, batch["label"].shape) == (np.int32, (2, 4))
+        np.testing.assert_array_equal(batch["label"], source.labels[rows])
+
+
+def test_each_epoch_sees_each_example_once_and_hosts_share_it(load):
+    source = load()
+    count, whole = len(source), pipeline_of(source)
+    steps = range(-(-2 * count // 8))
+    stream = np.concatenate([whole.indices(t).ravel() for t in steps])[: 2 * count]
+    for epoch in np.split(stream, 2):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
+    hosts = [pipeline_of(source, process_index=i, process_count=2) for i in (0, 1)]
+    for t in steps:
+        parts = [host.indices(t) for host in hosts]
+        np.testing.assert_array_equal(np.concatenate(parts, 1), whole.indices(t))
+    first = [host.indices(0)[0].tolist() for host in hosts]
+    assert len(set(itertools.chain(*first))) == 4

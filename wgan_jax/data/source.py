@@ -1,0 +1,79 @@
+"""An in-memory dataset."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Examples in memory, in a fixed order.
+
+    Attributes:
+        name: name of the dataset, as passed to ``load_source``.
+        split: split of the dataset, as passed to ``load_source``.
+        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
+        labels: int32 ``[n]`` in [0, num_classes), or None.
+        num_classes: number of classes, or None without labels.
+        provenance: origin of the examples, as JSON values.
+        modes: centers ``[components, D]`` and standard deviation of the mixture
+            of Gaussians that the points are drawn from, or None.
+    """
+
+    name: str
+    split: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    num_classes: int | None = None
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    modes: tuple[np.ndarray, float] | None = None
+
+    def __post_init__(self) -> None:
+        kind = (self.images.dtype, self.images.ndim)
+        if kind not in ((np.dtype(np.uint8), 4), (np.dtype(np.float32), 2)):
+            raise ValueError(
+                f"the images of source {self.name!r} are {self.images.dtype} "
+                f"{list(self.images.shape)}; they must be uint8 [n, H, W, C] or "
+                "float32 [n, D]."
+            )
+        if self.labels is not None and (
+            self.labels.dtype != np.int32 or self.labels.shape != (len(self),)
+        ):
+            raise ValueError(
+                f"the labels of source {self.name!r} are {self.labels.dtype} "
+                f"{list(self.labels.shape)}; they must be int32 [{len(self)}]."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example: ``(H, W, C)``, or ``(D,)`` for points."""
+        return self.images.shape[1:]
+
+    def record(self) -> dict[str, Any]:
+        """Returns a description of the data for the records of a run, as JSON values.
+
+        The hash covers values and order. Two runs with the same hash and seed
+        have therefore used the same batches.
+        """
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return {
+            "name": self.name,
+            "split": self.split,
+            "count": len(self),
+            "example_shape": list(self.example_shape),
+            "dtype": str(self.images.dtype),
+            "num_classes": self.num_classes,
+            "minimum": float(self.images.min()),
+            "maximum": float(self.images.max()),
+            "mean": float(self.images.mean(dtype=np.float64)),
+            "sha256": digest.hexdigest(),
+            **self.provenance,
+        }
