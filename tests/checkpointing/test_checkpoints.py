@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from xla_flags import xla_flags
 
 from wgan_jax.checkpointing.backend import CheckpointBackend
 from wgan_jax.checkpointing.checkpoints import Checkpoints, as_target
@@ -453,7 +454,7 @@ def save(step):
 def run_apart(body: str, directory: Path, *, devices: int = 1) -> int:
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": xla_flags(devices),
     }
     done = subprocess.run(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(body), str(directory)],
@@ -552,7 +553,7 @@ def test_two_processes_save_restore_and_fall_back_together(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": xla_flags()}
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", TWO_PROCESSES, str(tmp_path), str(rank), port],

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_conv import derivatives
+from xla_flags import xla_flags
 
 from wgan_jax.networks import conv as closed
 from wgan_jax.networks import forms, onednn_forms, onednn_rule, onednn_support
@@ -219,7 +220,7 @@ def test_on_a_mesh_of_devices_nothing_is_gathered():
         [sys.executable, "-c", MESH],
         env=os.environ
         | {
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "XLA_FLAGS": xla_flags(2),
             onednn_support.VARIABLE: "on",
         },
         capture_output=True,

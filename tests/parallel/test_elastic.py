@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xla_flags import xla_flags
 
 pytestmark = pytest.mark.slow  # two minutes
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def run(folder, where, iteration, *sources):
             port = free.getsockname()[1]
         ranks = range(int(where.split("x")[0]))
         commands = [[*words, f"--rank={rank}", f"--port={port}"] for rank in ranks]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": xla_flags()}
     runs = [
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         for command in commands
@@ -115,13 +116,12 @@ def launch(workdir, devices, iterations, placement):
         "evaluation.every": 4,
         "evaluation.count": 64,
     }
-    flag = f"--xla_force_host_platform_device_count={devices}"
     done = subprocess.run(
         [sys.executable, "launch.py", "--config=configs/gaussians_wgan_gp.py"]
         + [f"--workdir={workdir}"]
         + [f"--config.{name}={value}" for name, value in sizes.items()],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": flag},
+        env=os.environ | {"XLA_FLAGS": xla_flags(devices)},
         capture_output=True,
         text=True,
         timeout=300,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
+from xla_flags import xla_flags
 
 from configs import cifar10_wgan_gp_resnet, digits_wgan_gp
 from wgan_jax.config.build import build_gan
@@ -223,10 +224,9 @@ json.dump(found, open(sys.argv[1], "w"))
 @pytest.fixture(scope="module")
 def eight_devices(tmp_path_factory):
     out = tmp_path_factory.mktemp("placement") / "found.json"
-    flag = "--xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", EIGHT_DEVICES, out],
-        env=os.environ | {"XLA_FLAGS": flag, "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"XLA_FLAGS": xla_flags(8), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,

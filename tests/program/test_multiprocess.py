@@ -15,6 +15,7 @@ import chex
 import numpy as np
 import pytest
 from test_program import ROOT, SMALL, command, iterations, launch, metrics, state_of
+from xla_flags import xla_flags
 
 from wgan_jax.errors import ConfigError
 from wgan_jax.parallel import multiprocess
@@ -77,7 +78,7 @@ def started(workdir, *flags, processes=2, how=explicit):
                     command(workdir, joined, *SMALL, *flags),
                     cwd=ROOT,
                     env=os.environ
-                    | {"XLA_FLAGS": ""}
+                    | {"XLA_FLAGS": xla_flags()}
                     | variables,  # one device per process
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

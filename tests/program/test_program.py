@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from xla_flags import xla_flags
 
 import wgan_jax
 from configs import digits_wgan_gp
@@ -187,7 +188,7 @@ def test_broken_checkpoint_is_skipped_with_a_warning(unbroken, tmp_path):
     assert metrics(workdir) == metrics(unbroken[0])
 
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+EIGHT = {"XLA_FLAGS": xla_flags(8)}
 MISTAKES = [
     (["--config.training.batch_size=20"], "is not divisible by 8 devices", EIGHT),
     (
