@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 from small_networks import NAMES, QUICK, critic_of, generator_of, small_cases
-from tables import fields, with_required
+from table_rows import fields, with_required
 
 from wgan_jax.conditioning import Conditional
 from wgan_jax.gan import Gan
@@ -122,10 +122,22 @@ def switch(rows, pick):
 def penalties_for(name):
     """Those that this pair's critic can have: not with batch norm, nor one that asks
     for what the critic has not, such as dropout."""
+    gan, key = gan_with(name, {}), jax.eval_shape(lambda: jax.random.key(0))
+    state = check_gan(gan).critic
+    if "batch_stats" in state.model_state:
+        return []
+    examples = jax.ShapeDtypeStruct((BATCH, *PAIRS[name][1]), jnp.float32)
+    labels = jnp.arange(BATCH) % CLASSES if gan.conditional else None
+
+    def value(penalty, state, real, fake, key):
+        critic = state.params, state.model_state
+        return penalty(gan.critic_fn(*critic, labels=labels, key=key), real, fake, key)
+
     found = []
-    for penalty in PENALTIES:
+    for penalty, row in PENALTIES.items():
+        run = functools.partial(value, with_required(row))
         try:
-            check_gan(gan_with(name, {penalty: 1.0}))
+            jax.eval_shape(run, state, examples, examples, key)
         except ValueError:
             continue
         found.append(penalty)

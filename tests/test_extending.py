@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tables import GOLDEN, ROOT, TABLES, config_lacks, lacking
+from table_rows import GOLDEN, ROOT, TABLES, config_lacks, lacking
 
 from wgan_jax import Gan, critic_step, gradient_penalty, init_state
 from wgan_jax.config.build import build_gan

@@ -3,7 +3,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import pytest
-from tables import options, with_required
+from table_rows import options, with_required
 
 from wgan_jax.schedules import (
     LEARNING_RATE_SCHEDULES,

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 from flax import linen as nn
-from tables import (
+from table_rows import (
     TABLES,
     all_that_is_lacking,
     config_lacks,

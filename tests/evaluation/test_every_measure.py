@@ -7,7 +7,7 @@ import urllib.request
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tables import with_required
+from table_rows import with_required
 
 from wgan_jax.data import Source, load_source
 from wgan_jax.evaluation import EXTRACTORS, MEASURES, Model, make_evaluator

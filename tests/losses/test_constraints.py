@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tables import options, with_required
+from table_rows import options, with_required
 
 from wgan_jax.losses import (
     CONSTRAINTS,

@@ -10,7 +10,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from tables import fields, small_fields
+from table_rows import fields, small_fields
 
 from wgan_jax.networks import CRITICS, GENERATORS
 

@@ -18,7 +18,7 @@ from small_networks import (
     small_generator,
     start,
 )
-from tables import fields
+from table_rows import fields
 
 from wgan_jax.modules import is_random
 from wgan_jax.networks import CRITICS, GENERATORS, HEADS, PARAMETRIZATIONS
@@ -64,81 +64,77 @@ def cases(table, place):
     ]
 
 
-def accepted(module, options, *inputs):
-    """The module with the options; of options that exclude each other, with each."""
-    alone = [{k: v} for k, v in options.items() if k not in ("classes", "head")]
-    if "classes" in options:
-        alone.append({k: options[k] for k in ("classes", "head") if k in options})
+def accepted(module, options, x):
+    """The module with the options, its inputs and the shapes of its variables.
+
+    Of options that exclude each other, with one at a time.
+    """
+    by_class = "classes" in options and options.get("head") != "auxiliary"
+    inputs = (x, Y) if by_class else (x,)
+    changed = module.clone(**options)
     try:
-        start(module.clone(**options), *inputs_of(options, *inputs))
+        shapes = start(changed, *inputs)
     except ValueError:
+        alone = [{k: v} for k, v in options.items() if k not in ("classes", "head")]
+        if "classes" in options:
+            alone.append({k: options[k] for k in ("classes", "head") if k in options})
         if len(alone) < 2:
             raise
-        return alone
-    return [options]
+        return [found for one in alone for found in accepted(module, one, x)]
+    return [(changed, inputs, shapes)]
 
 
-def inputs_of(options, x):
-    by_class = "classes" in options and options.get("head") != "auxiliary"
-    return (x, Y) if by_class else (x,)
-
-
-def some_variables(module, key, *inputs):
+def some_variables(shapes):
     """Random numbers in the place of what ``init`` makes, above 0 but in parameters."""
-    shapes = start(module, *inputs)
-    shapes.pop("intermediates", None)
-    leaves, tree = jax.tree.flatten(shapes)
-    keys = jax.random.split(key, len(leaves))
-    drawn = [
-        0.4 * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for k, leaf in zip(keys, leaves, strict=True)
-    ]
-    filled = jax.tree.unflatten(tree, drawn)
-    above = lambda x: 0.5 + jnp.abs(x)
+    random = np.random.RandomState(0)
+    draw = lambda leaf: jnp.asarray(
+        0.4 * random.standard_normal(leaf.shape), leaf.dtype
+    )
+    above = lambda leaf: 0.5 + jnp.abs(draw(leaf))
     return {
-        name: value if name == "params" else jax.tree.map(above, value)
-        for name, value in filled.items()
+        name: jax.tree.map(draw if name == "params" else above, value)
+        for name, value in shapes.items()
+        if name != "intermediates"
     }
 
 
-def check_apart(module, key, *inputs):
+def check_apart(module, inputs, shapes, key):
     """Output i changes with input i alone, and is the same in a smaller batch.
 
-    In training too, but for batch norm, whose purpose is otherwise.
+    In training, but for batch norm, whose purpose there is another; in evaluation see
+    ``test_contract.py``.
     """
-    variables = some_variables(module, key, *inputs)
+    variables = some_variables(shapes)
     params, state = variables["params"], dict(variables)
     del state["params"]
-    modes = [False] if "batch_stats" in state else [False, True]
+    moving = {"mutable": list(state), "rngs": {"dropout": key}}
+    train = "batch_stats" not in state
 
-    def outputs(variables, *inputs):
-        moving = {"mutable": list(state), "rngs": {"dropout": key}}
-        return [module.apply(variables, *inputs, train=t, **moving)[0] for t in modes]
+    @jit
+    def run(variables, *inputs):
+        return module.apply(variables, *inputs, train=train, **moving)[0]
 
-    run, x = jit(outputs), inputs[0]
+    x = inputs[0]
     other = x.at[CHANGED].set(jnp.flip(x[CHANGED]) - 0.3)
-    whole, changed = (run(variables, a, *inputs[1:]) for a in (x, other))
-    for a, b in zip(whole, changed, strict=True):
-        assert a.shape[0] == len(x)
-        unequal = np.any((np.asarray(a) != np.asarray(b)).reshape(len(x), -1), 1)
-        np.testing.assert_array_equal(np.flatnonzero(unequal), [CHANGED])
+    whole, changed = (np.asarray(run(variables, a, *inputs[1:])) for a in (x, other))
+    unequal = np.any((whole != changed).reshape(len(x), -1), 1)
+    np.testing.assert_array_equal(np.flatnonzero(unequal), [CHANGED])
     if is_random(module, params, state, inputs):  # draws as many as there are examples
         return
-    parts = run(variables, *(a[PART] for a in inputs))
-    for a, part in zip(whole, parts, strict=True):
-        scale = float(jnp.abs(a).max())
-        np.testing.assert_allclose(part, a[PART], atol=1e-5 * scale, rtol=1e-4)
+    part = run(variables, *(a[PART] for a in inputs))
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(part, whole[PART], atol=1e-5 * scale, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("case", "options"), cases(CRITICS, 4))
 def test_a_score_is_of_its_own_example(case, options, key):
     critic, images = small_critic(case, key)
-    for more in accepted(critic, options, images):
-        check_apart(critic.clone(**more), key, *inputs_of(more, images))
+    for module, inputs, shapes in accepted(critic, options, images):
+        check_apart(module, inputs, shapes, key)
 
 
 @pytest.mark.parametrize(("case", "options"), cases(GENERATORS, 3))
 def test_an_image_is_of_its_own_latent(case, options, key):
     generator, latent = small_generator(case, key)
-    for more in accepted(generator, options, latent):
-        check_apart(generator.clone(**more), key, *inputs_of(more, latent))
+    for module, inputs, shapes in accepted(generator, options, latent):
+        check_apart(module, inputs, shapes, key)

@@ -24,7 +24,7 @@ from small_networks import (
     small_generator,
     start,
 )
-from tables import fields, small_fields
+from table_rows import fields, small_fields
 
 from wgan_jax.networks import CRITICS, GENERATORS, conv_uniform
 
