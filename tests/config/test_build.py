@@ -10,6 +10,7 @@ import ml_collections
 import numpy as np
 import pytest
 
+from wgan_jax.augmentation import AUGMENTATIONS
 from wgan_jax.config.build import (
     build_gan,
     build_pipeline,
@@ -19,19 +20,15 @@ from wgan_jax.config.build import (
 from wgan_jax.config.differences import differences
 from wgan_jax.config.fields import groups
 from wgan_jax.config.resolve import resolve
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, choices
+from wgan_jax.losses import OBJECTIVES, PENALTIES, REGULARIZERS
+from wgan_jax.networks import CRITICS, GENERATORS, PARAMETRIZATIONS
+from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.program.sweep import build_replicas
+from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 from wgan_jax.training.init import abstract_state
 
 CONFIGS = sorted(p.stem for p in (Path(__file__).parents[2] / "configs").glob("*_*.py"))
-SHAPES = {
-    "cifar10": (32, 32, 3),
-    "fashion_mnist": (28, 28, 1),
-    "digits": (8, 8, 1),
-    "gaussians8": (2,),
-    "gaussians25": (2,),
-    "swiss_roll": (2,),
-}
 
 
 def config_of(name):
@@ -62,10 +59,10 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_builds_a_gan(name):
+def test_every_config_builds_a_gan(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))  # the shapes need no files
     config = config_of(name)
-    side = config.dataset.get("resize")
-    shape = (side, side, 3) if side else SHAPES[config.dataset.name]
+    shape = build_source(config, examples=False).example_shape
     gan = build_gan(config, shape, classes=10)
     state = abstract_state(gan)
     counts = (count(state.generator.params), count(state.critic.params))
@@ -168,11 +165,11 @@ def change(config, path, value):
 
 
 MISTAKES = [
-    ("objective", "wassertsein", "choices: hinge, least_squares"),
-    ("generator.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
-    ("critic.name", "dcgn", "choices: article, dcgan, dcgan_gp"),
-    ("penalty.name", "gp", "choices: consistency, divergence"),
-    ("optimizer.critic.name", "adamm", "choices: adam, rmsprop"),
+    ("objective", "wassertsein", choices(OBJECTIVES)),
+    ("generator.name", "dcgn", choices(GENERATORS)),
+    ("critic.name", "dcgn", choices(CRITICS)),
+    ("penalty.name", "gp", choices(PENALTIES)),
+    ("optimizer.critic.name", "adamm", choices(OPTIMIZERS)),
     ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
     ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
     ("penalty.weight", 0.0, "penalty.weight is 0.0; it must be a number above 0."),
@@ -184,7 +181,7 @@ MISTAKES = [
     ("training.boosted_n_critic", 100, "set all or none of"),
     ("training.ema_decay", 1.0, "ema_decay is 1.0"),
     ("training.iterations", 0, "a whole number at least 1"),
-    ("training.learning_rate_schedule", "cos", "choices: constant, cosine, linear"),
+    ("training.learning_rate_schedule", "cos", choices(LEARNING_RATE_SCHEDULES)),
     (
         "penalti",
         {},
@@ -195,13 +192,13 @@ MISTAKES = [
     ("penalty.final_weight", -1.0, "penalty.final_weight is -1.0"),
     ("penalties", {"a": {"name": "r3", "weight": 1.0}}, "config.penalties.a.name 'r3'"),
     ("penalties", {"a": {"name": "r1"}}, "config.penalties.a.weight is missing"),
-    ("regularizer", {"name": "path", "weight": 1.0}, "choices: path_length"),
+    ("regularizer", {"name": "path", "weight": 1.0}, choices(REGULARIZERS)),
     (
         "regularizer",
         {"name": "path_length", "weight": 2.0, "decay": 2.0},
         "decay is 2.0",
     ),
-    ("augmentation", {"policy": "color,noise"}, "color, translation, cutout"),
+    ("augmentation", {"policy": "color,no_such"}, ", ".join(AUGMENTATIONS)),
     ("conditional", {"fake_labels": "real"}, "config.dataset.labels is False"),
     ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
     ("training.microbatches", 0, "a whole number at least 1"),
@@ -330,7 +327,7 @@ def test_missing_fields_are_named():
     ("field", "value", "message"),
     [
         ("critic.head", "projection", "classes"),
-        ("critic.parametrization", "spectra", "plain, spectral, weight_norm"),
+        ("critic.parametrization", "spectra", choices(PARAMETRIZATIONS)),
         ("critic.batch_norm", True, "batch norm, which mixes"),
     ],
 )

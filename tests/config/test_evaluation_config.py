@@ -6,8 +6,8 @@ import pytest
 from configs import cifar10_wgan_gp, digits_wgan_gp, gaussians_wgan_gp
 from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.data import Source, load_source
-from wgan_jax.errors import ConfigError
-from wgan_jax.evaluation import MEASURES
+from wgan_jax.errors import ConfigError, choices
+from wgan_jax.evaluation import EXTRACTORS, MEASURES
 
 DIGITS = load_source("digits")
 
@@ -64,8 +64,8 @@ MISTAKES = [
     ("count", 5, "count is 5"),
     ("batch_size", 0, "config.evaluation.batch_size is 0"),
     ("every", -1, "config.evaluation.every is -1"),
-    ("measures", ("frechet", "fid"), "'fid' is not known; choices: frechet, "),
-    ("measures", (), "measures is empty; choices: frechet, "),
+    ("measures", ("frechet", "fid"), f"'fid' is not known; {choices(MEASURES)}"),
+    ("measures", (), f"measures is empty; {choices(MEASURES)}"),
     ("split", "dev", "config.evaluation.split: the split 'dev'"),
     ("held_out", "dev", "config.evaluation.held_out: the split 'dev'"),
     ("best_by", "fid", "best_by is 'fid'"),
@@ -78,7 +78,7 @@ MISTAKES = [
     ("held_out", "train", "which is the training split"),
     ("seed", -1, "seed is -1"),
     ("measures", ("inception_score",), "needs features with class logits"),
-    ("features", {"name": "vgg"}, "choices: inception, lite0, pixels"),
+    ("features", {"name": "vgg"}, choices(EXTRACTORS)),
     ("features", {}, "config.evaluation.features is missing"),
     ("features", {"name": "pixels", "tap": 64}, "features.tap is not read by"),
     ("features", {"name": "inception", "tap": 65}, "tap is 65; it must be one of 64,"),

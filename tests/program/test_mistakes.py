@@ -2,6 +2,12 @@
 
 import pytest
 
+from wgan_jax.augmentation import AUGMENTATIONS
+from wgan_jax.errors import choices
+from wgan_jax.evaluation import EXTRACTORS
+from wgan_jax.losses import PENALTIES
+from wgan_jax.networks import GENERATORS, PARAMETRIZATIONS
+from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.program.cli import main
 
 # Arguments with one mistake, and a part of the message.
@@ -41,12 +47,12 @@ SINGLE = {
     "--config.dataset.labels=yep": "it must be True or False",
     "--config.dataset.labels=True --config.samples.label=10": "is 10; it must be in 0",
     "--config.samples.label=3": "config.samples.label is 3, but",
-    "--config.generator.name=vgg": "choices: article, dcgan, dcgan_gp, mlp",
+    "--config.generator.name=no": choices(GENERATORS),
     "--config.generator.widht=3": "did you mean width?",
     "--config.generator.latent_size=0": "latent_size is 0",
     "--config.dataset.name=gaussians8": "(2,)",
-    "--config.critic.parametrization=spectr": "plain, spectral, weight_norm",
-    "--config.penalty.name=gp": "choices: consistency, divergence",
+    "--config.critic.parametrization=no": choices(PARAMETRIZATIONS),
+    "--config.penalty.name=no": choices(PENALTIES),
     "--config.penalty.name=r1 --config.penalty.target=2": "choices: none",
     "--config.penalty.weight=nan": "penalty.weight is nan; it must be a number above 0",
     "--config.penalty.target=-1": "target is -1.0; it must be a number at least 0",
@@ -56,8 +62,8 @@ SINGLE = {
     "--config.constraint.name=clip_weights": "constraint.bound is missing",
     "--config.regularizer.name=path_length": "regularizer.weight is missing",
     "--config.conditional.critic_weight=1": "config.dataset.labels is False",
-    "--config.augmentation.policy=noise": "color, translation, cutout",
-    "--config.optimizer.critic.name=sgd": "choices: adam, rmsprop",
+    "--config.augmentation.policy=no": ", ".join(AUGMENTATIONS),
+    "--config.optimizer.critic.name=no": choices(OPTIMIZERS),
     "--config.optimizer.crit.b1=0.1": "did you mean critic?",
     "--config.optimizer.critic.b1=1": "b1 is 1.0; it must be a number in [0, 1)",
     "--config.sweep.field=penalty.weight": "sweep.values is missing",
@@ -69,7 +75,7 @@ SINGLE = {
     "--config.evaluation.best_by=fid": "best_by is 'fid'",
     "--config.evaluation.held_out=train": "which is the training split",
     "--config.evaluation.split=dev": "config.evaluation.split: the split",
-    "--config.evaluation.features.name=vgg": "choices: inception, lite0, pixels",
+    "--config.evaluation.features.name=no": choices(EXTRACTORS),
 }
 SEVERAL = [
     ("--config.training.iterations_per_call=7", 4),
