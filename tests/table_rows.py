@@ -1,4 +1,4 @@
-"""The library's tables, what tests derive from a row, and what a row may lack."""
+"""The library's tables, what tests derive from a row, and what a row is missing."""
 
 import ast
 import inspect
@@ -36,7 +36,7 @@ LARGEST, SMALL = 8, 4  # an int field above the first becomes the second
 
 
 def positional(function):
-    """Names of the arguments that are no options."""
+    """Returns the names of the arguments that are not options."""
     return [
         p.name
         for p in inspect.signature(function).parameters.values()
@@ -45,31 +45,31 @@ def positional(function):
 
 
 def parameters(function):
-    """The options by name, as ``inspect`` has them."""
+    """Returns the options of a function, as ``inspect`` describes them."""
     found = inspect.signature(function).parameters
     return {name: p for name, p in found.items() if p.kind is p.KEYWORD_ONLY}
 
 
 def options(function):
-    """Names and defaults of the options, ``inspect.Parameter.empty`` without one."""
+    """Returns the defaults of the options, ``inspect.Parameter.empty`` without one."""
     return {name: p.default for name, p in parameters(function).items()}
 
 
 def kinds(annotation):
-    """The types in an annotation, those inside ``X | None`` and a range included."""
+    """Returns the types in an annotation, including those inside ``X | None``."""
     inner = get_args(annotation)
     return {annotation} if not inner else {k for part in inner for k in kinds(part)}
 
 
 def some_value(annotation):
-    """A value in the range of an option."""
+    """Returns a value in the range of an option."""
     listed, found = allowed(annotation), bounds(annotation)
     numbers = range(1, 100) if int in kinds(annotation) else (0.5, *range(1, 100))
     return listed[0] if listed else next(v for v in numbers if inside(v, found))
 
 
 def with_required(function):
-    """The function with a value for each option that has no default."""
+    """Returns the function with a value bound to each option without default."""
     needed = {
         name: some_value(p.annotation)
         for name, p in parameters(function).items()
@@ -79,13 +79,13 @@ def with_required(function):
 
 
 def fields(module):
-    """Names and defaults of a linen module's own fields."""
+    """Returns the names and defaults of a Flax module's own fields."""
     found = inspect.signature(module).parameters.values()
     return {p.name: p.default for p in found if p.name not in ("parent", "name")}
 
 
 def small_fields(module, size=SMALL):
-    """Fields that make a network small; classes stay at none."""
+    """Returns fields that make a network small; classes stay at 0."""
     return {
         name: size
         for name, default in fields(module).items()
@@ -125,7 +125,7 @@ GOLDEN = ("OBJECTIVES", "PENALTIES", "CONSTRAINTS", "REGULARIZERS")
 
 
 def functions_of(table, row):
-    """The functions of a row and the number of their arguments before the options."""
+    """Returns the functions of a row, each with its number of positional arguments."""
     count = POSITIONAL.get(table)
     if table == "OBJECTIVES":
         of_generator = 2 if row.paired else 1
@@ -136,22 +136,22 @@ def functions_of(table, row):
 
 
 def documented():
-    """All that stands between backticks on the pages that list rows."""
+    """Returns all text between backticks on the pages that list rows."""
     text = "\n".join((ROOT / page).read_text() for page in PAGES)
     return set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
 
 
 def golden_files(table, name):
-    """The golden file of a row and its maker."""
+    """Returns the golden file of a row and the script that makes it."""
     folder = ROOT / "tests/losses/golden" / table.lower()
     return [folder / f"{name}.npz", folder / f"{name}.py"]
 
 
-def lacking(table, name, row):
-    """What a row needs and has not, a sentence each."""
+def missing(table, name, row):
+    """Yields what a row is missing, one sentence each."""
     where = f"{table}[{name!r}]"
     for function, count in functions_of(table, row):
-        for lack in lacking_in_function(table, function, count):
+        for lack in missing_in_function(table, function, count):
             yield f"{where}: {lack}"
     text = " ".join(docstring(function) for function, _ in functions_of(table, row))
     exempt = name in NO_PAPER.get(table, ())
@@ -170,7 +170,7 @@ def lacking(table, name, row):
 
 
 def docstring(function):
-    """Of a function behind partial; of a class also that of its module."""
+    """Returns the docstring of a function, or of a class and its module."""
     while isinstance(function, partial):
         function = function.func
     text = inspect.getdoc(function) or ""
@@ -179,11 +179,11 @@ def docstring(function):
     return text
 
 
-def lacking_in_function(table, function, count):
-    """What a function or a module of a row needs and has not."""
+def missing_in_function(table, function, count):
+    """Yields what a function of a row is missing."""
     label = getattr(function, "__name__", type(function).__name__)
     if count is None:
-        yield from lacking_in_network(table, function)
+        yield from missing_in_network(table, function)
         return
     text = docstring(function)
     if not text and table not in ("MEASURES", "DATASETS"):
@@ -203,8 +203,8 @@ def lacking_in_function(table, function, count):
             yield f"{label}: the docstring does not describe {option!r}."
 
 
-def lacking_in_network(table, module):
-    """What a generator or a critic needs and has not."""
+def missing_in_network(table, module):
+    """Yields what a generator or a critic is missing."""
     text = docstring(module)
     if not inspect.getdoc(module) or "Attributes:" not in text:
         yield "the docstring has no Attributes."
@@ -220,8 +220,8 @@ def lacking_in_network(table, module):
         yield "__call__ has no keyword-only argument 'train'."
 
 
-def config_lacks(path):
-    """What a config file needs and has not, a sentence each."""
+def missing_in_config(path):
+    """Yields what a config file is missing, one sentence each."""
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     for word in ("Paper:", "Command:", "Cost:", "Expect:"):
         if word not in text:
@@ -233,9 +233,11 @@ def config_lacks(path):
         yield f"configs/{path.name}: `{path.stem}` is in none of {', '.join(PAGES)}."
 
 
-def all_that_is_lacking():
-    """Of every row of every table and every config, a sentence each."""
+def all_missing():
+    """Returns what all rows of all tables and all configs are missing."""
     rows = [(t, n, row) for t, table in TABLES.items() for n, row in table.items()]
-    found = [sentence for row in rows for sentence in lacking(*row)]
+    found = [sentence for row in rows for sentence in missing(*row)]
     configs = sorted((ROOT / "configs").glob("*_*.py"))
-    return found + [sentence for path in configs for sentence in config_lacks(path)]
+    return found + [
+        sentence for path in configs for sentence in missing_in_config(path)
+    ]

@@ -406,7 +406,7 @@ def test_every_row_of_every_table_takes_part():
     assert by_dropout == ["resnet dropout"]
 
 
-def test_the_middle_of_what_an_objective_tells_apart():
+def test_middles_of_the_objectives():
     found = dict(zip(OBJECTIVES, MIDDLES, strict=True))
     assert found.pop("least_squares") == 0.5
     assert found["wasserstein"] == found["minimax"] == found["hinge"] == 0.0

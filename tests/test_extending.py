@@ -1,7 +1,7 @@
-"""The examples of docs/extending.md: each kind of part is added, and all are trained.
+"""Tests of docs/extending.md: adds each example as printed, and trains with all.
 
-The code runs as it stands on the page. A part of a new file becomes a module of its
-name; one that is written beside its table runs among the names of that module.
+A part in a new file becomes a module of that name. A part that belongs in the file of
+its table is executed in the namespace of that module.
 """
 
 import functools
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from table_rows import GOLDEN, ROOT, TABLES, config_lacks, lacking
+from table_rows import GOLDEN, ROOT, TABLES, missing, missing_in_config
 
 from wgan_jax import Gan, critic_step, gradient_penalty, init_state
 from wgan_jax.config.build import build_gan
@@ -34,7 +34,7 @@ GUIDE = (ROOT / "docs/development.md").read_text()
 
 
 def sections():
-    """The blocks of code of each kind of part, by its heading."""
+    """Returns the code blocks of each kind of part, by heading."""
     return {
         heading.lower(): re.findall(r"```python\n# (.+?)\n(.*?)```", text, re.DOTALL)
         for heading, text in re.findall(
@@ -44,14 +44,14 @@ def sections():
 
 
 def kinds():
-    """The tables of each kind of part that the development guide lists."""
+    """Returns the tables of each kind of part in the development guide."""
     table = GUIDE[GUIDE.index("| to add |") :].split("\n\n")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     return {kind: re.findall(r"`([A-Z_]+)`", where) for kind, _, where in rows}
 
 
 def rows_of(blocks):
-    """Table, its module and the text of each row among some blocks."""
+    """Yields the table, its module and the text of each row in some blocks."""
     for title, code in blocks:
         if match := re.fullmatch(r"a row of (\w+) in (wgan_jax/[\w/]+)\.py", title):
             module = match[2].replace("/", ".").removesuffix(".__init__")
@@ -59,7 +59,7 @@ def rows_of(blocks):
 
 
 def run_module(path, code, folder):
-    """The names that a file defines, as a module if it is a new one."""
+    """Executes the code of a file, and returns the names that it defines."""
     name = path.removesuffix(".py").replace("/", ".")
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def run_module(path, code, folder):
 
 @pytest.fixture
 def added(monkeypatch, tmp_path):
-    """All parts of the page in their tables, and the file of its config."""
+    """Adds all parts of the page to their tables, and writes its config."""
     added = SimpleNamespace(rows=[], config=None)
     before = set(sys.modules)
     for blocks in sections().values():
@@ -102,7 +102,7 @@ def added(monkeypatch, tmp_path):
             del sys.modules[name]
 
 
-def test_the_page_has_an_example_of_each_kind_of_part():
+def test_page_has_an_example_of_each_kind():
     assert list(sections()) == list(kinds())
     found = {
         kind: [table for table, _, _ in rows_of(blocks)]
@@ -117,17 +117,16 @@ def test_the_page_has_an_example_of_each_kind_of_part():
         assert len(makers) == any(table in GOLDEN for table in kinds()[kind])
 
 
-def test_an_example_lacks_only_what_is_no_code(added):
-    """That is, its golden file and its line in the docs."""
+def test_examples_miss_only_golden_files_and_docs(added):
     for table, name, row in added.rows:
-        found = list(lacking(table, name, row))
+        found = list(missing(table, name, row))
         assert len(found) == (3 if table in GOLDEN else 1), found
         assert "is in none of docs/" in found[-1]
-    (sentence,) = config_lacks(added.config)
+    (sentence,) = missing_in_config(added.config)
     assert "is in none of docs/" in sentence
 
 
-def test_a_config_trains_with_one_part_of_each_kind(added, tmp_path, monkeypatch):
+def test_config_trains_with_one_part_of_each_kind(added, tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     workdir = tmp_path / "run"
     sizes = {
@@ -161,7 +160,7 @@ def test_a_config_trains_with_one_part_of_each_kind(added, tmp_path, monkeypatch
         assert f'"{name}"' in named or table == "PARAMETRIZATIONS", name
 
 
-def test_what_the_config_says_is_what_is_built(added):
+def test_config_builds_the_parts_with_their_options(added):
     config = load_config(added.config)
     gan = build_gan(config)
     scores = jnp.array([0.25]), jnp.array([-0.25])
@@ -178,7 +177,7 @@ def test_what_the_config_says_is_what_is_built(added):
     np.testing.assert_allclose(gan.constraint(tall)["kernel"], 1.5, rtol=1e-6)
 
 
-def test_a_parametrization_trains(added):
+def test_new_parametrization_trains(added):
     gan = Gan(
         generator=GENERATORS["shallow"](image_shape=(8, 8, 1), units=8),
         critic=CRITICS["mlp"](width=8, parametrization="standardized"),
@@ -236,11 +235,8 @@ def install(root):
 
 
 @pytest.mark.slow  # a minute
-def test_no_other_test_changes_for_the_new_rows(tmp_path):
-    """In a copy of the repository that has them, and the docs a line of each.
-
-    Their golden files are left out, since PyTorch makes them.
-    """
+def test_existing_tests_pass_with_the_new_rows(tmp_path):
+    """In a copy of the repository. Golden files are omitted; PyTorch makes them."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     names = install(root)

@@ -56,7 +56,7 @@ def test_adam_follows_its_recurrence():
 
 
 def steps(optimizer, params, count=30):
-    """Parameters after so many steps down a bowl whose least point is at 2."""
+    """Returns the parameters after some steps on a quadratic with its minimum at 2."""
     state = optimizer.init(params)
     for _ in range(count):
         updates, state = optimizer.update(params - 2.0, state, params)
@@ -65,7 +65,7 @@ def steps(optimizer, params, count=30):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_down_with_its_learning_rate_alone(name):
+def test_every_optimizer_descends_with_default_settings(name):
     start = jnp.array([1.0, 2.5, -3.0])
     after = jax.jit(lambda p: steps(OPTIMIZERS[name](learning_rate=1e-2), p))(start)
     assert after.dtype == start.dtype
@@ -83,6 +83,6 @@ def test_every_learning_rate_can_be_swept(name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("rate", [0.0, -1e-3, float("nan")])
-def test_a_learning_rate_that_is_not_above_0_is_refused(name, rate):
+def test_invalid_learning_rates_are_rejected(name, rate):
     with pytest.raises(ValueError, match=r"learning_rate is .*; it must be above 0"):
         OPTIMIZERS[name](learning_rate=rate)

@@ -1,4 +1,4 @@
-"""Every row of every table is complete; whatever is missing is reported at once."""
+"""Tests that all rows of all tables are complete, reporting everything at once."""
 
 import functools
 
@@ -6,11 +6,11 @@ import pytest
 from flax import linen as nn
 from table_rows import (
     TABLES,
-    all_that_is_lacking,
-    config_lacks,
+    all_missing,
     functions_of,
     kinds,
-    lacking,
+    missing,
+    missing_in_config,
     parameters,
 )
 
@@ -20,8 +20,8 @@ from wgan_jax.losses import Objective
 from wgan_jax.ranges import bounds, inside
 
 
-def test_every_row_and_every_config_is_complete():
-    found = all_that_is_lacking()
+def test_all_rows_and_configs_are_complete():
+    found = all_missing()
     head = f"{len(found)} missing; docs/extending.md shows complete rows:"
     assert not found, "\n".join([head, *found])
 
@@ -38,7 +38,7 @@ def bare(x, y, *, rate):
     return x
 
 
-# What each table says of a row that has a name and a body and nothing else.
+# Parts of the messages for a row without docstring, defaults or golden file.
 ROWS = {
     "OBJECTIVES": (Objective(bare, bare), ["docstring", "rate", "source", ".npz"]),
     "PENALTIES": (bare, ["4 come before '*'", "source", "mine.npz", "mine.py"]),
@@ -57,26 +57,26 @@ ROWS = {
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_all_that_a_bare_row_lacks_is_reported(table):
+def test_everything_missing_in_a_row_is_reported(table):
     row, expected = ROWS[table]
-    found = list(lacking(table, "mine", row))
+    found = list(missing(table, "mine", row))
     assert all(sentence.startswith(f"{table}['mine']: ") for sentence in found)
     assert all(sentence.endswith(".") for sentence in found)
     for words in [*expected, "`mine` is in none of docs/methods.md"]:
         assert any(words in sentence for sentence in found), (words, found)
 
 
-def test_all_that_a_bare_config_lacks_is_reported(tmp_path):
+def test_everything_missing_in_a_config_is_reported(tmp_path):
     path = tmp_path / "digits_bare.py"
     path.write_text("def get_config():\n    return {}\n")
-    found = list(config_lacks(path))
+    found = list(missing_in_config(path))
     words = ["no Paper", "no Command", "no Cost", "no Expect", "'python launch.py --c"]
     for expected in [*words, "`digits_bare` is in none of"]:
         assert any(expected in sentence for sentence in found), (expected, found)
 
 
 def calls(table, name, row):
-    """What a row is called with to have its options checked."""
+    """Returns the functions that check a row's options, and the options."""
     if table == "DATASETS":
         return [(functools.partial(load_source, name), parameters(row))]
     functions = [function for function, _ in functions_of(table, row)]
@@ -84,7 +84,7 @@ def calls(table, name, row):
 
 
 def outside(annotation):
-    """Values outside the range of an option, if it has one."""
+    """Returns values outside the range of an option, if it has one."""
     found = bounds(annotation)
     whole = int in kinds(annotation)
     values = (-1, 0, 2) if whole else (-1.0, 0.0, 0.5, 1.5, float("nan"))
@@ -96,8 +96,7 @@ ROWS_OF_FUNCTIONS = [(table, name) for table in FUNCTIONS for name in TABLES[tab
 
 
 @pytest.mark.parametrize(("table", "name"), ROWS_OF_FUNCTIONS)
-def test_a_value_outside_the_range_of_an_option_is_refused(table, name):
-    """Before the function is called: a range is declared once, and enforced."""
+def test_values_outside_the_range_of_an_option_are_rejected(table, name):
     for call, known in calls(table, name, TABLES[table][name]):
         for option, parameter in known.items():
             for value in outside(parameter.annotation):

@@ -1,7 +1,7 @@
-"""What every row of ``DATASETS`` promises; one whose files are absent is skipped.
+"""Tests of every row of ``DATASETS``; rows whose files are missing are skipped.
 
-Drawn sets are taken small, and those that tfds prepares without TensorFlow are
-prepared here from synthetic archives.
+Generated datasets are small here. Datasets that tfds prepares without TensorFlow are
+prepared from synthetic archives.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from table_rows import options
 from wgan_jax.data import DATASETS, Pipeline, load_source
 
 PREPARED = Path(__file__).parents[2].parent / "shared" / "data" / "tfds"
-SIZE = 60  # of what is drawn
+SIZE = 60  # of generated datasets
 
 
 @pytest.fixture(params=DATASETS)
 def load(request, archives, tmp_path, monkeypatch):
-    """load(split=...): part of a dataset, of few examples where it is drawn."""
+    """Returns ``load_source`` for a dataset, with few examples if it is generated."""
     from wgan_jax.data.prepare import BUILDERS
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -38,7 +38,7 @@ def load(request, archives, tmp_path, monkeypatch):
     return partial(load_source, name, **given)
 
 
-def test_a_dataset_is_a_pure_function_of_its_arguments(load):
+def test_examples_are_a_pure_function_of_the_arguments(load):
     source, again = load(), load()
     np.testing.assert_array_equal(source.images, again.images)
     np.testing.assert_array_equal(source.labels, again.labels)
@@ -51,7 +51,7 @@ def test_a_dataset_is_a_pure_function_of_its_arguments(load):
             load(seed=-1)
 
 
-def test_its_examples_are_of_one_type_and_in_range(load):
+def test_examples_have_a_valid_type_and_range(load):
     source = load()
     assert len(source) >= 10
     assert source.name in DATASETS
@@ -72,7 +72,7 @@ def test_its_examples_are_of_one_type_and_in_range(load):
         assert len(np.unique(source.labels)) > 1
 
 
-def test_its_record_holds_a_digest_of_values_and_order(load):
+def test_record_has_a_digest_of_values_and_order(load):
     source = load()
     record = json.loads(json.dumps(source.record()))
     digest = hashlib.sha256(source.images.tobytes())
@@ -86,7 +86,7 @@ def test_its_record_holds_a_digest_of_values_and_order(load):
     assert "origin" in record  # where the examples come from
 
 
-def test_its_splits_are_those_of_tfds(load):
+def test_splits_follow_the_syntax_of_tfds(load):
     whole = load()
     part = load(split="train[2:7]")
     np.testing.assert_array_equal(part.images, whole.images[2:7])
@@ -98,7 +98,7 @@ def test_its_splits_are_those_of_tfds(load):
             load(split=split)
 
 
-def test_it_is_described_without_its_examples(load):
+def test_description_matches_the_examples(load):
     source, described = load(), load(examples=False)
     assert described.example_shape == source.example_shape
     assert described.images.dtype == source.images.dtype
@@ -116,7 +116,7 @@ def pipeline_of(source, **changes):
     )
 
 
-def test_its_batches_are_a_pure_function_of_seed_and_step(load):
+def test_batches_are_a_pure_function_of_seed_and_step(load):
     source = load()
     pipeline, again = pipeline_of(source), pipeline_of(load())
     in_order = [pipeline.batch(t) for t in range(5)]
@@ -134,7 +134,7 @@ def test_its_batches_are_a_pure_function_of_seed_and_step(load):
         np.testing.assert_array_equal(batch["label"], source.labels[rows])
 
 
-def test_each_epoch_sees_each_example_once_and_hosts_share_it(load):
+def test_each_epoch_has_each_example_once_across_hosts(load):
     source = load()
     count, whole = len(source), pipeline_of(source)
     steps = range(-(-2 * count // 8))

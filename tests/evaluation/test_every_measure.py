@@ -1,4 +1,4 @@
-"""What every row of ``MEASURES`` and ``EXTRACTORS`` promises, where it can be had."""
+"""Tests of every row of ``MEASURES`` and ``EXTRACTORS``."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ COUNT = 40
 
 
 class Everything(FunctionFeatures):
-    """Gray levels as features, with logits and a form that can be differentiated."""
+    """Gray levels as features, with class logits, and differentiable."""
 
     def __call__(self, images):
         values = np.asarray(images, np.float32).reshape(len(images), -1) / 127.5
@@ -35,7 +35,7 @@ def images_of(split, seed):
 
 @functools.cache
 def circumstances():
-    """Evaluators and models, between which each measure finds all that it needs."""
+    """Returns evaluators, models and fakes that together support every measure."""
     images = Everything(None, "everything", "none", 16, classes=5)
     train, held_out = images_of("train", 0), images_of("test", 1)
     model = Model(
@@ -54,7 +54,7 @@ def circumstances():
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_a_measure_reports_what_its_row_says(name):
+def test_measure_reports_the_metrics_of_its_row(name):
     row, needs = MEASURES[name], []
     assert row.reports
     assert set(row.reports.values()) <= {"lower", "higher", ""}
@@ -78,23 +78,21 @@ def test_a_measure_reports_what_its_row_says(name):
     pytest.skip(f"{name} needs {', or '.join(needs)}")
 
 
-def test_the_circumstances_are_enough_for_the_measures_that_there_are():
+def test_shipped_measures_are_not_skipped():
     known = {"frechet", "kernel", "manifold", "sliced", "inception_score"}
     known |= {"similarity", "path_length", "held_out", "transport", "modes"}
     lacking = [e.lacking(has_model=m is not None) for e, m, _ in circumstances()]
     assert not known & lacking[0].keys() & lacking[1].keys()
 
 
-def test_no_two_measures_report_the_same_number():
+def test_metric_names_are_unique():
     names = [name for row in MEASURES.values() for name in row.reports]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
 @pytest.mark.parametrize("shape", [(16, 16, 1), (2,)])
-def test_an_extractor_says_what_it_is_and_keeps_examples_apart(
-    name, shape, monkeypatch
-):
+def test_extractor_describes_itself_and_keeps_examples_apart(name, shape, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError("a test fetches nothing")
 

@@ -1,6 +1,6 @@
-"""No network mixes the examples of a batch, whatever its size and options.
+"""Tests that no network mixes the examples of a batch, for any size and option.
 
-Every row of both tables, with each value of each option that its class has.
+They cover every row of both tables, with each value of each option of its class.
 """
 
 import functools
@@ -31,10 +31,14 @@ OPTIONS = {"resnet": [{"dropout": (0.2, 0.5, 0.5)}, {"pool": "sum"}]}
 
 
 def variants(name, own):
-    """Further fields of a small network, whose own these are.
+    """Returns further fields of a small network, one dictionary per case.
 
-    None, those of ``OPTIONS``, and the others together: each value of each of them is
-    in one of the cases.
+    The cases are: none, those of ``OPTIONS``, and combinations in which each value of
+    each other option occurs.
+
+    Args:
+        name: the row.
+        own: the fields of its class and their values.
     """
     values = [[{k: not v}] for k, v in own.items() if type(v) is bool]
     if "parametrization" in own:
@@ -55,7 +59,7 @@ def variants(name, own):
 
 
 def cases(table, place):
-    """Cases of a table whose small fields are at this place of a row."""
+    """Returns the cases of a table; ``place`` is that of its fields in a small case."""
     return [
         pytest.param(case, options, id=f"{case[0]} {options or 'plain'}")
         for case in ROWS
@@ -65,9 +69,9 @@ def cases(table, place):
 
 
 def accepted(module, options, x):
-    """The module with the options, its inputs and the shapes of its variables.
+    """Returns the module with the options, its inputs and the shapes of its variables.
 
-    Of options that exclude each other, with one at a time.
+    Options that exclude each other are applied one at a time.
     """
     by_class = "classes" in options and options.get("head") != "auxiliary"
     inputs = (x, Y) if by_class else (x,)
@@ -85,7 +89,7 @@ def accepted(module, options, x):
 
 
 def some_variables(shapes):
-    """Random numbers in the place of what ``init`` makes, above 0 but in parameters."""
+    """Returns random variables; those that are not parameters are positive."""
     random = np.random.RandomState(0)
     draw = lambda leaf: jnp.asarray(
         0.4 * random.standard_normal(leaf.shape), leaf.dtype
@@ -99,10 +103,10 @@ def some_variables(shapes):
 
 
 def check_apart(module, inputs, shapes, key):
-    """Output i changes with input i alone, and is the same in a smaller batch.
+    """Checks that output i depends only on input i, and not on the batch size.
 
-    In training, but for batch norm, whose purpose there is another; in evaluation see
-    ``test_contract.py``.
+    Networks with batch norm are checked in evaluation mode, others in training mode.
+    ``test_contract.py`` covers evaluation mode.
     """
     variables = some_variables(shapes)
     params, state = variables["params"], dict(variables)
@@ -127,14 +131,14 @@ def check_apart(module, inputs, shapes, key):
 
 
 @pytest.mark.parametrize(("case", "options"), cases(CRITICS, 4))
-def test_a_score_is_of_its_own_example(case, options, key):
+def test_score_depends_only_on_its_own_example(case, options, key):
     critic, images = small_critic(case, key)
     for module, inputs, shapes in accepted(critic, options, images):
         check_apart(module, inputs, shapes, key)
 
 
 @pytest.mark.parametrize(("case", "options"), cases(GENERATORS, 3))
-def test_an_image_is_of_its_own_latent(case, options, key):
+def test_image_depends_only_on_its_own_latent(case, options, key):
     generator, latent = small_generator(case, key)
     for module, inputs, shapes in accepted(generator, options, latent):
         check_apart(module, inputs, shapes, key)

@@ -1,6 +1,6 @@
-"""Networks of a user's own, with no field that the library knows.
+"""Tests of user-defined networks without any field that the library knows.
 
-Neither a width nor a shape nor a dtype: a network is what is called with ``train``.
+They have no width, image shape or dtype. A network only needs the argument ``train``.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ SHAPE = (4, 6, 2)
 
 
 class Outer(nn.Module):
-    """An image of two vectors for each channel; no field at all."""
+    """An outer product of two vectors for each channel."""
 
     @nn.compact
     def __call__(self, latent, *, train):
@@ -41,7 +41,7 @@ class Outer(nn.Module):
 
 
 class Quadratic(nn.Module):
-    """The square of a linear form, written without layers."""
+    """A sum of squares of linear forms, without layers."""
 
     @nn.compact
     def __call__(self, images, *, train):
@@ -51,7 +51,7 @@ class Quadratic(nn.Module):
 
 
 class OuterByClass(nn.Module):
-    """The same, moved by a vector of the class."""
+    """The same, with a class embedding added to the latent."""
 
     @nn.compact
     def __call__(self, latent, labels, *, train):
@@ -59,7 +59,7 @@ class OuterByClass(nn.Module):
 
 
 class QuadraticByClass(nn.Module):
-    """The same, and the mean of an image by a factor of its class."""
+    """The same, plus the mean of the image times a factor of its class."""
 
     @nn.compact
     def __call__(self, images, labels, *, train):
@@ -69,7 +69,7 @@ class QuadraticByClass(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Linear:
-    """No linen module: three functions that linen's modules have."""
+    """A network that is not a Flax module, but has the same functions."""
 
     def init(self, key, latent, *, train):
         return {"params": 0.1 * jax.random.normal(key, (latent.shape[1], 48))}
@@ -114,7 +114,7 @@ def gan_of(generator, critic, **parts):
 
 
 def trained(gan, key, labels=None):
-    """A state and the metrics after two iterations of two critic updates each."""
+    """Returns the state and metrics after two iterations of two critic updates each."""
     batches = 2 + int(gan.objective.paired)
     real = jax.random.uniform(key, (batches, 8, *SHAPE), minval=-1.0)
     batch = {"image": real} if labels is None else {"image": real, "label": labels}
@@ -131,7 +131,7 @@ def trained(gan, key, labels=None):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_networks_without_a_known_field_train(name, key):
+def test_networks_without_known_fields_train(name, key):
     generator, parts = CASES[name]
     assert not fields(Outer)
     assert not fields(Quadratic)
@@ -145,7 +145,7 @@ def test_networks_without_a_known_field_train(name, key):
         assert float(jnp.abs(state.critic.params["form"]).max()) <= 0.125
 
 
-def test_networks_by_class_without_a_known_field_train(key):
+def test_conditional_networks_without_known_fields_train(key):
     gan = gan_of(OuterByClass(), QuadraticByClass(), conditional=Conditional(classes=3))
     labels = jnp.stack([jnp.arange(8) % 3] * 2)
     state, _ = trained(gan, key, labels)
