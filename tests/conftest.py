@@ -43,5 +43,5 @@ def images(key):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if is_slow(item.nodeid):
+        if is_slow(item.nodeid, item.fixturenames):
             item.add_marker(pytest.mark.slow)

@@ -5,6 +5,7 @@ networks, settings or processes, and takes seconds of compilation each time.
 """
 
 import re
+from collections.abc import Collection
 
 # Networks that take seconds to compile, except in tests that each of them needs once.
 _NETWORKS = re.compile(
@@ -18,12 +19,10 @@ _ONCE = re.compile(
 _PATTERNS = re.compile(
     "|".join(
         (
-            r"test_accelerator_kit.*rehearsal_runs_all",  # minutes, in four processes
             r"test_devices_agree\[(8-float64-zero1|2-float64-plain|8-float64-in_one)",
             r"replicas_equal_separate_runs\[(False-True|False-False|True-False)",
             r"test_multiprocess.*sigterm",
             r"test_methods.*(resumed_run_equals|replicas_equal_runs|diverged_replica)",
-            r"test_placement.*zero1_memory",
             r"each_form_forced\[(?!forward_conv|backward_conv)",
             r"weight_norm_leaves_a_critic",
             r"test_pytorch_benchmark.*(without_a_penalty|report_has_the)",
@@ -37,17 +36,25 @@ _PATTERNS = re.compile(
             r"test_diverged_run_stops",
             r"test_real_sets\[fashion",
             r"every_combination_takes_a_finite_step\[(article|mlp weight_norm)",
+            r"test_contract.*takes_part",
         )
     )
 )
 
 
-def is_slow(name: str) -> bool:
+# Fixtures that run for minutes: a rehearsal of all stages, a step on eight devices.
+_FIXTURES = {"rehearsed", "eight_devices"}
+
+
+def is_slow(name: str, fixtures: Collection[str]) -> bool:
     """Returns whether a test is left to the slow run.
 
     Args:
         name: id of the test, such as ``tests/test_memory.py::test_it[case]``.
+        fixtures: names of its fixtures.
     """
+    if _FIXTURES & set(fixtures):
+        return True
     if _NETWORKS.search(name) and not _ONCE.search(name):
         return True
     return _PATTERNS.search(name) is not None

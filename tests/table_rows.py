@@ -2,11 +2,14 @@
 
 import ast
 import inspect
+import json
 import re
 import sys
 from functools import partial
 from pathlib import Path
 from typing import get_args
+
+import numpy as np
 
 from wgan_jax.augmentation import AUGMENTATIONS
 from wgan_jax.data import DATASETS
@@ -163,10 +166,26 @@ def missing(table, name, row):
     for path in golden_files(table, name) if table in GOLDEN else ():
         if not path.exists():
             yield f"{where}: there is no {path.relative_to(ROOT)} of its values."
+        elif path.suffix == ".npz":
+            yield from (f"{where}: {lack}" for lack in missing_cases(path, table, row))
     if name not in documented():
         yield f"{where}: `{name}` is in none of {', '.join(PAGES)}."
     if table == "MEASURES" and not row.reports:
         yield f"{where}: it reports no number; reports holds at least one name."
+
+
+def missing_cases(path, table, row):
+    """Yields the options of a row that no case of its golden file sets."""
+    with np.load(path) as golden:
+        names = [name for name in golden.files if name.endswith("/options")]
+        cases = [json.loads(str(golden[name])) for name in names]
+    for function, _ in functions_of(table, row):
+        for option, default in options(function).items():
+            if all(case.get(option, default) == default for case in cases):
+                yield (
+                    f"no case of {path.relative_to(ROOT)} sets {option!r} to another "
+                    "value than its default."
+                )
 
 
 def docstring(function):

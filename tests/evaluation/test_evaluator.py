@@ -59,8 +59,6 @@ def test_a_number_names_all_that_moves_it():
     assert (protocol.real_count, protocol.fake_count) == (100, 90)
     assert protocol.features == "pixels"
     assert protocol.split == "noise/train"
-    held_out = found["critic_estimate_on_held_out_split"].protocol
-    assert (held_out.split, held_out.real_count) == ("noise/test", 50)
     assert protocol.quantisation == "uint8"
     assert protocol.seed == 5
     assert dict(protocol.options) == {"subsets": 100, "subset_size": 45}
@@ -156,6 +154,8 @@ def test_the_held_out_gap_is_that_of_the_scores():
     assert dict(protocol.options) == {"held_out": "noise/test"}
     assert protocol.features == "the critic"
     assert protocol.split == "noise/train"
+    held_out = found["critic_estimate_on_held_out_split"].protocol
+    assert (held_out.split, held_out.real_count) == ("noise/test", 50)
     other = Source(name="noise", split="other", images=REALS[:60])
     evaluator = evaluator_of("held_out", source=other, train=SOURCE, held_out=darker)
     found = by_name(evaluator.evaluate(FAKES, model=model)[0])

@@ -304,7 +304,7 @@ def test_a_size_a_critic_cannot_take_is_refused(name, shape):
     except ValueError as error:
         message = str(error)
     if name in SQUARE or message:
-        assert "critic: image shape is" in message
+        assert str(shape) in message
     else:
         score = partial(critic.apply, train=False)
         assert jax.eval_shape(score, variables, images).shape == (2,)

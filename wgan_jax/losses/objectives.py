@@ -1,6 +1,6 @@
 """Objectives: pairs of critic and generator losses.
 
-To add an objective, write its two losses in ``adversarial.py`` and add it to
+To add an objective, write its two losses, in a file of their own, and add it to
 ``OBJECTIVES`` at the end of this file. Library users can pass their own
 ``Objective`` to ``Gan``.
 """

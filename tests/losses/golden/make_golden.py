@@ -25,7 +25,12 @@ import json
 import sys
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("PyTorch is missing: pip install torch==2.13.0, in any environment.")
+
 from problem import FAKE, HERE, LATENT, REAL, check_both_sides, params_of
 from problem import critic as score
 from problem import generator as generate

@@ -61,10 +61,11 @@ FAKE = generator(params_of("generator"), LATENT).detach()
 BETWEEN = (1 - DRAW["epsilon"]) * REAL + DRAW["epsilon"] * FAKE
 
 
-def cross_entropy(real, fake):
-    """The discriminator's loss of the original GAN, from logits."""
-    d_real, d_fake = torch.sigmoid(real), torch.sigmoid(fake)
-    return -(torch.log(d_real).mean() + torch.log(1 - d_fake).mean())
+def cross_entropy(real, fake, label_smoothing=0.0):
+    """The cross-entropy whose label of real examples is 1 - label_smoothing."""
+    of_real = torch.log(torch.sigmoid(real)), torch.log(1 - torch.sigmoid(real))
+    real_part = (1 - label_smoothing) * of_real[0] + label_smoothing * of_real[1]
+    return -real_part.mean() - torch.log(1 - torch.sigmoid(fake)).mean()
 
 
 def matrix(w):

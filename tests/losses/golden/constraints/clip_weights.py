@@ -2,8 +2,11 @@
 
 import torch
 
-CASES = {"default": {"bound": 0.2}}
+CASES = {
+    "default": {"bound": 0.2},
+    "normalization": {"bound": 0.2, "normalization": False},  # there is none
+}
 
 
-def project(p, *, bound):
+def project(p, *, bound, normalization=True):
     return {name: torch.clamp(w, min=-bound, max=bound) for name, w in p.items()}

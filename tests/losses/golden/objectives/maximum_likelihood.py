@@ -3,13 +3,13 @@
 import torch
 from problem import cross_entropy
 
-CASES = {"default": {}}
+CASES = {"default": {}, "smoothed": {"label_smoothing": 0.1}}
 
 
-def critic_loss(real, fake):
-    return cross_entropy(real, fake)
+def critic_loss(real, fake, *, label_smoothing=0.0):
+    return cross_entropy(real, fake, label_smoothing)
 
 
-def generator_loss(real, fake):
+def generator_loss(real, fake, *, label_smoothing=0.0):
     odds = torch.sigmoid(fake) / (1 - torch.sigmoid(fake))
     return -odds.mean()

@@ -2,9 +2,9 @@
 
 from problem import DRAW, REAL, norms
 
-CASES = {"default": {}}
+CASES = {"default": {}, "both": {"scale": 0.2, "target": 0.5}}
 
 
-def value(p):
-    near = REAL + 0.5 * REAL.std(correction=0) * DRAW["noise"]
-    return (norms(p, near) - 1).pow(2).mean()
+def value(p, *, scale=0.5, target=1.0):
+    near = REAL + scale * REAL.std(correction=0) * DRAW["noise"]
+    return (norms(p, near) - target).pow(2).mean()

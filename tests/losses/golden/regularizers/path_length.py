@@ -3,11 +3,11 @@
 import torch
 from problem import DRAW, LATENT, REAL, generator
 
-CASES = {"default": {}, "later": {}}
-STATES = {"default": {"mean": 0.0}, "later": {"mean": 0.8}}
+CASES = {"default": {}, "later": {}, "decay": {"decay": 0.3}}
+STATES = {"default": {"mean": 0.0}, "later": {"mean": 0.8}, "decay": {"mean": 0.8}}
 
 
-def value(p, state):
+def value(p, state, *, decay=0.01):
     lengths = []
     for z, y in zip(LATENT, DRAW["y"], strict=True):
         jacobian = torch.autograd.functional.jacobian(
@@ -17,5 +17,5 @@ def value(p, state):
         lengths.append((jacobian.T @ (y.flatten() / pixels**0.5)).norm())
     lengths = torch.stack(lengths)
     before = state["mean"]
-    mean = before + 0.01 * (lengths.mean().detach() - before)
+    mean = before + decay * (lengths.mean().detach() - before)
     return (lengths - mean).pow(2).mean()
