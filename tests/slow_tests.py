@@ -19,24 +19,31 @@ _ONCE = re.compile(
 _PATTERNS = re.compile(
     "|".join(
         (
-            r"test_devices_agree\[(8-float64-zero1|2-float64-plain|8-float64-in_one)",
-            r"replicas_equal_separate_runs\[(False-True|False-False|True-False)",
+            r"test_devices_agree\[(8-float64|2-float64)",
+            r"replicas_equal_separate_runs\[(False-True|True-True|True-False)",
             r"test_multiprocess.*sigterm",
             r"test_methods.*(resumed_run_equals|replicas_equal_runs|diverged_replica)",
             r"each_form_forced\[(?!forward_conv|backward_conv)",
             r"weight_norm_leaves_a_critic",
-            r"test_pytorch_benchmark.*(without_a_penalty|report_has_the)",
+            r"test_pytorch_benchmark.*(our_side_runs|report_has_the|check_file)",
             r"test_calls.*signal_stops",  # test_program has the same without calls
             r"test_mixed_precision",
             r"test_page_is_smaller",
             r"operations_of_every_config_are_counted"
             r"\[(?!digits|gaussians_wgan_gp|cifar10_wgan_gp\])",
-            r"test_profile.*short_run",
+            r"test_profile.*(short_run|given_number)",
             r"signal_saves_a_checkpoint.*\[2\]",
             r"test_diverged_run_stops",
             r"test_real_sets\[fashion",
-            r"every_combination_takes_a_finite_step\[(article|mlp weight_norm)",
+            r"test_contract.*\[(article|mlp weight_norm|dcgan batch_norm|dcgan_gp by)",
             r"test_contract.*takes_part",
+            r"test_every_regularizer_on.*\[(?!mlp-)",
+            r"right_way_for_every_objective\[r3gan",
+            r"test_flax_layers_make_the_same_network",
+            r"test_networks.*bfloat16_is_near_float32",
+            r"test_conditional_samples_cycle",
+            r"test_sample_mode_uses_the_label",
+            r"test_periodic_evaluation.*(interrupted_last|resumed_run_has_equal)",
         )
     )
 )
