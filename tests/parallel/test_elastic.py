@@ -36,7 +36,8 @@ def run(folder, where, iteration, *sources):
             port = free.getsockname()[1]
         ranks = range(int(where.split("x")[0]))
         commands = [[*words, f"--rank={rank}", f"--port={port}"] for rank in ranks]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": xla_flags()}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])  # elastic_run imports tiny
+    environment = os.environ | {"PYTHONPATH": path, "XLA_FLAGS": xla_flags()}
     runs = [
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         for command in commands
