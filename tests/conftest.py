@@ -43,5 +43,7 @@ def images(key):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if is_slow(item.nodeid, item.fixturenames):
+        case = item.callspec.id if hasattr(item, "callspec") else ""
+        path = item.path.relative_to(ROOT).as_posix()
+        if is_slow(path, item.originalname, case, item.fixturenames):
             item.add_marker(pytest.mark.slow)

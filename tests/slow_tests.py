@@ -1,67 +1,81 @@
-"""Tests that the default run leaves to ``-m slow``, by patterns of their ids.
+"""Tests that the default run leaves to ``-m slow``.
 
-The default run takes each part once. What stands here repeats a check with other
-networks, settings or processes, and takes seconds of compilation each time.
+The default run takes each part once. The tests here repeat a check with other
+networks, settings or processes, and take seconds of compilation each time.
 """
 
 import re
 from collections.abc import Collection
 
-# Networks that take seconds to compile, except in tests that each of them needs once.
-_NETWORKS = re.compile(
-    r"(tests/networks|test_contract).*"
-    r"(resnet64|sngan_cnn|resnet dropout|resnet auxiliary|r3gan by class)"
-)
-_ONCE = re.compile(
-    "test_shapes_and_range_at_the_start|test_an_image_is_of_its_own_latent|"
-    "test_a_score_is_of_its_own_example"
-)
-_PATTERNS = re.compile(
-    "|".join(
-        (
-            r"test_devices_agree\[(8-float64|2-float64)",
-            r"replicas_equal_separate_runs\[(False-True|True-True|True-False)",
-            r"test_multiprocess.*sigterm",
-            r"test_methods.*(resumed_run_equals|replicas_equal_runs|diverged_replica)",
-            r"each_form_forced\[(?!forward_conv|backward_conv)",
-            r"weight_norm_leaves_a_critic",
-            r"test_pytorch_benchmark.*(our_side_runs|report_has_the|check_file)",
-            r"test_calls.*signal_stops",  # test_program has the same without calls
-            r"test_mixed_precision",
-            r"test_page_is_smaller",
-            r"operations_of_every_config_are_counted"
-            r"\[(?!digits|gaussians_wgan_gp|cifar10_wgan_gp\])",
-            r"test_profile.*(short_run|given_number)",
-            r"signal_saves_a_checkpoint.*\[2\]",
-            r"test_diverged_run_stops",
-            r"test_real_sets\[fashion",
-            r"test_contract.*\[(article|mlp weight_norm|dcgan batch_norm|dcgan_gp by)",
-            r"test_contract.*takes_part",
-            r"test_every_regularizer_on.*\[(?!mlp-)",
-            r"right_way_for_every_objective\[r3gan",
-            r"test_flax_layers_make_the_same_network",
-            r"test_networks.*bfloat16_is_near_float32",
-            r"test_conditional_samples_cycle",
-            r"test_sample_mode_uses_the_label",
-            r"test_periodic_evaluation.*(interrupted_last|resumed_run_has_equal)",
-        )
-    )
-)
-
-
 # Fixtures that run for minutes: a rehearsal of all stages, a step on eight devices.
-_FIXTURES = {"rehearsed", "eight_devices"}
+FIXTURES = frozenset({"rehearsed", "eight_devices"})
+
+# Functions, and the cases of each that are slow; an empty pattern is all of them.
+FUNCTIONS = {
+    "test_all_derivatives_with_each_form_forced": "^(?!forward_conv|backward_conv)",
+    "test_bfloat16_is_near_float32": "",
+    "test_bfloat16_training_is_close_to_float32": "",
+    "test_check_file_has_the_values_of_the_case": "",
+    "test_conditional_samples_cycle_through_the_classes": "",
+    "test_critic_loss_and_gradient_are_close_to_float32": "",
+    "test_devices_agree": "^(8-float64|2-float64)",
+    "test_diverged_replica_is_named": "",
+    "test_diverged_run_stops_and_names_the_metrics": "",
+    "test_every_regularizer_on_every_generator_that_may_have_one": "^(?!mlp-)",
+    "test_every_row_of_every_table_takes_part": "",
+    "test_flax_layers_make_the_same_network": "",
+    "test_given_number_of_iterations_is_traced": "",
+    "test_interrupted_last_evaluation_is_repeated": "",
+    "test_operations_of_every_config_are_counted": (
+        "^(?!digits|gaussians_wgan_gp|cifar10_wgan_gp$)"
+    ),
+    "test_our_side_runs_every_step": "",
+    "test_our_side_runs_every_step_without_a_penalty": "",
+    "test_page_is_smaller_than_5_megabytes": "",
+    "test_real_sets": "^fashion",
+    "test_replicas_equal_runs_with_their_seeds": "",
+    "test_replicas_equal_separate_runs": "^(False-True|True-True|True-False)",
+    "test_report_has_the_steps_and_labels_of_its_case": "",
+    "test_resumed_run_equals_the_uninterrupted_run": "",
+    "test_resumed_run_has_equal_evaluations": "",
+    "test_run_resumes_exactly_after_sigterm": "",
+    "test_sample_mode_uses_the_label": "",
+    "test_short_run_is_traced_to_its_end": "",
+    "test_signal_saves_a_checkpoint_and_says_how_to_resume": "^2$",
+    "test_signal_stops_after_a_call_and_run_resumes": "",
+    "test_sigterm_to_one_process_stops_all": "",
+    "test_steps_go_the_right_way_for_every_objective": "^r3gan",
+    "test_weight_norm_leaves_a_critic_as_it_starts": "",
+}
+
+# Networks that take seconds to compile, in tests that run over networks, except in
+# the functions that each network passes once.
+NETWORKS = re.compile("resnet64|sngan_cnn|resnet dropout|resnet auxiliary|r3gan by cl")
+ONCE = frozenset(
+    {
+        "test_image_depends_only_on_its_own_latent",
+        "test_score_depends_only_on_its_own_example",
+        "test_shapes_and_range_at_the_start",
+    }
+)
+PAIRS_OF_THE_CONTRACT = re.compile("^(article|mlp weight_norm|dcgan batch|dcgan_gp by)")
 
 
-def is_slow(name: str, fixtures: Collection[str]) -> bool:
+def is_slow(path: str, function: str, case: str, fixtures: Collection[str]) -> bool:
     """Returns whether a test is left to the slow run.
 
     Args:
-        name: id of the test, such as ``tests/test_memory.py::test_it[case]``.
+        path: file of the test, relative to the repository.
+        function: name of the test function.
+        case: id of the parameters; empty without parameters.
         fixtures: names of its fixtures.
     """
-    if _FIXTURES & set(fixtures):
+    if FIXTURES & set(fixtures):
         return True
-    if _NETWORKS.search(name) and not _ONCE.search(name):
+    if function in FUNCTIONS and re.search(FUNCTIONS[function], case):
         return True
-    return _PATTERNS.search(name) is not None
+    contract = path.endswith("test_contract.py")
+    if contract and PAIRS_OF_THE_CONTRACT.search(case):
+        return True
+    over_networks = contract or path.startswith("tests/networks/")
+    return over_networks and function not in ONCE and bool(NETWORKS.search(case))
