@@ -19,6 +19,10 @@ class DataError(ValueError):
     """
 
 
+class SplitError(ValueError):
+    """A split does not select examples of its dataset."""
+
+
 class ArchiveError(ValueError):
     """A file is damaged or is not an archive of arrays."""
 

@@ -78,15 +78,20 @@ def bounds(annotation: Any) -> tuple[Bound, ...]:
 
 def inside(value: Any, found: tuple[Bound, ...]) -> bool:
     """Whether a value keeps all bounds; NaN keeps none."""
-    return all(
-        {
-            Ge: lambda b: value >= b.ge,
-            Gt: lambda b: value > b.gt,
-            Le: lambda b: value <= b.le,
-            Lt: lambda b: value < b.lt,
-        }[type(bound)](bound)
-        for bound in found
-    )
+    return all(_keeps(value, bound) for bound in found)
+
+
+def _keeps(value: Any, bound: Bound) -> bool:
+    match bound:
+        case Ge(limit):
+            kept = value >= limit
+        case Gt(limit):
+            kept = value > limit
+        case Le(limit):
+            kept = value <= limit
+        case Lt(limit):
+            kept = value < limit
+    return bool(kept)
 
 
 def in_words(found: tuple[Bound, ...]) -> str:

@@ -78,6 +78,7 @@ SINGLE = {
     "--config.evaluation.features.name=no": choices(EXTRACTORS),
 }
 SEVERAL = [
+    ("--config.training.batch_size=2000 --config.evaluation.split=dev", 2),
     ("--config.training.iterations_per_call=7", 4),
     (
         "--config.training.batch_size=0 --config.penalty.weight=-1 --config.log.ever=3 "
@@ -133,3 +134,11 @@ def test_all_mistakes_are_reported_at_once(tmp_path, capsys, arguments, count):
         for argument in arguments.split():
             name = argument.partition("=")[0].removeprefix("--")
             assert any(name in line for line in lines), name
+
+
+def test_missing_labels_are_one_mistake(tmp_path, capsys):
+    argv = ["launch.py", "--config=configs/swiss_roll_wgan_gp.py"]
+    argv += [f"--workdir={tmp_path / 'none'}", "--config.dataset.labels=True"]
+    assert main(argv) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "config.dataset.labels is True, but 'swiss_roll' has no labels" in line

@@ -15,7 +15,7 @@ from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error, build_module
 from wgan_jax.data import Pipeline, Source, load_source
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, SplitError
 from wgan_jax.gan import Gan
 from wgan_jax.losses import (
     CONSTRAINTS,
@@ -134,7 +134,11 @@ def build_schedule(config: Config) -> CriticSchedule:
 
 
 def build_source(
-    config: Config, *, examples: bool = True, split: str | None = None
+    config: Config,
+    *,
+    examples: bool = True,
+    split: str | None = None,
+    split_field: str = "dataset.split",
 ) -> Source:
     """Loads the dataset of a config.
 
@@ -143,6 +147,7 @@ def build_source(
         examples: whether to load the examples. If False, only their shape,
             dtype and number of classes are read.
         split: split to load instead of that in the config.
+        split_field: config field that the split comes from, for messages.
 
     Returns:
         The examples and their origin.
@@ -155,11 +160,12 @@ def build_source(
     options = dataset.options | {"split": split or dataset.split}
     try:
         return load_source(dataset.name, examples=examples, **options)
+    except SplitError as error:
+        raise ConfigError(f"config.{split_field}: {error}") from error
     except ValueError as error:
         if type(error) is not ValueError:
             raise
-        where = "dataset.split" if str(error).startswith("the split") else "dataset"
-        raise ConfigError(f"config.{where}: {error}") from error
+        raise ConfigError(f"config.dataset: {error}") from error
 
 
 def build_pipeline(
@@ -183,13 +189,14 @@ def build_pipeline(
         The pipeline, which yields this process's rows of each batch.
 
     Raises:
-        ConfigError: if the batch size does not match the dataset or the number
-            of processes.
+        ConfigError: if the dataset has no labels but the config uses them, or the
+            batch size does not match the dataset or the number of processes.
     """
     config = resolve(config)
+    _check_labels(config, source.num_classes)
     schedule = build_schedule(config)
     # With a paired objective, the generator update needs its own real examples.
-    more = int(build_objective(config).paired)
+    more = int(OBJECTIVES[config.objective.name].paired)
     try:
         return Pipeline(
             source,
@@ -218,16 +225,20 @@ def _check_images(config: ExperimentConfig, image_shape: tuple[int, ...]) -> Non
             )
 
 
-def _build_conditional(
-    config: ExperimentConfig, classes: int | None
-) -> Conditional | None:
-    if not config.dataset.labels:
-        return None
-    if classes is None:
+def _check_labels(config: ExperimentConfig, classes: int | None) -> None:
+    if config.dataset.labels and classes is None:
         raise ConfigError(
             f"config.dataset.labels is True, but {config.dataset.name!r} has no "
             "labels; it must be False."
         )
+
+
+def _build_conditional(
+    config: ExperimentConfig, classes: int | None
+) -> Conditional | None:
+    _check_labels(config, classes)
+    if not config.dataset.labels:
+        return None
     fields = dict(config.conditional) if config.conditional else {}
     return as_config_error(Conditional, classes=classes, **fields)
 

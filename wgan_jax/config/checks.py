@@ -14,7 +14,7 @@ import pydantic
 from wgan_jax.config.experiment import ExperimentConfig, value_of
 from wgan_jax.config.fields import describe
 from wgan_jax.errors import ConfigError, choices
-from wgan_jax.evaluation import MEASURES
+from wgan_jax.evaluation import MEASURES, ordered_metrics
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
@@ -157,12 +157,7 @@ def check_evaluation(config: ExperimentConfig) -> None:
             f"config.evaluation.measures is empty; {choices(MEASURES)}. Use None for "
             "all of them."
         )
-    ordered = [
-        name
-        for key in names
-        for name, better in MEASURES[key].reports.items()
-        if better
-    ]
+    ordered = ordered_metrics(MEASURES[name] for name in names)
     if fields.best_by is not None and fields.best_by not in ordered:
         raise ConfigError(
             f"config.evaluation.best_by is {fields.best_by!r}; it must be a measured "

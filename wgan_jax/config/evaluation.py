@@ -8,7 +8,13 @@ from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.data import Source
 from wgan_jax.errors import ConfigError, choices
-from wgan_jax.evaluation import EXTRACTORS, MEASURES, Evaluator, make_evaluator
+from wgan_jax.evaluation import (
+    EXTRACTORS,
+    MEASURES,
+    Evaluator,
+    make_evaluator,
+    ordered_metrics,
+)
 
 
 def build_evaluator(
@@ -65,12 +71,9 @@ def _check_measures(evaluator: Evaluator, best_by: str | None) -> None:
             f"config.evaluation.measures are {list(lacking)}, none of which is "
             f"available here: {needs}."
         )
-    able = [
-        name
-        for key, measure in evaluator.measures.items()
-        for name, better in measure.reports.items()
-        if better and key not in lacking
-    ]
+    able = ordered_metrics(
+        measure for key, measure in evaluator.measures.items() if key not in lacking
+    )
     if best_by is not None and best_by not in able:
         raise ConfigError(
             f"config.evaluation.best_by is {best_by!r}, which is not measured here; "
@@ -83,8 +86,4 @@ def _with_split(
 ) -> Source:
     if split is None or split == source.split:
         return source
-    try:
-        return build_source(config, split=split)
-    except ConfigError as error:
-        _, _, message = str(error).partition(": ")
-        raise ConfigError(f"config.evaluation.{where}: {message}") from error
+    return build_source(config, split=split, split_field=f"evaluation.{where}")

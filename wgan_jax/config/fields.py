@@ -12,23 +12,6 @@ from wgan_jax.ranges import bounds, in_words
 _FREE_OPTIONS = ("dataset.data_dir",)
 
 
-def groups() -> dict[str, tuple[str, ...] | None]:
-    """Returns the fields of each top-level group by name.
-
-    Returns:
-        The names of the fields; ``()`` for a field that is not a group, and
-        None for a group whose fields depend on the chosen row of a table.
-    """
-    found: dict[str, tuple[str, ...] | None] = {}
-    for name, field in ExperimentConfig.model_fields.items():
-        group = group_of(field)
-        if group is None:
-            found[name] = ()
-        else:
-            found[name] = None if table_of(field) else tuple(group.model_fields)
-    return found
-
-
 def free_fields() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the groups and fields that may change when a run is resumed."""
     whole, single = [], list(_FREE_OPTIONS)

@@ -234,7 +234,7 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
         )
     value = _value(text, field_kind(config, name))
     if field in level:
-        del level[field]  # a placeholder would enforce its type
+        del level[field]  # otherwise its type is enforced on the new value
     level[field] = value
 
 

@@ -50,8 +50,10 @@ def resolve(config: Config) -> ExperimentConfig:
 class Reader(Problems):
     """Reads configs and collects their mistakes."""
 
-    def read(self, config: Config) -> ExperimentConfig:
-        """Returns the experiment, with placeholder values for invalid fields.
+    def read(
+        self, config: ml_collections.ConfigDict | Mapping[str, Any]
+    ) -> ExperimentConfig:
+        """Returns the experiment, with a valid value in place of each invalid one.
 
         If there are mistakes, the result is only suitable for further checks. A
         group that cannot be read at all is then None.
@@ -59,8 +61,6 @@ class Reader(Problems):
         Args:
             config: config of one experiment.
         """
-        if isinstance(config, ExperimentConfig):
-            return config
         experiment = self._group(ExperimentConfig, _plain(config), "")
         for check in CHECKS:
             self.attempt(check, experiment)
@@ -69,7 +69,7 @@ class Reader(Problems):
     def _group(
         self, model: type[_GroupType], fields: Mapping[str, Any], where: str
     ) -> _GroupType:
-        """Returns a group, with placeholder values for invalid fields."""
+        """Returns a group, with a valid value in place of each invalid one."""
         values: dict[str, Any] = {}
         broken: set[str] = set()
         for name, value in fields.items():

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from wgan_jax.errors import SplitError
+
 
 def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
     """Resolves a split to ranges of examples.
@@ -18,12 +20,12 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
         ``(name, start, stop)`` of each part in order, with ``start < stop``.
 
     Raises:
-        ValueError: if the syntax is invalid, a named split does not exist, or
+        SplitError: if the syntax is invalid, a named split does not exist, or
             no example is selected.
     """
     ranges = [(split, 0, sizes[split])] if split in sizes else _parse(split, sizes)
     if not all(start < stop for _, start, stop in ranges):
-        raise ValueError(
+        raise SplitError(
             f"the split {split!r} selects no examples; the splits are {_listed(sizes)}."
         )
     return ranges
@@ -41,7 +43,7 @@ def _parse(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
     except (ValueError, NotImplementedError) as error:
-        raise ValueError(
+        raise SplitError(
             f"the split {split!r} is not valid; the splits are {_listed(sizes)}. Use a "
             "name, or a name with a slice such as 'train[:1000]' or 'train[80%:]'."
         ) from error

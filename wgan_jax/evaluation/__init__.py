@@ -2,7 +2,7 @@
 
 from wgan_jax.evaluation.evaluator import Advance, Evaluator, make_evaluator
 from wgan_jax.evaluation.extractors import EXTRACTORS
-from wgan_jax.evaluation.measures import MEASURES
+from wgan_jax.evaluation.measures import MEASURES, ordered_metrics
 from wgan_jax.evaluation.sample import (
     Circumstances,
     Comparison,
@@ -24,4 +24,5 @@ __all__ = [
     "Model",
     "Sample",
     "make_evaluator",
+    "ordered_metrics",
 ]

@@ -4,7 +4,7 @@ To add one, write a function of a ``Comparison`` and add it to ``MEASURES`` at
 the end of this file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -206,6 +206,12 @@ def _lacks_points(c: Circumstances) -> str:
 
 def _lacks_modes(c: Circumstances) -> str:
     return "" if c.has_modes else "a dataset with known modes"
+
+
+def ordered_metrics(measures: Iterable[Measure]) -> list[str]:
+    """Returns the metrics of measures for which lower or higher is better."""
+    reports = (measure.reports.items() for measure in measures)
+    return [name for items in reports for name, better in items if better]
 
 
 MEASURES: dict[str, Measure] = {

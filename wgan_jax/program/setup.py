@@ -226,6 +226,8 @@ def prepare(
         source = build_source(config)
     problems.attempt(check_drawable, source)
     built = check_parts(config, source, mesh, problems)
+    if problems.messages and config.evaluation is not None:
+        problems.attempt(build_evaluator, config, source)
     problems.raise_all()
     assert built is not None
     gan_of, settings, seeds, pipeline = built
