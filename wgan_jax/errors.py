@@ -19,10 +19,6 @@ class DataError(ValueError):
     """
 
 
-class SplitError(ValueError):
-    """A split does not select examples of its dataset."""
-
-
 class ArchiveError(ValueError):
     """A file is damaged or is not an archive of arrays."""
 

@@ -15,7 +15,8 @@ from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error, build_module
 from wgan_jax.data import Pipeline, Source, load_source
-from wgan_jax.errors import ConfigError, SplitError
+from wgan_jax.data.splits import is_about_split
+from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan
 from wgan_jax.losses import (
     CONSTRAINTS,
@@ -160,12 +161,11 @@ def build_source(
     options = dataset.options | {"split": split or dataset.split}
     try:
         return load_source(dataset.name, examples=examples, **options)
-    except SplitError as error:
-        raise ConfigError(f"config.{split_field}: {error}") from error
     except ValueError as error:
         if type(error) is not ValueError:
             raise
-        raise ConfigError(f"config.dataset: {error}") from error
+        where = split_field if is_about_split(error) else "dataset"
+        raise ConfigError(f"config.{where}: {error}") from error
 
 
 def build_pipeline(

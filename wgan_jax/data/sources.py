@@ -4,16 +4,17 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
 from wgan_jax.data.source import Source
 from wgan_jax.data.splits import resolve_split
 from wgan_jax.data.toys import TOYS, draw_points
 from wgan_jax.errors import unknown
 from wgan_jax.io.caches import read_arrays
-from wgan_jax.ranges import Count, Seed
+from wgan_jax.ranges import Count, check_ranges
 
 _TFDS_PREFIX = "tfds:"
 _DIGITS = Path(__file__).with_name("digits.npz")
@@ -96,6 +97,7 @@ def load_source(
             "leave it unset."
         )
     shared = {key: value for key, value in common.items() if key in accepted}
+    check_ranges(f"dataset {name!r}", accepted, shared | options)
     return loader(name, **shared, **options)
 
 
@@ -126,7 +128,6 @@ def _from_tfds(
     resize: Count | None = None,
 ) -> Source:
     """Loads images from files, optionally resized to squares of side ``resize``."""
-    _check_resize(name, resize)
     from wgan_jax.data.tfds_reader import RESIZE_FILTER, read_tfds
 
     records = read_tfds(
@@ -156,7 +157,6 @@ def _described(
     resize: Count | None = None,
 ) -> Source:
     """Returns the shapes of ``_from_tfds`` without examples."""
-    _check_resize(name, resize)
     from wgan_jax.data import tfds_reader
 
     title = name.removeprefix(_TFDS_PREFIX)
@@ -178,14 +178,6 @@ def _described(
         labels=np.broadcast_to(np.int32(0), (count,)) if labelled else None,
         num_classes=features["label"].num_classes if labelled else None,
     )
-
-
-def _check_resize(name: str, resize: int | None) -> None:
-    if resize is not None and resize < 1:
-        raise ValueError(
-            f"dataset {name!r}: resize is {resize}; it must be at least 1, or None to "
-            "keep the size of the images."
-        )
 
 
 def _digits(name: str, *, split: str) -> Source:
@@ -217,12 +209,10 @@ def _digits(name: str, *, split: str) -> Source:
     )
 
 
-def _toy(name: str, *, split: str, seed: Seed = 0, size: Count = 100_000) -> Source:
+def _toy(
+    name: str, *, split: str, seed: Annotated[int, Ge(0)] = 0, size: Count = 100_000
+) -> Source:
     """Generates a toy dataset with ``size`` points in each of train and test."""
-    if size < 1:
-        raise ValueError(f"dataset {name!r}: size is {size}; it must be at least 1.")
-    if seed < 0:
-        raise ValueError(f"dataset {name!r}: seed is {seed}; it must be at least 0.")
     points, labels = [], []
     for part, start, stop in resolve_split(split, {"train": size, "test": size}):
         drawn, components = draw_points(name, split=part, seed=seed, size=size)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from wgan_jax.errors import SplitError
+_WHAT = "the split"  # how each message of this file begins
 
 
 def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
@@ -20,15 +20,20 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
         ``(name, start, stop)`` of each part in order, with ``start < stop``.
 
     Raises:
-        SplitError: if the syntax is invalid, a named split does not exist, or
+        ValueError: if the syntax is invalid, a named split does not exist, or
             no example is selected.
     """
     ranges = [(split, 0, sizes[split])] if split in sizes else _parse(split, sizes)
     if not all(start < stop for _, start, stop in ranges):
-        raise SplitError(
-            f"the split {split!r} selects no examples; the splits are {_listed(sizes)}."
+        raise ValueError(
+            f"{_WHAT} {split!r} selects no examples; the splits are {_listed(sizes)}."
         )
     return ranges
+
+
+def is_about_split(error: ValueError) -> bool:
+    """Returns whether ``resolve_split`` raised an error."""
+    return str(error).startswith(_WHAT)
 
 
 def _parse(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
@@ -43,8 +48,8 @@ def _parse(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, int]]:
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
     except (ValueError, NotImplementedError) as error:
-        raise SplitError(
-            f"the split {split!r} is not valid; the splits are {_listed(sizes)}. Use a "
+        raise ValueError(
+            f"{_WHAT} {split!r} is not valid; the splits are {_listed(sizes)}. Use a "
             "name, or a name with a slice such as 'train[:1000]' or 'train[80%:]'."
         ) from error
     return [
