@@ -15,7 +15,7 @@ import numpy as np
 
 PANELS = {
     "Wasserstein estimate": "critic/wasserstein_estimate",
-    "mean slope at interpolates": "critic/gradient_norm_mean",
+    "mean gradient norm at interpolates": "critic/gradient_norm_mean",
     "weighted penalty": "critic/penalty",
 }
 WINDOW = 15  # logged points under one median

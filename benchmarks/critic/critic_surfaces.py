@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from critic_surfaces_figure import EXTENT, figure, tables
-from critic_surfaces_layers import histogram, layer_slopes, weights
+from critic_surfaces_layers import histogram, layer_gradient_norms, weights
 from critic_truth import DOCS, gan_of, log, measured, save
 from critic_truth_pairs import line
 
@@ -219,20 +219,20 @@ def deep_row(kind, value, inside, data, arguments):
     )
     gan = bounded_gan(kind, value, DEEP, arguments.deep_steps)
     points = jnp.concatenate([x[:BLOCK] for x in data.fresh])
-    slopes = [layer_slopes(gan.critic, x, points) for x in (first, last)]
+    norms = [layer_gradient_norms(gan.critic, x, points) for x in (first, last)]
     row = {"part": "deep", "kind": kind, "value": value, "inside": inside}
-    row |= {"slopes_first": slopes[0], "slopes_last": slopes[1]}
+    row |= {"gradient_norms_first": norms[0], "gradient_norms_last": norms[1]}
     # The library counts gradient norms below 3e-16 as zero, and no distance can be
     # derived from them.
-    if slopes[1][0] > 1e-12:
+    if norms[1][0] > 1e-12:
         found = read(last, data.fresh, value, kind=kind, network=DEEP)
         row["readings"] = plain(found)
     bound = value if kind == "clipping" else None
     for name, params in (("first", first), ("last", last)):
         row[f"weights_{name}"] = histogram(weights(params), bound)
     log(
-        f"deep, {kind} {value:g}: gradient norm {slopes[0][0]:.3g}, then "
-        f"{slopes[1][0]:.3g}"
+        f"deep, {kind} {value:g}: gradient norm {norms[0][0]:.3g}, then "
+        f"{norms[1][0]:.3g}"
     )
     return row
 

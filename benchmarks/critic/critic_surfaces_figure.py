@@ -51,8 +51,8 @@ def tables(content):
 
 def toys(content):
     """Yields estimates between toys and noisy points, relative to exact W1."""
-    kinds = ("raw", "closed form", "slope", "maximum")
-    head = " | ".join(kinds).replace("slope", "gradient norm")
+    kinds = ("raw", "closed form", "gradient norm", "maximum")
+    head = " | ".join(kinds)
     yield f"| pair (W1) | method | mean gradient norm | {head} |"
     yield "|---" * (3 + len(kinds)) + "|"
     for row in rows(content, "toys"):
@@ -78,7 +78,7 @@ LINES = (
     ("GP", "raw"),
     ("GP", "closed form"),
     ("clipping", "raw"),
-    ("clipping", "slope"),
+    ("clipping", "gradient norm"),
     ("minimax", "divergence"),
 )
 
@@ -98,7 +98,10 @@ def deep(content):
     exact = content["exact"]["swiss_roll"]["w1"]
     for row in rows(content, "deep"):
         cells = [name(row), "scaled into the box" if row["inside"] else "as drawn"]
-        cells += [f"{row[key][0]:.2g}" for key in ("slopes_first", "slopes_last")]
+        cells += [
+            f"{row[key][0]:.2g}"
+            for key in ("gradient_norms_first", "gradient_norms_last")
+        ]
         ends = [row[key].get("at_ends") for key in ("weights_first", "weights_last")]
         cells += ["" if part is None else f"{100 * part:.1f} %" for part in ends]
         known = "readings" in row
@@ -117,7 +120,7 @@ def figure(content, path):
     for line, kind in zip(axes, ("clipping", "GP"), strict=False):
         for axis, toy in zip(line, TITLES, strict=True):
             _surface(content, toy, kind, axis)
-    _slopes(content, axes[2, 0])
+    _gradient_norms(content, axes[2, 0])
     _weights(content, axes[2, 1])
     _lines(content, axes[2, 2])
     drawing.savefig(path, dpi=90)
@@ -147,15 +150,15 @@ def _surface(content, toy, kind, axis):
     axis.set(xlim=(-EXTENT, EXTENT), ylim=(-EXTENT, EXTENT), xticks=[], yticks=[])
 
 
-def _slopes(content, axis):
+def _gradient_norms(content, axis):
     for row in rows(content, "deep", inside=False):
-        colour, slopes = COLOURS[row["kind"], row["value"]], row["slopes_last"]
-        numbers = np.arange(len(slopes))
-        axis.plot(numbers, slopes, ".-", color=colour, label=name(row))
-        axis.plot(numbers, row["slopes_first"], ":", color=colour, linewidth=1)
+        colour, norms = COLOURS[row["kind"], row["value"]], row["gradient_norms_last"]
+        numbers = np.arange(len(norms))
+        axis.plot(numbers, norms, ".-", color=colour, label=name(row))
+        axis.plot(numbers, row["gradient_norms_first"], ":", color=colour, linewidth=1)
     axis.plot([], [], ":", color="k", label="before training")
     axis.set(yscale="log", xlabel="hidden layers below")
-    axis.set_title("slope of the score in each layer's input")
+    axis.set_title("gradient norm in each layer's input")
     axis.set_xticks(range(0, 13, 2))
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
@@ -192,7 +195,7 @@ def _lines(content, axis):
     shown = (
         ("GP", "raw", "x", "GP 10, raw", "#000000"),
         ("GP", "closed form", ".-", "GP 10, closed form", "#000000"),
-        ("clipping", "slope", "+", "clipping, by slope", "#D55E00"),
+        ("clipping", "gradient norm", "+", "clipping, by gradient norm", "#D55E00"),
         ("minimax", "divergence", "s", "original GAN: JS divergence", "#56B4E9"),
     )
     for kind, reading, style, label, colour in shown:

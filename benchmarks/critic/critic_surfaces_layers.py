@@ -20,7 +20,7 @@ EDGES = np.linspace(-0.255, 0.255, 52)
 NEAR = 0.05  # weights within this fraction of the bound count as at the bound
 
 
-def layer_slopes(critic, params, points):
+def layer_gradient_norms(critic, params, points):
     """Computes gradient norms of the score at the input of each dense layer.
 
     Args:

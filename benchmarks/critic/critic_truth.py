@@ -36,11 +36,11 @@ from critic_truth_pairs import BLOCK, BLOCKS, KNOWN, PAIRS, draw, truth
 from wgan_jax import OBJECTIVES, Gan, Pairs, critic_update, gradient_norms
 from wgan_jax.losses import clip_weights, gradient_penalty, interpolate
 from wgan_jax.losses.estimators import (
-    flow_reading,
+    estimate_by_flow,
+    estimate_by_gradient_norm,
+    estimate_by_penalty,
     grid_max_norm,
-    lipschitz_reading,
-    penalty_reading,
-    slope_reading,
+    lipschitz_bound,
 )
 from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.training.init import check_gan, initial_state
@@ -131,14 +131,14 @@ def measured(gan, state, key, real, fake, *, weight, one_sided):
     largest = grid_max_norm(critic_fn, both.min(0), both.max(0), points=GRID)
     found = {
         "raw": raw,
-        "slope": slope_reading(raw, jnp.mean(norms)),
-        "maximum": lipschitz_reading(raw, largest),
+        "gradient norm": estimate_by_gradient_norm(raw, jnp.mean(norms)),
+        "maximum": lipschitz_bound(raw, largest),
         "mean_norm": jnp.mean(norms),
         "max_norm": largest,
     }
     if gan.penalties:
-        found["closed form"] = penalty_reading(raw, weight=weight)
-        found["flow"] = flow_reading(raw, weight * jnp.mean(jnp.square(excess)))
+        found["closed form"] = estimate_by_penalty(raw, weight=weight)
+        found["flow"] = estimate_by_flow(raw, weight * jnp.mean(jnp.square(excess)))
     return found
 
 

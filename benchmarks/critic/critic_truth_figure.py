@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from wgan_jax.losses.estimators import extrapolated_reading
+from wgan_jax.losses.estimators import extrapolated_estimate
 
-READINGS = ("raw", "closed form", "flow", "slope", "maximum")
+READINGS = ("raw", "closed form", "flow", "gradient norm", "maximum")
 BAND = (0.97, 1.03)  # range of a good estimate, relative to W1
 
 
@@ -37,7 +37,7 @@ def text(values):
 
 def table(content):
     """Yields the results as Markdown, relative to exact W1."""
-    head = " | ".join(READINGS).replace("slope", "gradient norm")
+    head = " | ".join(READINGS)
     yield f"| pair (W1) | method | updates | {head} |"
     yield "|---" * (3 + len(READINGS)) + "|"
     for row in content["rows"]:
@@ -76,7 +76,7 @@ def extrapolations(content):
             continue
         if one["steps"] == other["steps"]:
             raw = tuple(parts(content, row, "raw") for row in (one, other))
-            found = text(np.asarray(extrapolated_reading(raw, weights=weights)))
+            found = text(np.asarray(extrapolated_estimate(raw, weights=weights)))
             weights = f"{weights[0]:g} and {weights[1]:g}"
             yield f"| {one['pair']} | {one['kind']} | {weights} | {found} |"
 

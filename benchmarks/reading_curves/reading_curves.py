@@ -105,9 +105,10 @@ def around(records, name, step):
 
 def weight_table(records):
     """Yields raw and corrected estimates by penalty weight, at some iterations."""
-    names = ("estimate", "by_penalty", "by_flow", "by_slope")
+    names = ("estimate", "by_penalty", "by_flow", "by_gradient_norm")
     yield (
-        "| iteration | weight | raw | by_penalty | by_flow | by_slope | gradient norm |"
+        "| iteration | weight | raw | by_penalty | by_flow | by_gradient_norm "
+        "| gradient norm |"
     )
     yield "|---" * 7 + "|"
     for step in TABLED:
@@ -124,9 +125,12 @@ def bound_table(records):
     names = (
         "critic/wasserstein_estimate",
         "critic/gradient_norm_at_fakes",
-        "critic/wasserstein_by_slope_at_fakes",
+        "critic/wasserstein_by_gradient_norm_at_fakes",
     )
-    yield "| iteration | bound | raw | gradient norm at fakes | by_slope_at_fakes |"
+    yield (
+        "| iteration | bound | raw | gradient norm at fakes "
+        "| by_gradient_norm_at_fakes |"
+    )
     yield "|---" * 5 + "|"
     for step in TABLED[1:]:
         for bound in BOUNDS:
@@ -215,18 +219,18 @@ def facts(runs):
         )
     for run in ("usual", *WRONG):
         records = lines(runs / run)
-        slopes = column(records, "critic/gradient_norm_mean")
+        norms = column(records, "critic/gradient_norm_mean")
         values = column(records, "critic/wasserstein_estimate")
         loss, penalty = (records[0][f"critic/{name}"] for name in ("loss", "penalty"))
         peak = int(values.argmax())
         when = int(column(records, "step")[peak])
         yield (
             f"{run}: first loss {loss:.2f}, penalty {penalty:.2f}, estimate "
-            f"{values[0]:.2f}, gradient norm {slopes[0]:.2f}; peak {values[peak]:.2f} "
-            f"at iteration {when}, gradient norm {slopes[peak]:.2f}; minimum "
+            f"{values[0]:.2f}, gradient norm {norms[0]:.2f}; peak {values[peak]:.2f} "
+            f"at iteration {when}, gradient norm {norms[peak]:.2f}; minimum "
             f"{values.min():.2f}; below 0 in {np.sum(values < 0)} of {len(values)}; "
             f"mean of the last 100: {values[-100:].mean():.2f}; largest gradient norm "
-            f"{slopes.max():.1f}"
+            f"{norms.max():.1f}"
         )
 
 

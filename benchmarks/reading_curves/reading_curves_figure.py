@@ -89,11 +89,11 @@ def _first_run(runs, axes):
     )
     axes[1].axhline(0, color="k", linewidth=0.8)
     axes[1].set(title="the first 60 iterations")
-    slope = column(records, "critic/gradient_norm_mean")
-    axes[2].plot(steps, slope, ".", color=COLOURS[2], markersize=1.5, alpha=0.4)
+    norms = column(records, "critic/gradient_norm_mean")
+    axes[2].plot(steps, norms, ".", color=COLOURS[2], markersize=1.5, alpha=0.4)
     axes[2].plot(*smooth(records, "critic/gradient_norm_mean"), color=COLOURS[2])
     axes[2].axhline(1, color="k", linewidth=0.8)
-    axes[2].set(title="mean slope of the critic", ylim=(0.9, 1.25))
+    axes[2].set(title="mean gradient norm of the critic", ylim=(0.9, 1.25))
     for axis in axes[:2]:
         axis.legend(fontsize=8)
 
@@ -159,10 +159,10 @@ def _trouble(runs, axes):
         name = f"critic/wasserstein_estimate{suffix}"
         steps, values = smooth(records, name, 11)
         axes[3].plot(steps, values, style, color=colour, label=f"raw, {bound:g}")
-        name = f"critic/wasserstein_by_slope_at_fakes{suffix}"
+        name = f"critic/wasserstein_by_gradient_norm_at_fakes{suffix}"
         steps, values = smooth(records, name, 11)
         axes[3].plot(steps, values, style, color=colour, linewidth=3, alpha=0.4)
-    axes[3].plot([], [], color="0.6", linewidth=3, label="by slope at fakes")
-    axes[3].set(title="clipping: raw and by slope", yscale="log")
+    axes[3].plot([], [], color="0.6", linewidth=3, label="by gradient norm at fakes")
+    axes[3].set(title="clipping: raw and by gradient norm", yscale="log")
     axes[3].set_ylim(0.1, 20)
     axes[3].legend(fontsize=8, ncols=2)

@@ -5,12 +5,12 @@ import pytest
 
 from wgan_jax.losses import gradient_penalty
 from wgan_jax.losses.estimators import (
-    extrapolated_reading,
-    flow_reading,
+    estimate_by_flow,
+    estimate_by_gradient_norm,
+    estimate_by_penalty,
+    extrapolated_estimate,
     grid_max_norm,
-    lipschitz_reading,
-    penalty_reading,
-    slope_reading,
+    lipschitz_bound,
 )
 
 DISTANCES = np.array([0.0, 1e-6, 0.3, 1.5, 40.0], np.float32)
@@ -19,32 +19,34 @@ DISTANCES = np.array([0.0, 1e-6, 0.3, 1.5, 40.0], np.float32)
 @pytest.mark.parametrize("weight", [0.1, 1.0, 10.0, 1e4])
 def test_the_closed_form_undoes_the_bias(weight):
     estimates = DISTANCES + DISTANCES**2 / (2 * weight)
-    found = np.asarray(penalty_reading(jnp.asarray(estimates), weight=weight))
+    found = np.asarray(estimate_by_penalty(jnp.asarray(estimates), weight=weight))
     np.testing.assert_allclose(found, DISTANCES, rtol=1e-5)
     # Odd, so that the sign of an untrained critic stays.
-    found = penalty_reading(-jnp.asarray(estimates), weight=weight)
+    found = estimate_by_penalty(-jnp.asarray(estimates), weight=weight)
     np.testing.assert_allclose(found, -DISTANCES, rtol=1e-5)
 
 
 def test_the_closed_form_in_shape_and_limits():
-    rising = np.asarray(penalty_reading(jnp.linspace(-3.0, 3.0, 61), weight=0.1))
+    rising = np.asarray(estimate_by_penalty(jnp.linspace(-3.0, 3.0, 61), weight=0.1))
     assert np.all(np.diff(rising) > 0)
     # By hand: 0.5 (sqrt(1 + 4 * 6) - 1) = 2.
-    assert penalty_reading(6.0, weight=0.5) == pytest.approx(2.0)
-    assert penalty_reading(0.7, weight=1e9) == pytest.approx(0.7, rel=1e-6)
+    assert estimate_by_penalty(6.0, weight=0.5) == pytest.approx(2.0)
+    assert estimate_by_penalty(0.7, weight=1e9) == pytest.approx(0.7, rel=1e-6)
     # sqrt(2 w E) in the other limit.
-    assert penalty_reading(3.0, weight=1e-8) == pytest.approx(np.sqrt(6e-8), rel=1e-3)
-    slope = jax.grad(lambda e: penalty_reading(e, weight=0.1))
+    assert estimate_by_penalty(3.0, weight=1e-8) == pytest.approx(
+        np.sqrt(6e-8), rel=1e-3
+    )
+    slope = jax.grad(lambda e: estimate_by_penalty(e, weight=0.1))
     # Gradient norm 1 / sqrt(1 + 2 E / w), also at 0.
     assert slope(0.0) == pytest.approx(1.0)
     assert slope(1.2) == pytest.approx(0.2, rel=1e-5)
     weights = jnp.array([0.5, 1e9])
-    found = jax.jit(lambda e, w: penalty_reading(e, weight=w))(
+    found = jax.jit(lambda e, w: estimate_by_penalty(e, weight=w))(
         6.0 * jnp.ones(2), weights
     )
     np.testing.assert_allclose(found, [2.0, 6.0], rtol=1e-6)
     with pytest.raises(ValueError, match="weight is 0"):
-        penalty_reading(1.0, weight=0)
+        estimate_by_penalty(1.0, weight=0)
 
 
 @pytest.mark.parametrize("weight", [0.1, 10.0])
@@ -61,10 +63,10 @@ def test_a_converged_critic_of_two_points_reads_right_in_every_way(weight):
     penalty = weight * gradient_penalty(critic, real, fake, jax.random.key(0))
     largest = grid_max_norm(critic, jnp.zeros(2), jnp.ones(2), points=3)
     for found in (
-        penalty_reading(estimate, weight=weight),
-        flow_reading(estimate, penalty),
-        slope_reading(estimate, slope),
-        lipschitz_reading(estimate, largest),
+        estimate_by_penalty(estimate, weight=weight),
+        estimate_by_flow(estimate, penalty),
+        estimate_by_gradient_norm(estimate, slope),
+        lipschitz_bound(estimate, largest),
     ):
         assert found == pytest.approx(distance, rel=1e-5)
     # That gradient norm is where the loss is least, one step to either side is worse.
@@ -81,14 +83,16 @@ def test_an_uneven_flow_is_read_from_above_by_the_closed_form_alone():
     slopes = 1 + mass * distance / (2 * weight * density)
     estimate = np.sum(mass * slopes * distance)
     penalty = weight * np.sum(density * (slopes - 1) ** 2)
-    assert flow_reading(estimate, penalty) == pytest.approx(distance)
-    assert penalty_reading(estimate, weight=weight) > 1.2 * distance
-    assert slope_reading(estimate, np.sum(density * slopes)) > 1.2 * distance
-    assert lipschitz_reading(estimate, slopes.max()) < distance
+    assert estimate_by_flow(estimate, penalty) == pytest.approx(distance)
+    assert estimate_by_penalty(estimate, weight=weight) > 1.2 * distance
+    assert (
+        estimate_by_gradient_norm(estimate, np.sum(density * slopes)) > 1.2 * distance
+    )
+    assert lipschitz_bound(estimate, slopes.max()) < distance
 
 
 def test_ratios_keep_clear_of_a_flat_critic():
-    for reading in (slope_reading, lipschitz_reading):
+    for reading in (estimate_by_gradient_norm, lipschitz_bound):
         found = reading(jnp.array([3.0, 0.0, -1.0]), jnp.array([2.0, 0.0, 4.0]))
         np.testing.assert_array_equal(found, [1.5, 0.0, -0.25])
         assert np.isfinite(jax.grad(reading)(0.0, 0.0))
@@ -96,11 +100,11 @@ def test_ratios_keep_clear_of_a_flat_critic():
 
 def test_extrapolation_is_exact_on_its_model():
     estimates = tuple(0.7 + 0.9 / (2 * w) for w in (0.1, 3.0))
-    assert extrapolated_reading(estimates, weights=(0.1, 3.0)) == pytest.approx(0.7)
+    assert extrapolated_estimate(estimates, weights=(0.1, 3.0)) == pytest.approx(0.7)
     with pytest.raises(ValueError, match="two different numbers"):
-        extrapolated_reading(estimates, weights=(1.0, 1.0))
+        extrapolated_estimate(estimates, weights=(1.0, 1.0))
     with pytest.raises(ValueError, match="two different numbers"):
-        extrapolated_reading(estimates, weights=(-1.0, 1.0))
+        extrapolated_estimate(estimates, weights=(-1.0, 1.0))
 
 
 def test_largest_slope_on_a_grid():

@@ -482,7 +482,7 @@ def test_the_two_passes_of_consistency_differ_by_dropout_alone(key, real):
 
 
 @pytest.mark.parametrize("objective", ["minimax", "wasserstein", "hinge"])
-def test_the_slope_at_fakes_is_the_critics_however_sure_it_is(key, objective):
+def test_gradient_norm_at_fakes_is_exact_for_a_confident_critic(key, objective):
     """Scores far down leave a minimax generator a gradient of e^-60."""
     shift = lambda by: OBJECTIVES[objective]._replace(
         generator_loss=lambda scores: OBJECTIVES[objective].generator_loss(scores - by)

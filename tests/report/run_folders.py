@@ -22,7 +22,10 @@ RECORD = {
 }
 NAMES = [
     "critic/wasserstein_estimate",
-    *(f"critic/wasserstein_by_{reading}" for reading in ("penalty", "flow", "slope")),
+    *(
+        f"critic/wasserstein_by_{reading}"
+        for reading in ("penalty", "flow", "gradient_norm")
+    ),
     "critic/loss",
     "critic/penalty",
     *(f"critic/gradient_norm_{where}" for where in ("mean", "max", "at_fakes")),

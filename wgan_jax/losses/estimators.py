@@ -34,7 +34,7 @@ from wgan_jax.losses.gradients import gradient_norms
 from wgan_jax.types import Array, CriticFn
 
 
-def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
+def estimate_by_penalty(estimate: Array, *, weight: float | Array) -> Array:
     r"""Inverts the closed-form bias that a gradient penalty adds to the estimate.
 
     .. math:: \hat W = w \left(\sqrt{1 + 2 E / w} - 1\right)
@@ -64,13 +64,15 @@ def penalty_reading(estimate: Array, *, weight: float | Array) -> Array:
         docstring.
     """
     if not isinstance(weight, jax.core.Tracer) and not np.all(np.asarray(weight) > 0):
-        raise ValueError(f"penalty_reading: weight is {weight}; it must be above 0.")
+        raise ValueError(
+            f"estimate_by_penalty: weight is {weight}; it must be above 0."
+        )
     estimate = jnp.asarray(estimate)
     # The first form would subtract nearly equal numbers.
     return 2 * estimate / (1 + jnp.sqrt(1 + 2 * jnp.abs(estimate) / weight))
 
 
-def flow_reading(estimate: Array, penalty: Array) -> Array:
+def estimate_by_flow(estimate: Array, penalty: Array) -> Array:
     r"""Computes the cost of the flow along the critic's gradients.
 
     .. math:: \hat W = E - 2 P = T, \qquad
@@ -99,7 +101,7 @@ def flow_reading(estimate: Array, penalty: Array) -> Array:
     return jnp.asarray(estimate) - 2 * penalty
 
 
-def slope_reading(estimate: Array, mean_norm: Array) -> Array:
+def estimate_by_gradient_norm(estimate: Array, mean_norm: Array) -> Array:
     r"""Divides the estimate by the critic's mean gradient norm.
 
     .. math:: \hat W = E \,/\, \mathbb{E}_{\hat x}
@@ -123,7 +125,7 @@ def slope_reading(estimate: Array, mean_norm: Array) -> Array:
     return _ratio(estimate, mean_norm)
 
 
-def lipschitz_reading(estimate: Array, max_norm: Array) -> Array:
+def lipschitz_bound(estimate: Array, max_norm: Array) -> Array:
     r"""Divides the estimate by the largest gradient norm, giving a lower bound.
 
     .. math:: \frac{E}{\sup_x \lVert \nabla f(x) \rVert} \le W_1
@@ -150,7 +152,7 @@ def lipschitz_reading(estimate: Array, max_norm: Array) -> Array:
     return _ratio(estimate, max_norm)
 
 
-def extrapolated_reading(
+def extrapolated_estimate(
     estimates: tuple[Array, Array], *, weights: tuple[float, float]
 ) -> Array:
     r"""Extrapolates the estimates of two critics to an infinite penalty weight.
@@ -175,7 +177,7 @@ def extrapolated_reading(
     first, second = weights
     if first == second or not min(weights) > 0:
         raise ValueError(
-            f"extrapolated_reading: weights are {weights}; they must be two different "
+            f"extrapolated_estimate: weights are {weights}; they must be two different "
             "numbers above 0."
         )
     return (first * jnp.asarray(estimates[0]) - second * jnp.asarray(estimates[1])) / (

@@ -52,7 +52,7 @@ def gradient_penalty_and_norms(
     excess = norms - target
     if one_sided:
         excess = jnp.maximum(excess, 0.0)
-    return jnp.mean(jnp.square(excess)), _slopes(norms)
+    return jnp.mean(jnp.square(excess)), _gradient_norms(norms)
 
 
 @reports(gradient_penalty_and_norms)
@@ -149,7 +149,7 @@ def dragan(
         the data follows the authors' code.
     """
     norms = gradient_norms(critic_fn, perturb(real, key, scale=scale))
-    return jnp.mean(jnp.square(norms - target)), _slopes(norms)
+    return jnp.mean(jnp.square(norms - target)), _gradient_norms(norms)
 
 
 @checked
@@ -196,7 +196,7 @@ def divergence(
     """
     if at == "interpolates":
         norms = gradient_norms(critic_fn, interpolate(real, fake, key))
-        return jnp.mean(norms**power), _slopes(norms)
+        return jnp.mean(norms**power), _gradient_norms(norms)
     if at == "ends":
         at_reals = gradient_norms(critic_fn, real)
         at_fakes = gradient_norms(critic_fn, fake)
@@ -235,8 +235,8 @@ def r1(
     Reference:
         Mescheder, Geiger, Nowozin 2018, arXiv:1801.04406, equation 9.
     """
-    value, slope = _half_squared_slope(critic_fn, real)
-    return value, {"critic/gradient_norm_at_reals": slope}
+    value, norm = _half_squared_gradient_norm(critic_fn, real)
+    return value, {"critic/gradient_norm_at_reals": norm}
 
 
 def r2(
@@ -263,11 +263,13 @@ def r2(
     Reference:
         Mescheder, Geiger, Nowozin 2018, arXiv:1801.04406, equation 10.
     """
-    value, slope = _half_squared_slope(critic_fn, fake)
-    return value, {"critic/gradient_norm_at_penalized_fakes": slope}
+    value, norm = _half_squared_gradient_norm(critic_fn, fake)
+    return value, {"critic/gradient_norm_at_penalized_fakes": norm}
 
 
-def _half_squared_slope(critic_fn: CriticFn, points: Array) -> tuple[Array, Array]:
+def _half_squared_gradient_norm(
+    critic_fn: CriticFn, points: Array
+) -> tuple[Array, Array]:
     gradients = example_gradients(critic_fn, points)
     gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
     # Squares are summed without a square root: they are smooth at gradient norm 0.
@@ -275,7 +277,7 @@ def _half_squared_slope(critic_fn: CriticFn, points: Array) -> tuple[Array, Arra
     return total / 2, jnp.mean(example_norms(gradients))
 
 
-def _slopes(norms: Array) -> Metrics:
+def _gradient_norms(norms: Array) -> Metrics:
     return {
         "critic/gradient_norm_mean": jnp.mean(norms),
         "critic/gradient_norm_max": jnp.max(norms),

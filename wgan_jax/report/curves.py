@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from wgan_jax.report.run import GAPS, SLOPES, Run, Series
+from wgan_jax.report.run import GAPS, GRADIENT_NORMS, Run, Series
 
 _POINTS = 1_000  # per curve, more than a chart has distinguishable pixels
 _NUMBERS = 290_000  # over all curves, 1.5 MB of the page
@@ -60,9 +60,9 @@ _GROUPS = [
         "Wasserstein estimate",
         "The raw estimate is the critic's mean score of real examples minus that of "
         "generated examples. If the critic's gradient norm is above 1, the estimate "
-        "is larger than the distance; by_penalty, by_flow and by_slope correct it. A "
-        "negative estimate means that the critic is not trained enough yet, or that "
-        "the generator is ahead of it.",
+        "is larger than the distance; by_penalty, by_flow and by_gradient_norm correct "
+        "it. A negative estimate means that the critic is not trained enough yet, or "
+        "that the generator is ahead of it.",
     ),
     (
         r"critic/score_gap",
@@ -211,7 +211,7 @@ def _order(name: str) -> tuple[bool, str, float, str]:
         number = float(parts["setting"].rpartition("=")[2])
     except ValueError:
         number = -math.inf
-    return name not in (*GAPS, *SLOPES), parts["base"], number, name
+    return name not in (*GAPS, *GRADIENT_NORMS), parts["base"], number, name
 
 
 def _same_steps(first: Series, second: Series | None) -> bool:

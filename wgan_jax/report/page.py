@@ -12,7 +12,7 @@ from wgan_jax.report.charts import PALETTE, draw_charts, library
 from wgan_jax.report.curves import metric_charts, thin
 from wgan_jax.report.evaluation_charts import evaluation_charts
 from wgan_jax.report.pictures import STILLS, Album, read_album
-from wgan_jax.report.run import GAPS, SLOPES, Run, read_runs
+from wgan_jax.report.run import GAPS, GRADIENT_NORMS, Run, read_runs
 
 _NOTHING, _ABSENT = "unknown", "absent"
 
@@ -111,10 +111,10 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         for name, label in GAPS.items()
         if name in run.series
     ]
-    slope = next((name for name in SLOPES if name in run.series), None)
-    if slope:
-        where = "" if slope == SLOPES[0] else " at generated examples"
-        facts.append((f"Last gradient norm{where}", _last(run, slope)))
+    norm = next((name for name in GRADIENT_NORMS if name in run.series), None)
+    if norm:
+        where = "" if norm == GRADIENT_NORMS[0] else " at generated examples"
+        facts.append((f"Last gradient norm{where}", _last(run, norm)))
     facts.append(("Commit", str(run.record.get("git_commit") or _NOTHING)))
     return facts
 

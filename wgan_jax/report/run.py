@@ -17,7 +17,7 @@ GAPS = {
     "critic/wasserstein_estimate": "Wasserstein estimate",
     "critic/score_gap": "score gap",
 }
-SLOPES = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
+GRADIENT_NORMS = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
 _LARGEST = 3e38  # largest value of a curve, because browsers receive float32
 
 

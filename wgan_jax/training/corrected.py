@@ -5,17 +5,21 @@ from functools import partial
 import jax
 
 from wgan_jax.gan import Gan
-from wgan_jax.losses.estimators import flow_reading, penalty_reading, slope_reading
+from wgan_jax.losses.estimators import (
+    estimate_by_flow,
+    estimate_by_gradient_norm,
+    estimate_by_penalty,
+)
 from wgan_jax.losses.penalties import gradient_penalty_and_norms
 from wgan_jax.losses.terms import Term
 from wgan_jax.types import Array, Metrics
 
 _ESTIMATE = "critic/wasserstein_estimate"
-_SLOPE = "critic/gradient_norm_mean"
-_SLOPE_AT_FAKES = "critic/gradient_norm_at_fakes"
+_GRADIENT_NORM = "critic/gradient_norm_mean"
+_GRADIENT_NORM_AT_FAKES = "critic/gradient_norm_at_fakes"
 
 
-def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
+def corrected_estimates(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
     """Corrects the estimate of a critic constrained only by the gradient penalty.
 
     The corrections are derived for a single gradient penalty with target norm
@@ -29,24 +33,28 @@ def critic_readings(gan: Gan, metrics: Metrics, step: Array) -> Metrics:
         step: scalar int32 iteration, for the weight of the penalty.
 
     Returns:
-        The metrics ``critic/wasserstein_by_penalty`` (``penalty_reading``),
-        ``critic/wasserstein_by_flow`` (``flow_reading``) and
-        ``critic/wasserstein_by_slope`` (``slope_reading``).
+        The metrics ``critic/wasserstein_by_penalty`` (``estimate_by_penalty``),
+        ``critic/wasserstein_by_flow`` (``estimate_by_flow``) and
+        ``critic/wasserstein_by_gradient_norm`` (``estimate_by_gradient_norm``).
     """
     term = _unit_penalty(gan)
     if term is None or _ESTIMATE not in metrics:
         return {}
     estimate = metrics[_ESTIMATE]
     return {
-        "critic/wasserstein_by_penalty": penalty_reading(
+        "critic/wasserstein_by_penalty": estimate_by_penalty(
             estimate, weight=term.weight_at(step)
         ),
-        "critic/wasserstein_by_flow": flow_reading(estimate, metrics["critic/penalty"]),
-        "critic/wasserstein_by_slope": slope_reading(estimate, metrics[_SLOPE]),
+        "critic/wasserstein_by_flow": estimate_by_flow(
+            estimate, metrics["critic/penalty"]
+        ),
+        "critic/wasserstein_by_gradient_norm": estimate_by_gradient_norm(
+            estimate, metrics[_GRADIENT_NORM]
+        ),
     }
 
 
-def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
+def corrected_estimate_at_fakes(gan: Gan, metrics: Metrics) -> Metrics:
     """Divides the estimate by the gradient norm at fakes, for other constraints.
 
     The scale of a clipped or spectrally normalized critic is arbitrary. Its
@@ -58,14 +66,16 @@ def iteration_readings(gan: Gan, metrics: Metrics) -> Metrics:
             generator update.
 
     Returns:
-        The metric ``critic/wasserstein_by_slope_at_fakes``: ``slope_reading``
-        with the gradient norm seen by the generator. Empty if
-        ``critic_readings`` applies.
+        The metric ``critic/wasserstein_by_gradient_norm_at_fakes``:
+        ``estimate_by_gradient_norm`` with the gradient norm seen by the generator.
+        Empty if ``corrected_estimates`` applies.
     """
     if _unit_penalty(gan) is not None or _ESTIMATE not in metrics:
         return {}
-    reading = slope_reading(metrics[_ESTIMATE], metrics[_SLOPE_AT_FAKES])
-    return {"critic/wasserstein_by_slope_at_fakes": reading}
+    reading = estimate_by_gradient_norm(
+        metrics[_ESTIMATE], metrics[_GRADIENT_NORM_AT_FAKES]
+    )
+    return {"critic/wasserstein_by_gradient_norm_at_fakes": reading}
 
 
 def _unit_penalty(gan: Gan) -> Term | None:

@@ -226,8 +226,8 @@ def _judge(
     scale = _power_of_two(score_grads)
     no_class = None if logits is None else jnp.zeros_like(logits)
     (scaled_grads,) = pull((score_grads * scale, no_class))
-    slope = _mean_slope(scaled_grads, score_grads * scale)
-    metrics: Metrics = {"critic/gradient_norm_at_fakes": slope}
+    gradient_norm = _mean_gradient_norm(scaled_grads, score_grads * scale)
+    metrics: Metrics = {"critic/gradient_norm_at_fakes": gradient_norm}
     fake_grads = scaled_grads / scale.astype(scaled_grads.dtype)
     if gan.conditional is not None and logits is not None:
         (value, accuracy), logit_grads = jax.value_and_grad(class_loss, has_aux=True)(
@@ -248,14 +248,14 @@ def _power_of_two(x: Array) -> Array:
     return jnp.ldexp(jnp.ones((), x.dtype), -exponent)
 
 
-def _mean_slope(fake_grads: Array, score_grads: Array) -> Array:
+def _mean_gradient_norm(fake_grads: Array, score_grads: Array) -> Array:
     # Divide by the chain-rule factor d loss / d score_i, for the examples where it is
     # not negligible.
     norms = example_norms(fake_grads)
     factors = jnp.abs(score_grads).astype(norms.dtype)
     counts = factors > 1e-6
-    slopes = jnp.where(counts, norms / jnp.where(counts, factors, 1), 0)
+    values = jnp.where(counts, norms / jnp.where(counts, factors, 1), 0)
     # Reduced together: on several devices, a separate reduction often has no data
     # dependency and may overtake other collectives. Two CPU devices then deadlock.
-    total, count = jnp.sum(jnp.stack([slopes, counts.astype(norms.dtype)]), axis=1)
+    total, count = jnp.sum(jnp.stack([values, counts.astype(norms.dtype)]), axis=1)
     return total / jnp.maximum(count, 1)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from wgan_jax.augmentation import random_flip
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.parallel.sharding import constrain_batch
-from wgan_jax.training.corrected import critic_readings, iteration_readings
+from wgan_jax.training.corrected import corrected_estimate_at_fakes, corrected_estimates
 from wgan_jax.training.gradients import (
     Draws,
     Keys,
@@ -102,7 +102,7 @@ def critic_update(
         * ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary head;
         * the L2 norms ``critic/grad_norm``, ``critic/update_norm`` and
           ``critic/param_norm``;
-        * the metrics of ``critic_readings``.
+        * the metrics of ``corrected_estimates``.
 
     Raises:
         ValueError: if the examples have different shapes, are not
@@ -129,7 +129,7 @@ def critic_update(
     if gan.constraint is not None and not gan.constrain_before_update:
         critic = critic.replace(params=gan.constraint(critic.params))
     metrics |= {f"critic/{name}": value for name, value in norms.items()}
-    metrics |= critic_readings(gan, metrics, state.step)
+    metrics |= corrected_estimates(gan, metrics, state.step)
     new_state = state.replace(
         critic=critic.replace(model_state=model_state),
         critic_updates=state.critic_updates + 1,
@@ -236,7 +236,7 @@ def train_step(
 
     Returns:
         The new state, and the metrics of the last critic update and of the
-        generator update, including ``iteration_readings``.
+        generator update, including ``corrected_estimate_at_fakes``.
 
     Raises:
         ValueError: as ``critic_step`` and ``generator_step``.
@@ -267,7 +267,7 @@ def train_step(
         gan, state, key, batch_size=batch_size, real=real
     )
     metrics |= generator_metrics
-    return state, metrics | iteration_readings(gan, metrics)
+    return state, metrics | corrected_estimate_at_fakes(gan, metrics)
 
 
 def _check_pairs(gan: Gan, pairs: Pairs) -> None:
