@@ -9,24 +9,41 @@ to ``AUGMENTATIONS`` at the end of this file.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Ge, Le
 
 from wgan_jax.parallel.sharding import constrain_batch
-from wgan_jax.types import Array, PRNGKey
+from wgan_jax.ranges import Count, Fraction, check_fields
+from wgan_jax.schedules import cosine
+from wgan_jax.types import Array, PRNGKey, PyTree
 
 
-def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
+def diff_augment(
+    images: Array,
+    key: PRNGKey,
+    *,
+    policy: str,
+    probability: float | Array | None = None,
+) -> Array:
     r"""Applies the augmentations of a policy in order.
 
     .. math:: T(x) = (T_n \circ \dots \circ T_1)(x)
 
+    With a probability p, each augmentation is applied to each image with
+    probability p, independently. Below about 0.8, a generator cannot learn to
+    produce augmented images.
+
     Args:
         images: floating-point ``[B, H, W, C]`` in [-1, 1].
-        key: PRNG key; the i-th augmentation uses ``fold_in(key, i)``.
+        key: PRNG key; the i-th of n augmentations uses ``fold_in(key, i)``, and
+            its probability ``fold_in(key, n + i)``.
         policy: comma-separated names from ``AUGMENTATIONS``, in order of
             application (``"color,translation,cutout"`` in the paper).
+        probability: p, scalar in [0, 1]; None for always.
 
     Returns:
         ``[B, H, W, C]`` in the dtype of ``images``. With ``color``, values may
@@ -38,12 +55,132 @@ def diff_augment(images: Array, key: PRNGKey, *, policy: str) -> Array:
             ``[B, H, W, C]`` array.
 
     Reference:
-        Zhao, Liu, Lin, Zhu, Han 2020, arXiv:2006.10738, figure 4.
+        Zhao, Liu, Lin, Zhu, Han 2020, arXiv:2006.10738, figure 4; probability:
+        Karras et al. 2020, arXiv:2006.06676, section 2.2.
     """
     _check_images("diff_augment", images)
-    for place, augment in enumerate(parse_policy(policy)):
-        images = augment(images, jax.random.fold_in(key, place))
+    augmentations = parse_policy(policy)
+    for place, augment in enumerate(augmentations):
+        augmented = augment(images, jax.random.fold_in(key, place))
+        if probability is not None:
+            own = jax.random.fold_in(key, len(augmentations) + place)
+            draws = constrain_batch(jax.random.uniform(own, (len(images), 1, 1, 1)))
+            augmented = jnp.where(draws < probability, augmented, images)
+        images = augmented
     return images
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduledProbability:
+    r"""Augmentation probability that follows half a cosine.
+
+    .. math:: p_t = p_T + \frac{p_0 - p_T}{2}
+        \left(1 + \cos\left(\pi \min(1, t / T)\right)\right)
+
+    Attributes:
+        initial: :math:`p_0`, in [0, 1].
+        final: :math:`p_T`, in [0, 1].
+        iterations: T, length of the transition in generator updates.
+
+    Raises:
+        ValueError: if a value is out of range.
+
+    Reference:
+        Huang et al. 2024, arXiv:2501.05441 (0 to 0.55 in the authors' code).
+    """
+
+    initial: Fraction
+    final: Fraction
+    iterations: Count
+    needs_scores: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def init(self) -> PyTree:
+        """Returns the state: none."""
+        return ()
+
+    def at(self, state: PyTree, iteration: Array) -> Array:
+        """Returns p, a scalar float32, in an iteration (scalar int32)."""
+        return cosine(
+            iteration,
+            iterations=self.iterations,
+            initial=self.initial,
+            final=self.final,
+        )
+
+    def update(self, state: PyTree, sign: Array | None, count: int) -> PyTree:
+        """Returns the state after a critic update: unchanged."""
+        return state
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveProbability:
+    r"""Augmentation probability adapted to the overfitting of the critic (ADA).
+
+    .. math:: r = \mathbb{E}\left[\operatorname{sign} f(x)\right], \quad
+        p \leftarrow \min\left(1, \max\left(0,
+        p + \operatorname{sign}(r - r^*)\, k B / n\right)\right)
+
+    r is the mean over k critic updates with B real examples each. It is 0 for a
+    critic that cannot distinguish real from generated examples, and 1 if it
+    recognizes all real ones, that is, if it has memorized them.
+
+    Attributes:
+        initial: p at the start, in [0, 1].
+        target: r*, in [-1, 1].
+        images: n, real examples after which p can go from 0 to 1.
+        interval: k, critic updates between two adjustments.
+
+    Raises:
+        ValueError: if a value is out of range.
+
+    Reference:
+        Karras et al. 2020, arXiv:2006.06676, section 3, equation 1.
+    """
+
+    initial: Fraction = 0.0
+    target: Annotated[float, Ge(-1), Le(1)] = 0.6
+    images: Count = 500_000
+    interval: Count = 4
+    needs_scores: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def init(self) -> PyTree:
+        """Returns the state: the probability, and a sum over critic updates."""
+        zero = jnp.zeros((), jnp.float32)
+        return {
+            "probability": jnp.asarray(self.initial, jnp.float32),
+            "sign_sum": zero,
+            "updates": jnp.zeros((), jnp.int32),
+        }
+
+    def at(self, state: PyTree, iteration: Array) -> Array:
+        """Returns p, a scalar float32, in an iteration (scalar int32)."""
+        return state["probability"]
+
+    def update(self, state: PyTree, sign: Array | None, count: int) -> PyTree:
+        """Returns the state after a critic update.
+
+        Args:
+            state: state before the update.
+            sign: scalar, mean sign of the scores of the real examples.
+            count: number B of real examples.
+        """
+        assert sign is not None  # ensured by needs_scores
+        total, updates = state["sign_sum"] + sign, state["updates"] + 1
+        due = updates >= self.interval
+        step = self.interval * count / self.images
+        direction = jnp.sign(total / self.interval - self.target)
+        moved = jnp.clip(state["probability"] + step * direction, 0.0, 1.0)
+        return {
+            "probability": jnp.where(due, moved, state["probability"]),
+            "sign_sum": jnp.where(due, 0.0, total),
+            "updates": jnp.where(due, 0, updates),
+        }
 
 
 def parse_policy(policy: str) -> list[Callable[[Array, PRNGKey], Array]]:

@@ -9,6 +9,7 @@ import optax
 from flax import linen as nn
 from flax import struct
 
+from wgan_jax.augmentation import AdaptiveProbability, ScheduledProbability
 from wgan_jax.conditioning import Conditional
 from wgan_jax.losses.objectives import Objective
 from wgan_jax.losses.terms import as_term
@@ -24,6 +25,8 @@ from wgan_jax.types import (
     PRNGKey,
     PyTree,
 )
+
+AugmentationProbability = ScheduledProbability | AdaptiveProbability
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +60,9 @@ class Gan:
         conditional: settings of class-conditional generation, or None.
         augment: differentiable ``(images, key) -> images`` applied to all
             inputs of the critic, or None. Penalties see the augmented critic.
+        augment_probability: schedule or adaptation of the probability that is
+            passed to ``augment`` as ``probability=p``; None for no such
+            argument.
         learning_rate_scale: factor on the updates of both networks, as a
             function of the iteration (scalar int32).
         generator_batch_size: latents per generator update, or None for the
@@ -67,7 +73,9 @@ class Gan:
             the state of a regularizer is updated once per part.
         ema_decay: decay of the generator's exponential moving average (EMA), in
             [0, 1), or None for no EMA. The decay at iteration t is at most
-            (1 + t) / (10 + t), so that the EMA forgets the initial weights.
+            (1 + t) / (10 + t), so that the EMA forgets the initial weights. Or a
+            function from the iteration (scalar int32) to the decay, such as
+            ``schedules.half_life_decay`` with its options bound.
         dequantize: add uniform noise of one gray level to uint8 images.
         flip: mirror each real image left to right with probability 1/2.
     """
@@ -83,11 +91,12 @@ class Gan:
     constraint: Constraint | None = None
     constrain_before_update: bool = False
     conditional: Conditional | None = None
-    augment: Callable[[Array, PRNGKey], Array] | None = None
+    augment: Callable[..., Array] | None = None
+    augment_probability: AugmentationProbability | None = None
     learning_rate_scale: Callable[[Array], Array] = constant
     generator_batch_size: Count | None = None
     microbatches: Count = 1
-    ema_decay: Decay | None = 0.999
+    ema_decay: Decay | Callable[[Array], Array] | None = 0.999
     dequantize: bool = False
     flip: bool = False
 
@@ -107,6 +116,18 @@ class Gan:
                 f"generator_batch_size is {self.generator_batch_size}, but the "
                 "objective pairs each generated example with a real one. Leave it "
                 "unset."
+            )
+        adapts = self.augment_probability
+        if adapts is not None and self.augment is None:
+            raise ValueError(
+                "augment_probability is set, but augment is None. Set both or none of "
+                "them."
+            )
+        if adapts is not None and adapts.needs_scores and not self.objective.signed:
+            raise ValueError(
+                "augment_probability adapts to the sign of the critic's scores, but "
+                "with this objective the sign has no meaning. Use an original GAN "
+                "objective or hinge, or a scheduled probability."
             )
         if self.constrain_before_update and self.constraint is None:
             raise ValueError(
@@ -283,6 +304,7 @@ class GanState(struct.PyTreeNode):
         ema_model_state: EMA of the generator model state, or None.
         penalties: latest metrics of each lazily evaluated penalty, in order.
         regularizers: state of each regularizer, in order.
+        augmentation: state of the augmentation probability, or None.
     """
 
     step: Array
@@ -293,3 +315,4 @@ class GanState(struct.PyTreeNode):
     ema_model_state: PyTree | None
     penalties: tuple[Metrics, ...] = ()
     regularizers: tuple[PyTree, ...] = ()
+    augmentation: PyTree | None = None

@@ -5,10 +5,13 @@ and add it to ``OPTIMIZERS`` at the end of this file.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import optax
 
-from wgan_jax.ranges import Decay, NotNegative, Positive, checked
+from wgan_jax.ranges import Count, Decay, NotNegative, Positive, checked
+from wgan_jax.schedules import cosine
+from wgan_jax.types import Array, PyTree
 
 
 @checked
@@ -18,6 +21,8 @@ def adam(
     b1: Decay = 0.9,
     b2: Decay = 0.999,
     eps: NotNegative = 1e-8,
+    final_b2: Decay | None = None,
+    schedule_iterations: Count | None = None,
 ) -> optax.GradientTransformation:
     """Returns Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1).
 
@@ -26,14 +31,45 @@ def adam(
         b1: decay of the first moment, in [0, 1).
         b2: decay of the second moment, in [0, 1).
         eps: epsilon, added outside the square root.
+        final_b2: if set, the decay of the second moment follows half a cosine
+            from ``b2`` to this value, in [0, 1). The bias correction uses the
+            current value, as in the code of Huang et al. 2024,
+            arXiv:2501.05441.
+        schedule_iterations: length of this transition in generator updates; in
+            a config, None is the length of the other schedules.
 
     Returns:
-        The optimizer.
+        The optimizer. With ``final_b2``, its ``update`` takes
+        ``iteration=``, the number of generator updates so far, which the
+        training steps pass.
 
     Raises:
-        ValueError: if a setting is out of range.
+        ValueError: if a setting is out of range, or only one of ``final_b2``
+            and ``schedule_iterations`` is given.
     """
-    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+    if (final_b2 is None) != (schedule_iterations is None):
+        raise ValueError(
+            f"adam: final_b2 is {final_b2} and schedule_iterations is "
+            f"{schedule_iterations}; set both or none of them."
+        )
+    plain = optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+    if final_b2 is None or schedule_iterations is None:
+        return plain
+    length, final = schedule_iterations, final_b2
+
+    def update(
+        updates: PyTree,
+        state: PyTree,
+        params: PyTree | None = None,
+        *,
+        iteration: Array,
+        **_: Any,
+    ) -> tuple[PyTree, PyTree]:
+        decay = cosine(iteration, iterations=length, initial=b2, final=final)
+        current = optax.adam(learning_rate, b1=b1, b2=decay, eps=eps)
+        return current.update(updates, state, params)
+
+    return optax.GradientTransformationExtraArgs(plain.init, update)
 
 
 @checked

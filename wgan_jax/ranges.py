@@ -34,6 +34,7 @@ Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 AtLeastOne = Annotated[float, Ge(1)]
 Decay = Annotated[float, Ge(0), Lt(1)]
+Fraction = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
@@ -119,7 +120,8 @@ def check_ranges(
 ) -> None:
     """Raises for the first value outside the range of its parameter.
 
-    A traced value is accepted, since it is not known, and so is None.
+    A traced value and a function are accepted, since they are not known, and so is
+    None.
 
     Args:
         where: the function or class, for the message.
@@ -130,7 +132,8 @@ def check_ranges(
         ValueError: naming the parameter, its value and its range.
     """
     for name, value in values.items():
-        if name not in parameters or isinstance(value, jax.core.Tracer | None):
+        unknown_yet = isinstance(value, jax.core.Tracer | None) or callable(value)
+        if name not in parameters or unknown_yet:
             continue
         annotation = parameters[name].annotation
         listed, found = allowed(annotation), bounds(annotation)

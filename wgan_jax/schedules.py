@@ -1,4 +1,4 @@
-"""Schedules of the number of critic updates and of the learning rate.
+"""Schedules of critic updates, the learning rate, and the decay of the EMA.
 
 One iteration is one generator update, in the schedules of both networks.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from wgan_jax.ranges import Count, check_fields
+from wgan_jax.ranges import Count, NotNegative, Positive, check_fields, checked
 from wgan_jax.types import Array
 
 
@@ -121,6 +121,87 @@ def cosine(
     """
     way = jnp.minimum(1.0, iteration.astype(jnp.float32) / iterations)
     return final + (initial - final) / 2 * (1.0 + jnp.cos(jnp.pi * way))
+
+
+def warmed_up_decay(iteration: Array, *, decay: float) -> Array:
+    r"""Returns a decay of an exponential moving average that rises to a constant.
+
+    .. math:: d_t = \min\left(d, \frac{1 + t}{10 + t}\right)
+
+    Args:
+        iteration: scalar int32 t, number of generator updates so far.
+        decay: d, in [0, 1).
+
+    Returns:
+        Scalar float32. The average forgets the initial value within tens of
+        iterations.
+    """
+    t = iteration.astype(jnp.float32)
+    return jnp.minimum(decay, (1.0 + t) / (10.0 + t))
+
+
+@checked
+def half_life_decay(
+    iteration: Array,
+    *,
+    half_life: Positive,
+    batch_size: Count,
+    rampup: Positive | None = None,
+    initial: NotNegative | None = None,
+    iterations: Count | None = None,
+) -> Array:
+    r"""Returns the decay of an average whose half-life is a number of images.
+
+    .. math:: d_t = 2^{-B / h_t}, \quad
+        h_t = \min(h, r\, B (t + 1)) \quad\text{or}\quad
+        h_t = h + \frac{h_0 - h}{2}
+        \left(1 + \cos\left(\pi \min(1, t / T)\right)\right)
+
+    After :math:`h_t` images, a value has half of its weight in the average. The
+    half-life does not depend on the batch size, unlike a decay per iteration.
+
+    Args:
+        iteration: scalar int32 t, number of generator updates so far.
+        half_life: h, in generated images.
+        batch_size: B, images per generator update.
+        rampup: r, largest half-life as a fraction of the images so far; None
+            for no limit. 0.05 in the paper.
+        initial: :math:`h_0`, half-life at iteration 0, or None for a constant
+            half-life. It cannot be combined with ``rampup``.
+        iterations: T, length of the transition from ``initial``.
+
+    Returns:
+        Scalar float32 in [0, 1).
+
+    Raises:
+        ValueError: if a value is out of range, ``rampup`` and ``initial`` are
+            both given, or only one of ``initial`` and ``iterations`` is.
+
+    Reference:
+        Karras et al. 2020, arXiv:2006.06676, appendix C (``ema_rampup`` in the
+        authors' code); Huang et al. 2024, arXiv:2501.05441, for the transition.
+    """
+    if (initial is None) != (iterations is None):
+        raise ValueError(
+            f"half_life_decay: initial is {initial} and iterations is {iterations}; "
+            "set both or none of them."
+        )
+    life: Array = jnp.asarray(half_life, jnp.float32)
+    if initial is not None:
+        assert iterations is not None
+        if rampup is not None:
+            raise ValueError(
+                f"half_life_decay: rampup is {rampup} and initial is {initial}; set at "
+                "most one of them."
+            )
+        life = cosine(
+            iteration, iterations=iterations, initial=initial, final=half_life
+        )
+    if rampup is not None:
+        images = batch_size * (iteration.astype(jnp.float32) + 1.0)
+        life = jnp.minimum(life, rampup * images)
+    # A half-life of 0 is a decay of 0: the average is the latest value.
+    return jnp.exp2(-batch_size / jnp.maximum(life, 1e-8))
 
 
 LEARNING_RATE_SCHEDULES: dict[str, Callable[..., Array]] = {

@@ -18,7 +18,7 @@ from wgan_jax.training.compiled import (
 )
 from wgan_jax.training.init import abstract_state, init_state
 from wgan_jax.training.steps import critic_step, generator_step, train_step
-from wgan_jax.training.updates import ema_decay_at, normalize_images
+from wgan_jax.training.updates import normalize_images, warmed_up_decay
 
 
 def same(a, b):
@@ -247,7 +247,7 @@ def test_ema_starts_as_a_copy_and_follows_its_formula(key):
 
 def test_ema_decay_warms_up():
     for t, expected in ((0, 0.1), (5, 0.4), (10**6, 0.999)):
-        decay = ema_decay_at(jnp.asarray(t), decay=0.999)
+        decay = warmed_up_decay(jnp.asarray(t), decay=0.999)
         assert float(decay) == pytest.approx(expected, rel=1e-5)
 
 

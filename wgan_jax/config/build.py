@@ -9,7 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax import networks
-from wgan_jax.augmentation import diff_augment
+from wgan_jax.augmentation import (
+    AdaptiveProbability,
+    ScheduledProbability,
+    diff_augment,
+)
 from wgan_jax.conditioning import Conditional
 from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.resolve import Config, resolve
@@ -27,7 +31,12 @@ from wgan_jax.losses import (
     terms,
 )
 from wgan_jax.optimizers import OPTIMIZERS
-from wgan_jax.schedules import LEARNING_RATE_SCHEDULES, CriticSchedule, cosine
+from wgan_jax.schedules import (
+    LEARNING_RATE_SCHEDULES,
+    CriticSchedule,
+    cosine,
+    half_life_decay,
+)
 
 
 def build_gan(
@@ -75,8 +84,8 @@ def build_gan(
         ),
         critic=build_module(networks.CRITICS, config.critic, "critic", **given),
         objective=build_objective(config),
-        generator_optimizer=_build_optimizer(config.optimizer.generator, "generator"),
-        critic_optimizer=_build_optimizer(config.optimizer.critic, "critic"),
+        generator_optimizer=_build_optimizer(config, "generator"),
+        critic_optimizer=_build_optimizer(config, "critic"),
         latent_size=config.generator.latent_size,
         penalties=_build_penalties(config),
         regularizers=_build_regularizers(config),
@@ -86,10 +95,11 @@ def build_gan(
         augment=partial(diff_augment, policy=config.augmentation.policy)
         if config.augmentation
         else None,
+        augment_probability=_build_augment_probability(config),
         learning_rate_scale=_build_learning_rate_scale(config),
         generator_batch_size=training.generator_batch_size,
         microbatches=training.microbatches,
-        ema_decay=training.ema_decay,
+        ema_decay=_build_ema_decay(config),
         dequantize=config.dataset.dequantize,
         flip=config.dataset.flip,
     )
@@ -248,9 +258,13 @@ def _bound(table: Mapping[str, Any], row: Row) -> Callable[..., Any]:
     return partial(table[row.name], **row.options)
 
 
-def _build_optimizer(row: Row, network: str) -> Any:
+def _build_optimizer(config: ExperimentConfig, network: str) -> Any:
+    row: Row = getattr(config.optimizer, network)
+    options = dict(row.options)
+    if options.get("final_b2") is not None and options["schedule_iterations"] is None:
+        options["schedule_iterations"] = _schedule_length(config)
     try:
-        return _bound(OPTIMIZERS, row)()
+        return OPTIMIZERS[row.name](**options)
     except ValueError as error:
         raise ConfigError(f"config.optimizer.{network}: {error}") from error
 
@@ -276,11 +290,55 @@ def _build_term(
 ) -> terms.Term:
     weight: Any = term.weight
     if term.final_weight is not None:
-        length = config.training.schedule_iterations or config.training.iterations
         weight = partial(
-            cosine, iterations=length, initial=weight, final=term.final_weight
+            cosine,
+            iterations=_schedule_length(config),
+            initial=weight,
+            final=term.final_weight,
         )
     return terms.Term(_bound(table, term), weight, term.every, label)
+
+
+def _schedule_length(config: ExperimentConfig) -> int:
+    return config.training.schedule_iterations or config.training.iterations
+
+
+def _build_augment_probability(
+    config: ExperimentConfig,
+) -> ScheduledProbability | AdaptiveProbability | None:
+    fields = config.augmentation
+    if fields is None:
+        return None
+    if fields.target is not None:
+        return AdaptiveProbability(
+            initial=fields.probability or 0.0,
+            target=fields.target,
+            images=fields.adaptation_images,
+        )
+    if fields.probability is None:
+        return None
+    final = fields.final_probability
+    return ScheduledProbability(
+        initial=fields.probability,
+        final=fields.probability if final is None else final,
+        iterations=_schedule_length(config),
+    )
+
+
+def _build_ema_decay(config: ExperimentConfig) -> Any:
+    """Returns the decay of the EMA: a number, a function of the iteration, or None."""
+    training = config.training
+    if training.ema_half_life is None:
+        return training.ema_decay
+    initial = training.ema_initial_half_life
+    return partial(
+        half_life_decay,
+        half_life=training.ema_half_life,
+        batch_size=training.generator_batch_size or training.batch_size,
+        rampup=training.ema_rampup,
+        initial=initial,
+        iterations=None if initial is None else _schedule_length(config),
+    )
 
 
 def _build_learning_rate_scale(config: ExperimentConfig) -> Callable[..., Any]:
@@ -289,7 +347,7 @@ def _build_learning_rate_scale(config: ExperimentConfig) -> Callable[..., Any]:
     reads = inspect.signature(schedule).parameters
     found: dict[str, float] = {}
     if "iterations" in reads:
-        found["iterations"] = training.schedule_iterations or training.iterations
+        found["iterations"] = _schedule_length(config)
     if training.learning_rate_final is not None:
         found["final"] = training.learning_rate_final
     return partial(schedule, **found)

@@ -62,11 +62,83 @@ def check_schedule_length(config: ExperimentConfig) -> None:
         LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
     ).parameters
     terms = [config.penalty, *(term for _, term in config.penalties)]
-    moves = any(term and term.final_weight is not None for term in terms)
+    augmentation = config.augmentation
+    finals = [
+        *(term.final_weight for term in terms if term),
+        *(
+            row.options.get("final_b2")
+            for row in (config.optimizer.generator, config.optimizer.critic)
+        ),
+        augmentation.final_probability if augmentation else None,
+        training.ema_initial_half_life,
+    ]
+    moves = any(value is not None for value in finals)
     if training.schedule_iterations and not (moves or "iterations" in reads):
         raise ConfigError(
             "config.training.schedule_iterations is set, but no schedule reads it. "
             "Leave it unset, or set a learning_rate_schedule or a final_weight."
+        )
+
+
+def check_optimizer_schedules(config: ExperimentConfig) -> None:
+    """Raises ConfigError if the length of an unused schedule is set."""
+    for network in ("generator", "critic"):
+        options = getattr(config.optimizer, network).options
+        length = options.get("schedule_iterations")
+        if length is not None and options.get("final_b2") is None:
+            raise ConfigError(
+                f"config.optimizer.{network}.schedule_iterations is {length}, but "
+                "final_b2 is not set. Set both or none of them."
+            )
+
+
+def check_ema(config: ExperimentConfig) -> None:
+    """Raises ConfigError if the fields of the EMA contradict each other."""
+    training = config.training
+    if training.ema_half_life is not None and training.ema_decay is not None:
+        raise ConfigError(
+            f"config.training.ema_half_life is {training.ema_half_life} and "
+            f"config.training.ema_decay is {training.ema_decay}; one of them must be "
+            "None."
+        )
+    both = (training.ema_rampup, training.ema_initial_half_life)
+    names = ("ema_rampup", "ema_initial_half_life")
+    for name, value in zip(names, both, strict=True):
+        if value is not None and training.ema_half_life is None:
+            raise ConfigError(
+                f"config.training.{name} is {value}, but config.training.ema_half_life "
+                "is not set. Set it, or leave both unset."
+            )
+    if None not in both:
+        raise ConfigError(
+            f"config.training.ema_rampup is {both[0]} and "
+            f"config.training.ema_initial_half_life is {both[1]}; at most one of them "
+            "can be set."
+        )
+
+
+def check_augmentation(config: ExperimentConfig) -> None:
+    """Raises ConfigError if the fields of the augmentation contradict each other."""
+    fields = config.augmentation
+    if fields is None:
+        return
+    final, target = fields.final_probability, fields.target
+    if final is not None and fields.probability is None:
+        raise ConfigError(
+            f"config.augmentation.final_probability is {final}, but "
+            "config.augmentation.probability is not set; it is the initial value."
+        )
+    if final is not None and target is not None:
+        raise ConfigError(
+            f"config.augmentation.final_probability is {final} and "
+            f"config.augmentation.target is {target}; at most one of them can be set."
+        )
+    if target is not None and not OBJECTIVES[config.objective.name].signed:
+        signed = [name for name, row in OBJECTIVES.items() if row.signed]
+        raise ConfigError(
+            f"config.augmentation.target is {target}, but with the objective "
+            f"{config.objective.name!r} the sign of a score has no meaning; "
+            f"{choices(signed)}."
         )
 
 
@@ -206,6 +278,9 @@ CHECKS: tuple[Callable[[ExperimentConfig], None], ...] = (
     check_critic_schedule,
     check_learning_rate_schedule,
     check_schedule_length,
+    check_optimizer_schedules,
+    check_ema,
+    check_augmentation,
     check_conditional,
     check_paired,
     check_placement,

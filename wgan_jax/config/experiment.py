@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import pydantic
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from wgan_jax import networks
 from wgan_jax.augmentation import parse_policy
@@ -23,7 +23,15 @@ from wgan_jax.evaluation import EXTRACTORS, MEASURES
 from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
 from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.parallel.sharding import PLACEMENTS
-from wgan_jax.ranges import Count, Decay, NotNegative, OneOf, Positive, Seed
+from wgan_jax.ranges import (
+    Count,
+    Decay,
+    Fraction,
+    NotNegative,
+    OneOf,
+    Positive,
+    Seed,
+)
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
@@ -146,6 +154,19 @@ class Augmentation(Group):
     """Augmentation of all inputs of the critic."""
 
     policy: str = field("comma-separated names of augmentations")
+    probability: Fraction | None = field(
+        "probability of each augmentation, initial if it changes; None: always", None
+    )
+    final_probability: Fraction | None = field(
+        "probability at the end of a cosine schedule; None: no schedule", None
+    )
+    target: Annotated[float, Ge(-1), Le(1)] | None = field(
+        "mean sign of real scores to which the probability adapts; None: no adaptation",
+        None,
+    )
+    adaptation_images: Count = field(
+        "real examples after which an adapted probability can go from 0 to 1", 500_000
+    )
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -178,6 +199,15 @@ class Training(Group):
     boosted_first: Count | None = field("number of boosted first iterations", None)
     boosted_every: Count | None = field("interval of later boosted iterations", None)
     ema_decay: Decay | None = field("decay of the generator's EMA; None: no EMA", None)
+    ema_half_life: Positive | None = field(
+        "half-life of the EMA in generated images, instead of ema_decay", None
+    )
+    ema_rampup: Positive | None = field(
+        "largest half-life as a fraction of the images so far; None: no limit", None
+    )
+    ema_initial_half_life: NotNegative | None = field(
+        "half-life at the start of a cosine schedule; None: constant", None
+    )
     compute_dtype: Annotated[str, OneOf(DTYPES)] = field(
         "dtype of layer computations; parameters are float32", "float32"
     )
@@ -194,6 +224,11 @@ class Training(Group):
     schedule_iterations: Count | None = field(
         "length of the schedules; None: the whole run", None
     )
+
+    @property
+    def has_ema(self) -> bool:
+        """Whether the run keeps an EMA of the generator."""
+        return self.ema_decay is not None or self.ema_half_life is not None
 
 
 class Sweep(Group):

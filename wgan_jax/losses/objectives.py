@@ -42,12 +42,15 @@ class Objective(NamedTuple):
             examples.
         gap_name: metric name of the mean real score minus the mean fake score.
             Only for the Wasserstein objective is this difference a distance.
+        signed: the sign of a score is a decision: positive for examples that
+            the critic takes for real.
     """
 
     critic_loss: Callable[[Array, Array], Array]
     generator_loss: Callable[..., Array]
     paired: bool = False
     gap_name: str = "critic/score_gap"
+    signed: bool = False
 
     def options(self) -> dict[str, Any]:
         """Returns the options of the two losses and their defaults."""
@@ -165,14 +168,16 @@ OBJECTIVES: dict[str, Objective] = {
         wasserstein_generator_loss,
         gap_name="critic/wasserstein_estimate",
     ),
-    "minimax": Objective(cross_entropy_critic_loss, minimax_generator_loss),
+    "minimax": Objective(
+        cross_entropy_critic_loss, minimax_generator_loss, signed=True
+    ),
     "non_saturating": Objective(
-        cross_entropy_critic_loss, non_saturating_generator_loss
+        cross_entropy_critic_loss, non_saturating_generator_loss, signed=True
     ),
     "maximum_likelihood": Objective(
-        cross_entropy_critic_loss, maximum_likelihood_generator_loss
+        cross_entropy_critic_loss, maximum_likelihood_generator_loss, signed=True
     ),
-    "hinge": Objective(hinge_critic_loss, wasserstein_generator_loss),
+    "hinge": Objective(hinge_critic_loss, wasserstein_generator_loss, signed=True),
     "least_squares": Objective(least_squares_critic_loss, least_squares_generator_loss),
     "relativistic": Objective(
         relativistic_critic_loss, relativistic_generator_loss, paired=True

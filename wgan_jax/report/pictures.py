@@ -163,4 +163,5 @@ def _encode(
 
 def _averages(run: Run) -> bool:
     """Returns whether the regular sample pictures show the generator's EMA."""
-    return run.config.get("training.ema_decay") is not None
+    names = ("training.ema_decay", "training.ema_half_life")
+    return any(run.config.get(name) is not None for name in names)

@@ -89,6 +89,8 @@ def critic_gradients(
             "critic/real_score": jnp.mean(real.scores),
             "critic/fake_score": jnp.mean(fake.scores),
         }
+        if gan.augment_probability is not None and gan.augment_probability.needs_scores:
+            metrics["critic/real_sign"] = jnp.mean(jnp.sign(real.scores))
         critic_fn = gan.critic_fn(params, moved, labels=pairs.labels, key=penalty_key)
         penalty, measured, reported = sum_penalties(
             gan.penalties,

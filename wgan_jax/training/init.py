@@ -116,6 +116,9 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
             gan.penalties, lambda f, k: f(critic_fn, zeros, zeros, k), key
         ),
         regularizers=tuple(term.function.init() for term in gan.regularizers),
+        augmentation=None
+        if gan.augment_probability is None
+        else gan.augment_probability.init(),
     )
 
 

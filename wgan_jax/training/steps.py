@@ -30,6 +30,7 @@ from wgan_jax.training.updates import (
     mean_gradients,
     normalize_images,
     update_average,
+    with_augmentation,
 )
 from wgan_jax.types import Array, Batch, Metrics, PRNGKey
 
@@ -102,7 +103,9 @@ def critic_update(
         * ``critic/class_loss`` and ``critic/class_accuracy`` of an auxiliary head;
         * the L2 norms ``critic/grad_norm``, ``critic/update_norm`` and
           ``critic/param_norm``;
-        * the metrics of ``corrected_estimates``.
+        * the metrics of ``corrected_estimates``;
+        * ``critic/augment_probability``, if it is scheduled or adaptive, and
+          ``critic/real_sign`` (the mean sign of the real scores), if adaptive.
 
     Raises:
         ValueError: if the examples have different shapes, are not
@@ -118,22 +121,34 @@ def critic_update(
         state = state.replace(critic=critic)
     gradients, (model_state, measured), metrics = mean_gradients(
         gan,
-        partial(critic_gradients, gan, state),
+        partial(critic_gradients, with_augmentation(gan, state), state),
         (critic.model_state, state.penalties),
         pairs,
         keys,
     )
     critic, norms = apply_gradients(
-        gan.critic_optimizer, critic, gradients, gan.learning_rate_scale(state.step)
+        gan.critic_optimizer,
+        critic,
+        gradients,
+        gan.learning_rate_scale(state.step),
+        iteration=state.step,
     )
     if gan.constraint is not None and not gan.constrain_before_update:
         critic = critic.replace(params=gan.constraint(critic.params))
     metrics |= {f"critic/{name}": value for name, value in norms.items()}
     metrics |= corrected_estimates(gan, metrics, state.step)
+    augmentation = state.augmentation
+    if gan.augment_probability is not None:
+        probability = gan.augment_probability
+        metrics["critic/augment_probability"] = probability.at(augmentation, state.step)
+        augmentation = probability.update(
+            augmentation, metrics.get("critic/real_sign"), len(pairs.real)
+        )
     new_state = state.replace(
         critic=critic.replace(model_state=model_state),
         critic_updates=state.critic_updates + 1,
         penalties=measured,
+        augmentation=augmentation,
     )
     return new_state, metrics
 
@@ -202,7 +217,7 @@ def generator_step(
     generator = state.generator
     gradients, (model_state, remembered), metrics = mean_gradients(
         gan,
-        partial(generator_gradients, gan, state),
+        partial(generator_gradients, with_augmentation(gan, state), state),
         (generator.model_state, state.regularizers),
         draws,
         Keys(term_key, pass_key),
@@ -212,6 +227,7 @@ def generator_step(
         generator,
         gradients,
         gan.learning_rate_scale(state.step),
+        iteration=state.step,
     )
     metrics |= {f"generator/{name}": value for name, value in norms.items()}
     state = state.replace(

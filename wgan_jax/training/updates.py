@@ -1,6 +1,8 @@
 """Parts of an update: inputs, gradients, optimizer and moving average."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import chex
@@ -10,6 +12,7 @@ import optax
 
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.parallel.sharding import constrain_batch, constrain_replicated
+from wgan_jax.schedules import warmed_up_decay
 from wgan_jax.types import Array, Batch, Metrics, Params, PRNGKey, PyTree
 
 
@@ -68,6 +71,22 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
         return levels / 127.5 - 1.0
     noise = constrain_batch(jax.random.uniform(key, images.shape, levels.dtype))
     return (levels + noise) / 128.0 - 1.0
+
+
+def with_augmentation(gan: Gan, state: GanState) -> Gan:
+    """Returns a GAN whose augmentation has the current probability.
+
+    Args:
+        gan: static definition of the GAN.
+        state: training state.
+
+    Returns:
+        The GAN with the probability bound; ``gan`` itself if it has none.
+    """
+    if gan.augment is None or gan.augment_probability is None:
+        return gan
+    probability = gan.augment_probability.at(state.augmentation, state.step)
+    return replace(gan, augment=partial(gan.augment, probability=probability))
 
 
 def split(gan: Gan, batch: PyTree) -> PyTree:
@@ -163,6 +182,8 @@ def apply_gradients(
     player: PlayerState,
     grads: PyTree,
     scale: Array,
+    *,
+    iteration: Array,
 ) -> tuple[PlayerState, dict[str, Array]]:
     r"""Performs one update of the parameters of a network.
 
@@ -176,13 +197,17 @@ def apply_gradients(
             applied to the updates, which are linear in the learning rate,
             because the optimizer's own counter advances n_critic times as fast
             for the critic.
+        iteration: scalar int32, number of generator updates so far, for
+            optimizers with schedules.
 
     Returns:
         The new state of the network, and the L2 norms ``grad_norm``,
         ``update_norm`` and ``param_norm`` over all parameters.
     """
     grads = constrain_replicated(grads)
-    updates, opt_state = optimizer.update(grads, player.opt_state, player.params)
+    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+        grads, player.opt_state, player.params, iteration=iteration
+    )
     updates = jax.tree.map(lambda u: u * scale.astype(u.dtype), updates)
     params: Params = constrain_replicated(optax.apply_updates(player.params, updates))
     norms = {
@@ -191,22 +216,6 @@ def apply_gradients(
         "param_norm": optax.tree.norm(params),
     }
     return player.replace(params=params, opt_state=opt_state), norms
-
-
-def ema_decay_at(step: Array, *, decay: float) -> Array:
-    r"""Returns the decay of the generator's EMA in an iteration.
-
-    .. math:: d_t = \min\left(d, \frac{1 + t}{10 + t}\right)
-
-    Args:
-        step: scalar int32 t, number of previous generator updates.
-        decay: d, in [0, 1).
-
-    Returns:
-        Scalar float32.
-    """
-    t = step.astype(jnp.float32)
-    return jnp.minimum(decay, (1.0 + t) / (10.0 + t))
 
 
 def update_average(gan: Gan, state: GanState) -> GanState:
@@ -227,7 +236,10 @@ def update_average(gan: Gan, state: GanState) -> GanState:
     """
     if gan.ema_decay is None:
         return state
-    rate = 1.0 - ema_decay_at(state.step, decay=gan.ema_decay)
+    if callable(gan.ema_decay):
+        rate = 1.0 - gan.ema_decay(state.step)
+    else:
+        rate = 1.0 - warmed_up_decay(state.step, decay=gan.ema_decay)
 
     def move(average: Array, value: Array) -> Array:
         return average + rate.astype(average.dtype) * (value - average)

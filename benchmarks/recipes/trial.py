@@ -1,0 +1,176 @@
+"""Trains one config for a given processor time, and measures its samples on the way.
+
+    python benchmarks/recipes/trial.py --config=configs/cifar10_fast.py \
+        --cpu-seconds=600 --out=trials.jsonl --name=wider --config.critic.width=96
+
+The number of iterations follows from the speed, which is measured first, so that
+schedules end with the trial. Samples of the averaged generator are kept at the
+marks, and are compared with the first examples of the test split after training.
+One line of JSON is appended to the file.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import jax
+import numpy as np
+from config_arguments import parse_arguments
+
+from wgan_jax.config.build import build_source
+from wgan_jax.config.experiment import ExperimentConfig, with_value
+from wgan_jax.config.loading import split_overrides
+from wgan_jax.config.resolve import resolve
+from wgan_jax.evaluation.extractors import EXTRACTORS
+from wgan_jax.gan import GanState
+from wgan_jax.metrics import extract_features, kernel_distance, manifold_scores
+from wgan_jax.program.setup import Experiment, prepare
+from wgan_jax.sampling import sample_batches
+
+MARKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+PROBE = 6  # calls that measure the speed
+
+
+class Clock:
+    """Wall and processor seconds of the training calls alone."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *_: Any) -> None:
+        self.wall += time.perf_counter() - self._began[0]
+        self.cpu += time.process_time() - self._began[1]
+
+
+class Training:
+    """A state that advances by calls of the compiled step."""
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        began = time.perf_counter()
+        self.experiment: Experiment = prepare(config, log=lambda line: None)
+        self.state: GanState = self.experiment.initial_state()
+        self.steps = self.experiment.compile(0, log=lambda line: None)
+        self.clock = Clock()
+        self.iterations = 0
+        self.startup = time.perf_counter() - began
+
+    def advance(self, calls: int) -> dict[str, float]:
+        """Runs some calls and returns the metrics of the last one."""
+        run = self.experiment
+        with self.clock:
+            for _ in range(calls):
+                batch = run.pipeline.batch(self.iterations)
+                step = self.steps[run.updates_in(batch)]
+                self.state, metrics = step(self.state, run.put(batch), run.key)
+                self.iterations += run.per_call
+            jax.block_until_ready(self.state)
+        last = {k: v if v.ndim == 0 else v[-1] for k, v in metrics.items()}
+        return {name: float(value) for name, value in last.items()}
+
+
+def samples(training: Training, count: int, *, use_ema: bool) -> np.ndarray:
+    """Returns uint8 samples ``[count, H, W, C]``."""
+    chunks = sample_batches(
+        training.experiment.gan,
+        training.state,
+        jax.random.key(1),
+        count,
+        use_ema=use_ema,
+        batch_size=100,
+    )
+    images = np.concatenate([np.asarray(chunk, np.float32) for chunk in chunks])
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def probe(config: ExperimentConfig) -> float:
+    """Returns the processor seconds of one iteration."""
+    training = Training(config)
+    training.advance(2)
+    training.clock = Clock()
+    training.advance(PROBE)
+    return training.clock.cpu / PROBE / training.experiment.per_call
+
+
+def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]:
+    """Trains, samples and measures."""
+    per_call = config.training.iterations_per_call
+    if options.cpu_seconds:
+        speed = probe(config)
+        calls = max(1, round(options.cpu_seconds / speed / per_call))
+        config = with_value(config, "training.iterations", calls * per_call)
+    training = Training(config)
+    calls = config.training.iterations // per_call
+    marks = sorted({max(1, round(calls * part)) for part in MARKS})
+    has_ema = config.training.has_ema
+    kept, rows, done = [], [], 0
+    for mark in marks:
+        metrics = training.advance(mark - done)
+        done = mark
+        kept.append(samples(training, options.count, use_ema=has_ema))
+        clock = training.clock
+        rows.append(
+            {
+                "iterations": training.iterations,
+                "cpu_s": round(clock.cpu, 1),
+                "wall_s": round(clock.wall, 1),
+                "gap": metrics.get("critic/score_gap"),
+                "finite": bool(np.all(np.isfinite(list(metrics.values())))),
+            }
+        )
+        if not rows[-1]["finite"]:
+            break
+    shape = training.experiment.source.example_shape
+    extract = EXTRACTORS["lite0"](shape)
+    test = build_source(config, split="test")
+    real = extract_features(
+        extract, test.images[: options.count], batch_size=100
+    ).values
+    for row, images in zip(rows, kept, strict=True):
+        fake = extract_features(extract, images, batch_size=100).values
+        row["kernel_distance"] = round(float(kernel_distance(real, fake).mean), 4)
+        if row is rows[-1]:
+            scores = manifold_scores(real, fake)._asdict()
+            row |= {name: round(float(value), 4) for name, value in scores.items()}
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(options.pictures / f"{options.name}.npz", kept[-1][:64])
+    return {
+        "name": options.name,
+        "startup_s": round(training.startup, 1),
+        "batch_size": config.training.batch_size,
+        "count": options.count,
+        "marks": rows,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="name of the trial")
+    parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
+    parser.add_argument("--cpu-seconds", type=float, help="processor time to train")
+    parser.add_argument("--count", type=int, default=5000, help="samples to compare")
+    parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
+    options, config, path = parse_arguments(parser)
+    try:
+        row = run(resolve(config), options)
+    except ValueError as error:
+        print(f"trial: {error}", file=sys.stderr)
+        return 2
+    row |= {"config": path.stem, "overrides": dict(split_overrides(sys.argv[1:])[0])}
+    with options.out.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
