@@ -55,6 +55,34 @@ def test_adam_follows_its_recurrence():
     np.testing.assert_allclose(params["w"], expected, rtol=2e-5)
 
 
+def test_adam_with_a_scheduled_b2_follows_its_recurrence():
+    options = {"b1": 0.0, "b2": 0.9, "final_b2": 0.99, "schedule_iterations": 6}
+    optimizer = OPTIMIZERS["adam"](learning_rate=RATE, **options)
+    params = {"w": jnp.zeros(3)}
+    state = optimizer.init(params)
+    random, expected, v = np.random.RandomState(0), np.zeros(3), np.zeros(3)
+    for t in range(1, 11):
+        iteration = (t - 1) // 2  # two critic updates per iteration
+        b2 = 0.99 - 0.045 * (1 + np.cos(np.pi * min(1, iteration / 6)))
+        grads = random.randn(3)
+        v = b2 * v + (1 - b2) * grads**2
+        expected -= RATE * grads / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+        updates, state = optimizer.update(
+            {"w": jnp.asarray(grads, jnp.float32)},
+            state,
+            params,
+            iteration=jnp.asarray(iteration),
+        )
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params["w"], expected, rtol=1e-4)
+
+
+def test_length_without_a_final_b2_is_rejected():
+    for options in ({"final_b2": 0.99}, {"schedule_iterations": 5}):
+        with pytest.raises(ValueError, match="set both or none of them"):
+            OPTIMIZERS["adam"](learning_rate=RATE, **options)
+
+
 def steps(optimizer, params, count=30):
     """Returns the parameters after some steps on a quadratic with its minimum at 2."""
     state = optimizer.init(params)

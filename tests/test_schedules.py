@@ -10,7 +10,9 @@ from wgan_jax.schedules import (
     CriticSchedule,
     constant,
     cosine,
+    half_life_decay,
     linear_decay,
+    warmed_up_decay,
 )
 
 WGAN_2017 = CriticSchedule(
@@ -97,3 +99,47 @@ def test_every_schedule_is_a_finite_factor_of_a_traced_iteration(name):
     assert scales.tolist() == pytest.approx(alone, rel=1e-6)
     # What a config sets: the run's length, and where the factor ends.
     assert options(row).keys() <= {"iterations", "initial", "final"}
+
+
+def test_decay_of_the_average_warms_up():
+    for t, expected in ((0, 0.1), (5, 0.4), (10**6, 0.999)):
+        decay = warmed_up_decay(jnp.asarray(t), decay=0.999)
+        assert float(decay) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [10, 50])
+def test_value_has_half_of_its_weight_after_the_half_life(batch_size):
+    decay = half_life_decay(jnp.asarray(3), half_life=1000.0, batch_size=batch_size)
+    assert float(decay) ** (1000 / batch_size) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_half_life_is_a_fraction_of_the_images_so_far():
+    at = partial(half_life_decay, half_life=1000.0, batch_size=10, rampup=0.05)
+    # 10, 400 and 100,000 images so far: half-lives of 0.5, 20 and 1,000 images.
+    for t, life in ((0, 0.5), (39, 20.0), (9999, 1000.0)):
+        assert float(at(jnp.asarray(t))) == pytest.approx(2 ** (-10 / life), rel=1e-5)
+
+
+def test_half_life_moves_from_its_initial_value():
+    at = partial(
+        half_life_decay, half_life=1000.0, batch_size=10, initial=0.0, iterations=8
+    )
+    assert float(at(jnp.asarray(0))) == 0.0
+    for t, life in ((4, 500.0), (8, 1000.0), (20, 1000.0)):
+        assert float(at(jnp.asarray(t))) == pytest.approx(2 ** (-10 / life), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"half_life": 0.0}, "half_life is 0.0; it must be above 0"),
+        ({"initial": 1.0}, "set both or none of them"),
+        ({"iterations": 5}, "set both or none of them"),
+        ({"initial": 1.0, "iterations": 5, "rampup": 0.1}, "at most one of them"),
+    ],
+)
+def test_contradicting_options_of_the_half_life_are_rejected(options, message):
+    with pytest.raises(ValueError, match=message):
+        half_life_decay(
+            jnp.asarray(0), **({"half_life": 9.0, "batch_size": 3} | options)
+        )

@@ -153,6 +153,7 @@ def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]
 
 
 def main() -> int:
+    """Runs one trial."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="name of the trial")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")

@@ -210,6 +210,21 @@ MISTAKES = [
     ("optimizer.critic.learning_rate", -1.0, "learning_rate is -1.0"),
     ("optimizer.critic.b2", 1.5, "b2 is 1.5; it must be a number in [0, 1)"),
     ("training.schedule_iterations", 5, "no schedule reads"),
+    ("training.ema_half_life", 5.0, "one of them must be None"),
+    ("training.ema_rampup", 0.05, "ema_half_life is not set"),
+    ("optimizer.critic.schedule_iterations", 5, "final_b2 is not set"),
+    ("optimizer.critic.final_b2", 1.0, "final_b2 is 1.0"),
+    (
+        "augmentation",
+        {"policy": "color", "target": 0.6},
+        "the sign of a score has no meaning; choices: hinge",
+    ),
+    (
+        "augmentation",
+        {"policy": "color", "final_probability": 0.5},
+        "probability is not set; it is the initial value",
+    ),
+    ("augmentation", {"policy": "color", "probability": 1.5}, "probability is 1.5"),
     ("training.schedule_iterations", -1, "a whole number at least 1"),
 ]
 

@@ -18,7 +18,7 @@ from wgan_jax.training.compiled import (
 )
 from wgan_jax.training.init import abstract_state, init_state
 from wgan_jax.training.steps import critic_step, generator_step, train_step
-from wgan_jax.training.updates import normalize_images, warmed_up_decay
+from wgan_jax.training.updates import normalize_images
 
 
 def same(a, b):
@@ -245,10 +245,16 @@ def test_ema_starts_as_a_copy_and_follows_its_formula(key):
         chex.assert_trees_all_close(average, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_ema_decay_warms_up():
-    for t, expected in ((0, 0.1), (5, 0.4), (10**6, 0.999)):
-        decay = warmed_up_decay(jnp.asarray(t), decay=0.999)
-        assert float(decay) == pytest.approx(expected, rel=1e-5)
+def test_ema_follows_a_given_function_of_the_iteration(key):
+    gan = tiny_gan(ema_decay=lambda step: 0.25 * (1 + step))
+    state, expected = init_state(gan, key), None
+    for decay in (0.25, 0.5):
+        before = state.ema_params if expected is None else expected
+        state, _ = generator_step(gan, state, key, batch_size=8)
+        expected = jax.tree.map(
+            lambda a, w, d=decay: d * a + (1 - d) * w, before, state.generator.params
+        )
+        chex.assert_trees_all_close(state.ema_params, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_ema_is_absent_without_decay(key):
@@ -318,3 +324,18 @@ def test_network_without_train_argument_is_rejected():
 
     with pytest.raises(ValueError, match="has no argument 'train'"):
         tiny_gan(critic=NoTrain())
+
+
+def test_optimizers_with_schedules_receive_the_iteration(key, images):
+    def update(updates, state, params=None, *, iteration):
+        return jax.tree.map(jnp.zeros_like, updates), [*state, iteration]
+
+    seen = optax.GradientTransformationExtraArgs(lambda params: [], update)
+    gan = tiny_gan(critic_optimizer=seen, generator_optimizer=seen)
+    state = init_state(gan, key).replace(step=jnp.asarray(5))
+    state, _ = critic_step(gan, state, images[0], key)
+    state, _ = critic_step(gan, state, images[1], key)
+    state, _ = generator_step(gan, state, key, batch_size=8)
+    state, _ = critic_step(gan, state, images[2], key)
+    assert [int(t) for t in state.critic.opt_state] == [5, 5, 6]
+    assert [int(t) for t in state.generator.opt_state] == [5]
