@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -5,7 +7,13 @@ from flax import linen as nn
 from tiny import tiny_gan
 
 from wgan_jax.latents import latents
-from wgan_jax.sampling import interpolations, sample, sample_batches
+from wgan_jax.program.restoring import with_standing_statistics
+from wgan_jax.sampling import (
+    interpolations,
+    sample,
+    sample_batches,
+    standing_statistics,
+)
 from wgan_jax.training.init import init_state
 
 
@@ -94,3 +102,67 @@ def test_interpolations_follow_great_circles(key):
         np.testing.assert_allclose(weights[1], turned, atol=1e-4)
     with pytest.raises(ValueError, match="rows is 0"):
         interpolations(gan, init_state(gan, key), key, rows=0, columns=7)
+
+
+class Normalized(nn.Module):
+    """Batch norm of latents alone, with a momentum of its own."""
+
+    momentum: float
+
+    @nn.compact
+    def __call__(self, latent, *, train):
+        norm = nn.BatchNorm(use_running_average=not train, momentum=self.momentum)
+        scale = self.param("scale", nn.initializers.constant(3.0), ())
+        return norm(scale * latent).reshape(-1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.5])
+@pytest.mark.parametrize("use_ema", [True, False])
+def test_standing_statistics_are_means_over_batches(momentum, use_ema, key):
+    gan = tiny_gan(generator=Normalized(momentum), penalties=())
+    state = init_state(gan, key)
+    found = standing_statistics(
+        gan, state, key, batches=5, batch_size=16, use_ema=use_ema
+    )
+    z = np.asarray(latents(key, np.arange(80), size=3)) * 3.0
+    z = z.reshape(5, 16, 3)
+    kept = (found.generator.model_state, found.ema_model_state)
+    stats = kept[use_ema]["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_allclose(stats["mean"], z.mean(1).mean(0), atol=1e-5)
+    np.testing.assert_allclose(stats["var"], z.var(1).mean(0), rtol=1e-5)
+    other = kept[not use_ema]["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_array_equal(other["mean"], 0)
+
+
+def test_standing_statistics_of_a_generator_without_batch_norm(key):
+    gan = tiny_gan(generator=Plain(), penalties=())
+    state = init_state(gan, key)
+    assert standing_statistics(gan, state, key, batches=2) is state
+    with pytest.raises(ValueError, match="batches is 0"):
+        standing_statistics(gan, state, key, batches=0)
+
+
+class Plain(nn.Module):
+    """Generator without batch norm."""
+
+    @nn.compact
+    def __call__(self, latent, *, train):
+        return nn.Dense(16)(latent).reshape(-1, 4, 4, 1)
+
+
+def test_config_asks_for_standing_statistics_of_both_weights(key):
+    gan = tiny_gan(generator=Normalized(0.9), penalties=())
+    state = init_state(gan, key)
+    config = SimpleNamespace(
+        samples=SimpleNamespace(standing_batches=0, seed=1),
+        training=SimpleNamespace(batch_size=16),
+    )
+    assert with_standing_statistics(config, gan, state) is state
+    config.samples.standing_batches = 3
+    found = with_standing_statistics(config, gan, state)
+    for model_state in (found.generator.model_state, found.ema_model_state):
+        variance = model_state["batch_stats"]["BatchNorm_0"]["var"]
+        np.testing.assert_allclose(variance, 9.0, rtol=0.6)  # that of 3 z
+    plain = tiny_gan(generator=Normalized(0.9), penalties=(), ema_decay=None)
+    found = with_standing_statistics(config, plain, init_state(plain, key))
+    assert found.ema_model_state is None

@@ -143,6 +143,101 @@ def interpolations(
     return _generate(gan, params, model_state, z, classes)
 
 
+def standing_statistics(
+    gan: Gan,
+    state: GanState,
+    key: PRNGKey,
+    *,
+    batches: int,
+    batch_size: int = 64,
+    use_ema: bool = True,
+) -> GanState:
+    r"""Replaces the running averages of batch normalization by standing statistics.
+
+    .. math:: \bar s = \frac{1}{n} \sum_{i=1}^{n} s_i
+
+    where :math:`s_i` are the batch means and variances of generated batch i.
+    The running averages of training belong to earlier parameters. Standing
+    statistics are those of the parameters that are sampled.
+
+    Args:
+        gan: static definition of the GAN.
+        state: training state; not modified. All processes that share it must
+            make this call.
+        key: PRNG key of the latents.
+        batches: n, number of batches, >= 1.
+        batch_size: latents per batch.
+        use_ema: whether the EMA of the generator or its current parameters will
+            be sampled.
+
+    Returns:
+        The state, with the generator's ``batch_stats`` (or those of its EMA)
+        replaced; equal to ``state`` if the generator has none.
+
+    Raises:
+        ValueError: if ``batches`` is below 1, or as ``sample``.
+
+    Reference:
+        Brock, Donahue, Simonyan 2018, arXiv:1809.11096, appendix C.
+    """
+    if batches < 1:
+        raise ValueError(
+            f"standing_statistics: batches is {batches}; it must be at least 1."
+        )
+    params, model_state = generator_weights(state, use_ema=use_ema)
+    if "batch_stats" not in model_state:
+        return state
+    classes = sample_labels(gan, batches * batch_size, None)
+    found = _standing(gan, params, model_state, key, classes, batches, batch_size)
+    if use_ema:
+        return state.replace(ema_model_state=found)
+    return state.replace(generator=state.generator.replace(model_state=found))
+
+
+@partial(jax.jit, static_argnums=(0, 5, 6))
+def _standing(
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    key: PRNGKey,
+    classes: Array | None,
+    batches: int,
+    batch_size: int,
+) -> PyTree:
+    """Returns the model state with the mean of the statistics of some batches."""
+    others = {k: v for k, v in model_state.items() if k != "batch_stats"}
+
+    def averaged(value: float, index: Array) -> PyTree:
+        """Returns the running averages after one batch, starting from a value."""
+        indices = index * batch_size + jnp.arange(batch_size)
+        start = jax.tree.map(
+            lambda x: jnp.full_like(x, value), model_state["batch_stats"]
+        )
+        _, after = gan.generate(
+            params,
+            {"batch_stats": start, **others},
+            latents(key, indices, size=gan.latent_size),
+            train=True,
+            labels=None if classes is None else classes[indices],
+        )
+        return after["batch_stats"]
+
+    # A running average is m * old + (1 - m) * batch, with a momentum m that is known
+    # only to the layer. Starting from 0 and from 1 reveals it.
+    first = averaged(0.0, jnp.zeros((), jnp.int32))
+    momentum = jax.tree.map(
+        jnp.subtract, averaged(1.0, jnp.zeros((), jnp.int32)), first
+    )
+    total = jax.lax.fori_loop(
+        1,
+        batches,
+        lambda i, sums: jax.tree.map(jnp.add, sums, averaged(0.0, i)),
+        first,
+    )
+    mean = jax.tree.map(lambda s, m: s / batches / (1.0 - m), total, momentum)
+    return {"batch_stats": mean, **others}
+
+
 def generator_weights(state: GanState, *, use_ema: bool) -> tuple[Params, PyTree]:
     """Returns the generator's parameters and model state, averaged or current.
 

@@ -118,14 +118,23 @@ def test_r3gan_settings_and_schedules():
         if unset:
             change(config, "training.schedule_iterations", None)
             gan = build_gan(config, (32, 32, 3))
-        end = 400_000 if unset else 300_000
-        for ways, scale, weight in (
-            (0, 1.0, 0.05),
-            (0.5, 0.625, 0.0275),
-            (1, 0.25, 0.005),
+        end = 400_000 if unset else 312_500
+        for ways, scale, weight, b2, probability, life in (
+            (0, 1.0, 0.05, 0.9, 0.0, 0.0),
+            (0.5, 0.625, 0.0275, 0.945, 0.275, 2.5e6),
+            (1, 0.25, 0.005, 0.99, 0.55, 5e6),
         ):
-            step = np.int32(ways * end)
+            step = jnp.asarray(ways * end, jnp.int32)
             assert float(gan.learning_rate_scale(step)) == pytest.approx(scale)
+            found = gan.augment_probability.at((), step)
+            assert float(found) == pytest.approx(probability)
+            decay = float(gan.ema_decay(step))
+            assert decay == pytest.approx(2 ** (-64 / life) if life else 0.0)
+            for optimizer in (gan.generator_optimizer, gan.critic_optimizer):
+                _, state = optimizer.update(
+                    jnp.ones(1), optimizer.init(jnp.zeros(1)), iteration=step
+                )
+                assert float(state[0].nu[0]) == pytest.approx(1 - b2, rel=1e-3)
             for term in gan.penalties:
                 assert float(term.weight(step)) == pytest.approx(weight)
 
@@ -422,14 +431,31 @@ def test_fields_that_may_change_on_resume():
         "training.placement",
         *("checkpoint.every", "checkpoint.keep", "log.every"),
         *("samples.every", "samples.count", "samples.seed", "samples.label"),
+        "samples.standing_batches",
         *(f"evaluation.{field}" for field in groups["evaluation"].model_fields),
     }
     nested = [{"evaluation": {"features": {"name": name}}} for name in "ab"]
     assert differences(*nested) == []
     assert differences(*nested, free=True) == ["evaluation.features.name: a -> b"]
-    # None means absent. A final_weight makes the schedule depend on iterations.
+    # None means absent.
     assert differences({"sweep": {"field": None}}, {}) == []
-    ends = {"penalty": {"final_weight": 1.0}, "training": {"iterations": 5}}
-    ends["training"]["learning_rate_schedule"] = "constant"
-    longer = ends | {"training": ends["training"] | {"iterations": 9}}
-    assert differences(ends, longer) == ["training.iterations: 5 -> 9"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "penalty.final_weight",
+        "optimizer.critic.final_b2",
+        "augmentation.final_probability",
+        "training.ema_initial_half_life",
+    ],
+)
+def test_run_with_a_schedule_has_a_fixed_length(name):
+    old, new = (
+        {"training.iterations": n, "training.learning_rate_schedule": "constant"}
+        for n in (5, 9)
+    )
+    assert differences(old, new) == []
+    assert differences(old | {name: 1.0}, new | {name: 1.0}) == [
+        "training.iterations: 5 -> 9"
+    ]

@@ -64,10 +64,19 @@ def _comparable(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flatten(tree) if value is not None}
 
 
+# Fields that make a setting follow a schedule, which ends with the run.
+_ENDS = (
+    ".final_weight",
+    ".final_b2",
+    ".final_probability",
+    ".ema_initial_half_life",
+)
+
+
 def _ends_with_the_run(fields: Mapping[str, Any]) -> bool:
     """Returns whether the length of a schedule depends on that of the run."""
     if fields.get("training.schedule_iterations"):
         return False
     return fields.get("training.learning_rate_schedule") != "constant" or any(
-        name.endswith(".final_weight") for name in fields
+        name.endswith(_ENDS) for name in fields
     )

@@ -251,6 +251,12 @@ class Samples(Group):
     every: Count = field("interval in iterations", free=True)
     count: Count = field("number of samples", free=True)
     seed: Seed = field("seed of the latents", free=True)
+    standing_batches: Interval = field(
+        "generated batches whose statistics replace the running averages of batch "
+        "normalization in sample mode and in evaluations; 0: none",
+        0,
+        free=True,
+    )
     label: Interval | None = field(
         "class of all samples; None: all classes in turn", None, free=True
     )

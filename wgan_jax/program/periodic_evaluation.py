@@ -184,12 +184,15 @@ def record(examined: Examined) -> dict[str, Any]:
         examined: evaluated weights.
 
     Returns:
-        JSON values: ``run``, ``weights``, ``seconds`` and ``results``, where each
-        result includes its protocol.
+        JSON values: ``run``, ``weights``, ``standing_batches`` if there are any,
+        ``seconds`` and ``results``, where each result includes its protocol.
     """
+    batches = examined.standing_batches
+    standing = {"standing_batches": batches} if batches else {}
     return {
         "run": examined.run,
         "weights": examined.weights,
+        **standing,
         "seconds": round(examined.seconds, 1),
         "results": [_plain(result) for result in examined.results],
     }

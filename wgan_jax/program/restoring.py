@@ -2,12 +2,15 @@
 
 import math
 
+import jax
+
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.errors import CheckpointError, ConfigError
-from wgan_jax.gan import GanState
+from wgan_jax.gan import Gan, GanState
 from wgan_jax.program.setup import Experiment, Log
 from wgan_jax.program.workdir import Workdir
+from wgan_jax.sampling import standing_statistics
 
 
 def restore_checkpoint(
@@ -53,6 +56,38 @@ def restore_checkpoint(
         raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")
     state, _, found = restored
     return state, found
+
+
+def with_standing_statistics(
+    config: ExperimentConfig, gan: Gan, state: GanState
+) -> GanState:
+    """Returns a state with standing statistics, if the config asks for them.
+
+    Args:
+        config: an experiment.
+        gan: the GAN of the state.
+        state: state of one run.
+
+    Returns:
+        The state with those of the EMA and of the current parameters replaced,
+        from ``config.samples.standing_batches`` batches of the size of the
+        training's.
+    """
+    batches = config.samples.standing_batches
+    if not batches:
+        return state
+    # No sample has this index.
+    key = jax.random.fold_in(jax.random.key(config.samples.seed), 2**32 - 1)
+    for use_ema in (True, False) if gan.ema_decay is not None else (False,):
+        state = standing_statistics(
+            gan,
+            state,
+            key,
+            batches=batches,
+            batch_size=config.training.batch_size,
+            use_ema=use_ema,
+        )
+    return state
 
 
 def check_start(config: ExperimentConfig, start: int) -> None:

@@ -10,7 +10,7 @@ from wgan_jax.config.rows import as_config_error
 from wgan_jax.io.files import atomic_write
 from wgan_jax.io.images import save_png, to_uint8
 from wgan_jax.program.pictures import draw, tile
-from wgan_jax.program.restoring import restore_checkpoint
+from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Experiment, Log, prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import sample as draw_samples
@@ -57,7 +57,7 @@ def sample(
             as_config_error(
                 draw_samples,
                 gan,
-                arrays,
+                with_standing_statistics(config, gan, arrays),
                 key,
                 config.samples.count,
                 use_ema=gan.ema_decay is not None,

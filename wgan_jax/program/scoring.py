@@ -16,6 +16,7 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.io.loggers import Stages
 from wgan_jax.metrics import Result, nearest_neighbours
+from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (
     generator_weights,
@@ -42,6 +43,7 @@ class Examined(NamedTuple):
             the others, to save memory, and on processes other than the primary
             one.
         seconds: duration of the evaluation.
+        standing_batches: batches of the standing statistics; 0 for none.
     """
 
     run: str
@@ -49,6 +51,7 @@ class Examined(NamedTuple):
     results: list[Result]
     comparison: Comparison | None
     seconds: float
+    standing_batches: int = 0
 
 
 def examine(
@@ -59,6 +62,9 @@ def examine(
     stages: Stages | None,
 ) -> Iterator[Examined]:
     """Evaluates the EMA and the live weights of each run in a state.
+
+    Batch normalization uses the standing statistics of
+    ``config.samples.standing_batches``, or its running averages if there are none.
 
     All processes must call this function together. The primary process computes
     the results.
@@ -74,6 +80,7 @@ def examine(
     """
     alone, failure, some = jax.process_count() == 1, None, False
     for run, gan, arrays in experiment.runs(state):
+        arrays = with_standing_statistics(experiment.config, gan, arrays)
         for weights in ("live",) if gan.ema_decay is None else ("ema", "live"):
             began = time.perf_counter()
             use_ema = weights == "ema"
@@ -103,7 +110,14 @@ def examine(
                 failure = error  # raised later: drawing is a collective operation
                 continue
             seconds = time.perf_counter() - began
-            yield Examined(run, weights, results, None if some else comparison, seconds)
+            yield Examined(
+                run,
+                weights,
+                results,
+                None if some else comparison,
+                seconds,
+                experiment.config.samples.standing_batches,
+            )
             some = True
     if failure is not None:
         raise failure
