@@ -33,6 +33,7 @@ LAYERS = [
     "planning",
     "checkpointing",
     "config",
+    "zoo",
     "report",
     "program",
 ]

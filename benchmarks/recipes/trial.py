@@ -33,7 +33,7 @@ from wgan_jax.metrics import extract_features, kernel_distance, manifold_scores
 from wgan_jax.program.setup import Experiment, prepare
 from wgan_jax.sampling import sample_batches
 
-MARKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+MARKS = (1 / 4, 1 / 2, 1)
 PROBE = 6  # calls that measure the speed
 
 

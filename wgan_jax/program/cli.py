@@ -187,6 +187,8 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     folders = [Path(folder) for folder in known.workdir]
     if mode == "report":
         return _report(known, folders, overrides, options)
+    if known.pretrained is not None:
+        return _sample_pretrained(argv, known, folders, overrides)
     experiment, config, path = _config(mode, known, folders, overrides)
     if mode == "plan":
         return _plan(experiment, folders, options)
@@ -272,6 +274,31 @@ def _plan(
     # The compile time is reported, and a cache hit would hide it.
     jax.config.update("jax_enable_compilation_cache", False)
     return plan(config, log=_log, **options)
+
+
+def _sample_pretrained(
+    argv: list[str],
+    known: argparse.Namespace,
+    folders: list[Path],
+    overrides: list[tuple[str, str]],
+) -> int:
+    from wgan_jax.program.pretrained import sample_pretrained
+
+    for name in ("config", "checkpoint"):
+        if getattr(known, name) is not None:
+            raise ConfigError(f"--{name} and --pretrained cannot be combined.")
+    if len(folders) > 1:
+        raise ConfigError(
+            f"--pretrained takes one --workdir, but {len(folders)} were given."
+        )
+    _use_compilation_cache()
+    return sample_pretrained(
+        known.pretrained,
+        overrides,
+        folder=folders[0] if folders else FOLDER / "pretrained",
+        command=_command(argv),
+        log=_log,
+    )
 
 
 def _work(

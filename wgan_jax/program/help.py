@@ -39,7 +39,7 @@ MODES = {
     "sample": Mode(
         "Draws samples from a checkpoint and writes a picture and an array.",
         "sample --workdir=runs/digits_wgan_gp --config.samples.count=16",
-        ("checkpoint",),
+        ("checkpoint", "pretrained"),
     ),
     "evaluate": Mode(
         "Evaluates samples from a checkpoint or a file against a dataset.",
@@ -63,6 +63,7 @@ FLAGS = {
     "config.FIELD": "override of a config field, such as --config.training.n_critic=3",
     "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
     "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
+    "pretrained": "name of a trained generator that comes with the package",
     "images": "an .npz file to evaluate instead of samples from a run",
     "output": "file to write: page of a report [report.html], or a plan as JSON",
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",

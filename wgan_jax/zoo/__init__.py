@@ -1,0 +1,153 @@
+"""Trained generators that come with the package.
+
+    from wgan_jax import zoo
+    images = zoo.load("digits").sample(jax.random.key(0), 64)
+
+Each is a file ``NAME.safetensors`` of half-precision weights and a model card
+``NAME.md`` in this folder. ``zoo.packing`` writes them from a run.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.config.build import build_gan
+from wgan_jax.errors import unknown
+from wgan_jax.gan import Gan
+from wgan_jax.io.weights import load_weights
+from wgan_jax.latents import latents
+from wgan_jax.sampling import sample_labels
+from wgan_jax.types import Array, PRNGKey, PyTree
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """Trained generator.
+
+    Attributes:
+        name: its name.
+        gan: static definition of the GAN that it was trained in.
+        params: parameters of the generator (EMA).
+        model_state: other collections of the generator, such as batch
+            statistics.
+        card: facts about its training: ``config`` (all settings), ``data``,
+            ``step``, ``scores``, ``command``, ``license``, and others.
+    """
+
+    name: str
+    gan: Gan
+    params: PyTree
+    model_state: PyTree
+    card: dict[str, Any]
+
+    @property
+    def latent_size(self) -> int:
+        """Z, the size of a latent."""
+        return self.gan.latent_size
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes of a conditional generator; empty for others."""
+        return list(self.card["data"].get("class_names") or ())
+
+    def __call__(self, latent: Array, labels: Array | None = None) -> Array:
+        """Returns the images of latents.
+
+        Args:
+            latent: floating-point ``[B, Z]``, standard normal.
+            labels: int32 ``[B]``, for a conditional generator.
+
+        Returns:
+            Floating-point ``[B, H, W, C]`` in [-1, 1]. It can be differentiated
+            and compiled.
+
+        Raises:
+            ValueError: if the generator does not have the given labels.
+        """
+        classes = sample_labels(self.gan, len(latent), labels)
+        return self.gan.generate(
+            self.params, self.model_state, latent, train=False, labels=classes
+        )[0]
+
+    def sample(
+        self,
+        key: PRNGKey,
+        n: int,
+        *,
+        labels: Array | int | None = None,
+        batch_size: int = 64,
+    ) -> Array:
+        """Returns n images; image i depends only on the key and i.
+
+        Args:
+            key: PRNG key of the whole collection.
+            n: number of images, >= 1.
+            labels: for a conditional generator, one class for all images or
+                integers ``[n]``. By default, the class of image i is i modulo
+                the number of classes.
+            batch_size: images computed at once.
+
+        Returns:
+            Floating-point ``[n, H, W, C]`` in [-1, 1].
+
+        Raises:
+            ValueError: if n is below 1, or the generator does not have the
+                given labels.
+        """
+        if n < 1:
+            raise ValueError(f"sample: n is {n}; it must be at least 1.")
+        classes = sample_labels(self.gan, n, labels)
+        parts = []
+        for start in range(0, n, batch_size):
+            indices = start + jnp.arange(batch_size)
+            rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
+            images = _draw(self.gan, self.params, self.model_state, key, indices, rows)
+            parts.append(images[: n - start])
+        return jnp.concatenate(parts)
+
+
+def names() -> list[str]:
+    """Returns the names of all trained generators."""
+    return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
+
+
+def load(name: str) -> Pretrained:
+    """Loads a trained generator, without network, dataset or extras.
+
+    Args:
+        name: one of ``names()``.
+
+    Returns:
+        The generator.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the names.
+        ArchiveError: if the file is damaged.
+    """
+    if name not in names():
+        raise ValueError(f"the trained generator {unknown(name, names())}")
+    variables, card = load_weights(_FOLDER / f"{name}.safetensors")
+    shape = tuple(card["data"]["example_shape"])
+    classes = card["data"]["num_classes"]
+    gan = build_gan(card["config"], shape, classes=classes)
+    params = variables.pop("params")
+    return Pretrained(name, gan, params, variables, card)
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw(
+    gan: Gan,
+    params: PyTree,
+    model_state: PyTree,
+    key: PRNGKey,
+    indices: Array,
+    labels: Array | None,
+) -> Array:
+    z = latents(key, indices, size=gan.latent_size)
+    return gan.generate(params, model_state, z, train=False, labels=labels)[0]
