@@ -80,9 +80,39 @@ def sample_batches(
     Raises:
         ValueError: as ``sample``, before the first batch.
     """
+    weights = generator_weights(state, use_ema=use_ema)
+    return generate_batches(gan, *weights, key, n, labels=labels, batch_size=batch_size)
+
+
+def generate_batches(
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    key: PRNGKey,
+    n: int,
+    *,
+    labels: Array | int | None = None,
+    batch_size: int = 64,
+) -> Iterator[Array]:
+    """Yields the images of ``sample``, given the weights of the generator.
+
+    Args:
+        gan: static definition of the GAN.
+        params: parameters of the generator.
+        model_state: other collections of the generator.
+        key: PRNG key of the whole collection of samples.
+        n: number of images, >= 1.
+        labels: one class for all images, or one per image.
+        batch_size: images per batch.
+
+    Returns:
+        An iterator over batches, as for ``sample_batches``.
+
+    Raises:
+        ValueError: as ``sample``, before the first batch.
+    """
     if n < 1:
         raise ValueError(f"sample: n is {n}; it must be at least 1.")
-    params, model_state = generator_weights(state, use_ema=use_ema)
     classes = sample_labels(gan, n, labels)
 
     def part(start: int) -> Array:

@@ -8,19 +8,16 @@ Each is a file ``NAME.safetensors`` of half-precision weights and a model card
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from wgan_jax.config.build import build_gan
 from wgan_jax.errors import unknown
 from wgan_jax.gan import Gan
 from wgan_jax.io.weights import load_weights
-from wgan_jax.latents import latents
-from wgan_jax.sampling import sample_labels
+from wgan_jax.sampling import generate_batches, sample_labels
 from wgan_jax.types import Array, PRNGKey, PyTree
 
 _FOLDER = Path(__file__).parent
@@ -100,16 +97,16 @@ class Pretrained:
             ValueError: if n is below 1, or the generator does not have the
                 given labels.
         """
-        if n < 1:
-            raise ValueError(f"sample: n is {n}; it must be at least 1.")
-        classes = sample_labels(self.gan, n, labels)
-        parts = []
-        for start in range(0, n, batch_size):
-            indices = start + jnp.arange(batch_size)
-            rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
-            images = _draw(self.gan, self.params, self.model_state, key, indices, rows)
-            parts.append(images[: n - start])
-        return jnp.concatenate(parts)
+        parts = generate_batches(
+            self.gan,
+            self.params,
+            self.model_state,
+            key,
+            n,
+            labels=labels,
+            batch_size=batch_size,
+        )
+        return jnp.concatenate(list(parts))
 
 
 def names() -> list[str]:
@@ -138,16 +135,3 @@ def load(name: str) -> Pretrained:
     gan = build_gan(card["config"], shape, classes=classes)
     params = variables.pop("params")
     return Pretrained(name, gan, params, variables, card)
-
-
-@partial(jax.jit, static_argnums=0)
-def _draw(
-    gan: Gan,
-    params: PyTree,
-    model_state: PyTree,
-    key: PRNGKey,
-    indices: Array,
-    labels: Array | None,
-) -> Array:
-    z = latents(key, indices, size=gan.latent_size)
-    return gan.generate(params, model_state, z, train=False, labels=labels)[0]
