@@ -1,12 +1,13 @@
-"""Trains one config for a given processor time, and measures its samples on the way.
+"""Trains one config for a given cost, and measures its samples on the way.
 
     python benchmarks/recipes/trial.py --config=configs/cifar10_fast.py \
         --cpu-seconds=600 --out=trials.jsonl --name=wider --config.critic.width=96
 
-The number of iterations follows from the speed, which is measured first, so that
-schedules end with the trial. Samples of the averaged generator are kept at the
-marks, and are compared with the first examples of the test split after training.
-One line of JSON is appended to the file.
+With ``--cpu-seconds``, the number of iterations follows from the speed, which is
+measured first, so that schedules end with the trial. Otherwise, it is that of the config,
+and the result does not depend on the speed of the machine. Samples of the EMA
+weights are kept at the marks, and are compared with the first examples of the test
+split after training. One line of JSON is appended to the file.
 """
 
 import argparse
@@ -29,12 +30,23 @@ from wgan_jax.config.loading import split_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.evaluation.extractors import EXTRACTORS
 from wgan_jax.gan import GanState
-from wgan_jax.metrics import extract_features, kernel_distance, manifold_scores
+from wgan_jax.metrics import (
+    extract_features,
+    frechet_distance,
+    kernel_distance,
+    manifold_scores,
+)
 from wgan_jax.program.setup import Experiment, prepare
 from wgan_jax.sampling import sample_batches
 
-MARKS = (1 / 4, 1 / 2, 1)
 PROBE = 6  # calls that measure the speed
+ESTIMATES = (
+    "critic/wasserstein_estimate",
+    "critic/wasserstein_by_penalty",
+    "critic/wasserstein_by_gradient_norm_at_fakes",
+    "critic/score_gap",
+    "critic/gradient_norm_at_fakes",
+)
 
 
 class Clock:
@@ -100,55 +112,81 @@ def probe(config: ExperimentConfig) -> float:
     return training.clock.cpu / PROBE / training.experiment.per_call
 
 
+class Judge:
+    """Compares samples with the first examples of the test split."""
+
+    def __init__(self, config: ExperimentConfig, count: int) -> None:
+        source = build_source(config, split="test")
+        self._extract = EXTRACTORS["lite0"](source.example_shape)
+        self._real = self._features(source.images[:count])
+
+    def _features(self, images: np.ndarray) -> np.ndarray:
+        found = extract_features(self._extract, images, batch_size=100)
+        return np.asarray(found.values)
+
+    def distance(self, images: np.ndarray) -> dict[str, float]:
+        """Returns the kernel distance alone."""
+        fake = self._features(images)
+        return {"kernel_distance": float(kernel_distance(self._real, fake).mean)}
+
+    def scores(self, images: np.ndarray) -> dict[str, float]:
+        """Returns all scores."""
+        fake = self._features(images)
+        moments = [(x.mean(0), np.cov(x, rowvar=False)) for x in (self._real, fake)]
+        return {
+            "kernel_distance": float(kernel_distance(self._real, fake).mean),
+            "frechet_distance": frechet_distance(*moments[0], *moments[1]),
+            **manifold_scores(self._real, fake)._asdict(),
+        }
+
+
 def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]:
     """Trains, samples and measures."""
     per_call = config.training.iterations_per_call
     if options.cpu_seconds:
-        speed = probe(config)
-        calls = max(1, round(options.cpu_seconds / speed / per_call))
+        calls = max(1, round(options.cpu_seconds / probe(config) / per_call))
         config = with_value(config, "training.iterations", calls * per_call)
     training = Training(config)
     calls = config.training.iterations // per_call
-    marks = sorted({max(1, round(calls * part)) for part in MARKS})
+    marks = sorted({max(1, round(calls * part)) for part in options.marks})
     has_ema = config.training.has_ema
     kept, rows, done = [], [], 0
     for mark in marks:
         metrics = training.advance(mark - done)
-        done = mark
-        kept.append(samples(training, options.count, use_ema=has_ema))
-        clock = training.clock
+        done, clock = mark, training.clock
         rows.append(
             {
                 "iterations": training.iterations,
                 "cpu_s": round(clock.cpu, 1),
                 "wall_s": round(clock.wall, 1),
-                "gap": metrics.get("critic/score_gap"),
-                "finite": bool(np.all(np.isfinite(list(metrics.values())))),
+                **{k: round(metrics[k], 4) for k in ESTIMATES if k in metrics},
             }
         )
-        if not rows[-1]["finite"]:
+        if not np.all(np.isfinite(list(metrics.values()))):
+            rows[-1]["diverged"] = True
             break
-    shape = training.experiment.source.example_shape
-    extract = EXTRACTORS["lite0"](shape)
-    test = build_source(config, split="test")
-    real = extract_features(
-        extract, test.images[: options.count], batch_size=100
-    ).values
-    for row, images in zip(rows, kept, strict=True):
-        fake = extract_features(extract, images, batch_size=100).values
-        row["kernel_distance"] = round(float(kernel_distance(real, fake).mean), 4)
-        if row is rows[-1]:
-            scores = manifold_scores(real, fake)._asdict()
-            row |= {name: round(float(value), 4) for name, value in scores.items()}
-    if options.pictures:
+        kept.append(samples(training, options.count, use_ema=has_ema))
+    judge = Judge(config, options.count)
+    for row, images in zip(rows, kept, strict=False):
+        last = images is kept[-1]
+        measure = judge.scores if last or options.scores else judge.distance
+        row |= {name: round(float(v), 4) for name, v in measure(images).items()}
+    live = {}
+    if has_ema and options.scores and kept:
+        images = samples(training, options.count, use_ema=False)
+        live = {name: round(float(v), 4) for name, v in judge.scores(images).items()}
+    if options.pictures and kept:
         options.pictures.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(options.pictures / f"{options.name}.npz", kept[-1][:64])
     return {
         "name": options.name,
         "startup_s": round(training.startup, 1),
         "batch_size": config.training.batch_size,
+        "n_critic": config.training.n_critic,
+        "seed": config.seed,
         "count": options.count,
         "marks": rows,
+        **({"live": live} if live else {}),
     }
 
 
@@ -159,6 +197,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     parser.add_argument("--cpu-seconds", type=float, help="processor time to train")
     parser.add_argument("--count", type=int, default=5000, help="samples to compare")
+    parser.add_argument("--marks", type=float, nargs="*", default=[0.25, 0.5, 1.0])
+    parser.add_argument("--scores", action="store_true", help="all scores at marks")
     parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
     options, config, path = parse_arguments(parser)
     try:
@@ -166,7 +206,9 @@ def main() -> int:
     except ValueError as error:
         print(f"trial: {error}", file=sys.stderr)
         return 2
-    row |= {"config": path.stem, "overrides": dict(split_overrides(sys.argv[1:])[0])}
+    overrides = dict(split_overrides(sys.argv[1:])[0])
+    overrides.pop("dataset.data_dir", None)
+    row |= {"config": path.stem, "overrides": overrides}
     with options.out.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row))

@@ -27,7 +27,10 @@ CHANGED, PART = 2, slice(1, 4)
 Y = labels(0, 1, 2, 0, 1, 2)
 BY_CLASS = {"classes": 3}
 # Options whose values do not follow from a field's type.
-OPTIONS = {"resnet": [{"dropout": (0.2, 0.5, 0.5)}, {"pool": "sum"}]}
+OPTIONS = {
+    "resnet": [{"dropout": (0.2, 0.5, 0.5)}, {"pool": "sum"}],
+    "dcgan": [{"dropout": 0.5, "batch_norm": False}],
+}
 
 
 def variants(name, own):

@@ -85,6 +85,8 @@ class Critic(nn.Module):
     Attributes:
         width: channels of the first map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the first.
+        dropout: rate in [0, 1) after all maps but the first. It is active only
+            in passes with the rng stream ``dropout``.
         parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
         conv: layer class, with flax's fields and a kernel ``[K, K, I, O]``.
         dtype: computation dtype; None promotes the input and parameter dtypes.
@@ -98,6 +100,7 @@ class Critic(nn.Module):
 
     width: int = 64
     batch_norm: bool = True
+    dropout: float = 0.0
     parametrization: Parametrization = "plain"
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
@@ -106,6 +109,10 @@ class Critic(nn.Module):
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
         """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
+        if not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"DCGAN critic: dropout is {self.dropout}; it must be in [0, 1)."
+            )
         side, halvings = _halvings(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
@@ -123,6 +130,9 @@ class Critic(nn.Module):
                 norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, 0.2)
+            if self.dropout and index > 0:
+                drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
+                x = drop(x, deterministic=not self.has_rng("dropout"))
         self.sow("intermediates", "features", x.reshape(x.shape[0], -1))
         x = layer(1, kernel_size=(side, side), padding="VALID", name="output")(x)
         return x.reshape(-1)
