@@ -4,8 +4,8 @@
         --cpu-seconds=600 --out=trials.jsonl --name=wider --config.critic.width=96
 
 With ``--cpu-seconds``, the number of iterations follows from the speed, which is
-measured first, so that schedules end with the trial. Otherwise, it is that of the config,
-and the result does not depend on the speed of the machine. Samples of the EMA
+measured first, so that schedules end with the trial. Otherwise, it is that of the
+config, and the result does not depend on the speed of the machine. Samples of the EMA
 weights are kept at the marks, and are compared with the first examples of the test
 split after training. One line of JSON is appended to the file.
 """
