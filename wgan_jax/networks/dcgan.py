@@ -7,7 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from wgan_jax.networks import parametrization
+from wgan_jax.networks import heads, parametrization
+from wgan_jax.networks.heads import HeadName
+from wgan_jax.networks.labels import check_generator, check_labels
 from wgan_jax.networks.layers import Conv, ConvTranspose, normal_init, scale_init
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
@@ -34,6 +36,7 @@ class Generator(nn.Module):
         image_shape: ``(S, S, C)`` with S = 4 * 2^k or 7 * 2^k.
         width: channels of the largest map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the image.
+        classes: number of classes of the conditional normalization; 0 for none.
         conv_transpose: layer class, with flax's fields and a kernel
             ``[K, K, O, I]``.
         dtype: computation dtype; None promotes the input and parameter dtypes.
@@ -48,14 +51,20 @@ class Generator(nn.Module):
     image_shape: tuple[int, ...] = (64, 64, 3)
     width: int = 64
     batch_norm: bool = True
+    classes: int = 0
     conv_transpose: Callable[..., nn.Module] = ConvTranspose
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, latent: Array, *, train: bool) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1)."""
+    def __call__(
+        self, latent: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         side, doublings = _halvings(self.image_shape, "generator")
+        check_generator(
+            "DCGAN generator", self.classes, labels, batch_norm=self.batch_norm
+        )
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
             self.conv_transpose, use_bias=False, kernel_init=normal_init, **dtypes
@@ -68,8 +77,10 @@ class Generator(nn.Module):
                 window = {"kernel_size": (side, side), "padding": "VALID"}
             x = layer(features, **window, name=f"conv_{index}")(x)
             if self.batch_norm:
-                norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
-                x = norm(x, train=train)
+                norm = BatchNorm(
+                    self.classes, scale_init=scale_init, **dtypes, name=f"norm_{index}"
+                )
+                x = norm(x, labels, train=train)
             x = nn.relu(x)
         channels = self.image_shape[-1]
         x = layer(channels, kernel_size=(4, 4), strides=2, name="output")(x)
@@ -88,6 +99,9 @@ class Critic(nn.Module):
         dropout: rate in [0, 1) after all maps but the first. It is active only
             in passes with the rng stream ``dropout``.
         parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
+        classes: number of classes; 0 for an unconditional critic.
+        head: how labels are used: ``"projection"`` (also if empty) or
+            ``"auxiliary"``.
         conv: layer class, with flax's fields and a kernel ``[K, K, I, O]``.
         dtype: computation dtype; None promotes the input and parameter dtypes.
         param_dtype: parameter dtype.
@@ -102,13 +116,20 @@ class Critic(nn.Module):
     batch_norm: bool = True
     dropout: float = 0.0
     parametrization: Parametrization = "plain"
+    classes: int = 0
+    head: HeadName = ""
     conv: Callable[..., nn.Module] = Conv
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k or 7 * 2^k."""
+    def __call__(
+        self, images: Array, labels: Array | None = None, *, train: bool
+    ) -> Array:
+        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional.
+
+        S must be 4 * 2^k or 7 * 2^k.
+        """
         if not 0 <= self.dropout < 1:
             raise ValueError(
                 f"DCGAN critic: dropout is {self.dropout}; it must be in [0, 1)."
@@ -133,6 +154,17 @@ class Critic(nn.Module):
             if self.dropout and index > 0:
                 drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
                 x = drop(x, deterministic=not self.has_rng("dropout"))
-        self.sow("intermediates", "features", x.reshape(x.shape[0], -1))
+        features = x.reshape(x.shape[0], -1)
+        if self.classes or self.head:
+            return heads.score(
+                self,
+                features,
+                labels,
+                owner="DCGAN critic",
+                kernel_init=normal_init,
+                use_bias=False,
+            )
+        check_labels("DCGAN critic", self.classes, labels)
+        self.sow("intermediates", "features", features)
         x = layer(1, kernel_size=(side, side), padding="VALID", name="output")(x)
         return x.reshape(-1)
