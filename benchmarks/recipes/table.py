@@ -1,0 +1,46 @@
+"""Prints trials as a Markdown table, best first.
+
+python benchmarks/recipes/table.py docs/recipes/cifar10.jsonl
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("trial", "overrides", "iterations", "CPU s", "kernel distance", "earlier")
+
+
+def row(trial: dict[str, Any]) -> list[str]:
+    """Returns the cells of one trial."""
+    *earlier, last = trial["marks"]
+    distance = last.get("kernel_distance")
+    before = ", ".join(
+        f"{mark['kernel_distance']:.2f} at {mark['iterations']:,}"
+        for mark in earlier
+        if "kernel_distance" in mark
+    )
+    fields = " ".join(f"{name}={text}" for name, text in trial["overrides"].items())
+    return [
+        trial["name"],
+        f"`{fields}`" if fields else "",
+        f"{last['iterations']:,}",
+        f"{last['cpu_s']:.0f}",
+        "diverged" if distance is None else f"{distance:.3f}",
+        before,
+    ]
+
+
+def main() -> int:
+    """Prints the table of one file."""
+    trials = [json.loads(line) for line in Path(sys.argv[1]).open()]
+    trials.sort(key=lambda t: t["marks"][-1].get("kernel_distance", float("inf")))
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|---" * len(COLUMNS) + "|")
+    for trial in trials:
+        print("| " + " | ".join(row(trial)) + " |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
