@@ -33,7 +33,8 @@ def row(trial: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Prints the table of one file."""
-    trials = [json.loads(line) for line in Path(sys.argv[1]).open()]
+    lines = Path(sys.argv[1]).read_text().splitlines()
+    trials = [json.loads(line) for line in lines]
     trials.sort(key=lambda t: t["marks"][-1].get("kernel_distance", float("inf")))
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|")

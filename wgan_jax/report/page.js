@@ -74,7 +74,7 @@
 
     // On touch screens, one finger scrolls the page and two fingers zoom.
     if (matchMedia("(pointer: coarse)").matches) {
-      for (const m of models) if (m.type === "BoxZoomTool") m.active = false;
+      for (const m of models) if (m.type === "Toolbar") m.active_drag = null;
     }
 
     const dark = matchMedia("(prefers-color-scheme: dark)");
