@@ -210,7 +210,7 @@ MISTAKES = [
     ),
     ("augmentation", {"policy": "color,no_such"}, ", ".join(AUGMENTATIONS)),
     ("conditional", {"fake_labels": "real"}, "config.dataset.labels is False"),
-    ("training.compute_dtype", "float16", "choices: bfloat16, float32"),
+    ("training.compute_dtype", "float16", "choices: auto, bfloat16, float32"),
     ("training.microbatches", 0, "a whole number at least 1"),
     ("training.replicas", 0, "a whole number at least 1"),
     ("training.learning_rate_final", 0.5, "not read by the schedule 'constant'"),

@@ -16,6 +16,7 @@ from wgan_jax.augmentation import (
 )
 from wgan_jax.conditioning import Conditional
 from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
+from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error, build_module
 from wgan_jax.data import Pipeline, Source, load_source
@@ -61,7 +62,7 @@ def build_gan(
         ConfigError: if the config has mistakes, with one line for each.
         DataError: if the dataset must be loaded and is unavailable.
     """
-    config = resolve(config)
+    config = with_dtype(resolve(config))
     if image_shape is None or (config.dataset.labels and classes is None):
         source = build_source(config)
         image_shape, classes = source.example_shape, source.num_classes

@@ -35,6 +35,7 @@ from wgan_jax.ranges import (
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
+PRECISIONS = ("auto", *DTYPES)
 Interval = Annotated[int, Ge(0)]
 
 
@@ -208,8 +209,10 @@ class Training(Group):
     ema_initial_half_life: NotNegative | None = field(
         "half-life at the start of a cosine schedule; None: constant", None
     )
-    compute_dtype: Annotated[str, OneOf(DTYPES)] = field(
-        "dtype of layer computations; parameters are float32", "float32"
+    compute_dtype: Annotated[str, OneOf(PRECISIONS)] = field(
+        "dtype of layer computations; parameters are float32. auto: bfloat16 where the "
+        "device multiplies it natively",
+        "float32",
     )
     placement: Annotated[str, OneOf(PLACEMENTS)] = field(
         "placement of the state on the devices", "replicated", free=True

@@ -63,6 +63,7 @@ def evaluate(
                 "--images and --checkpoint cannot be combined; use one of them."
             )
         return _evaluate_file(config, Path(images), command=command, log=log)
+    config = workdir.settled(config)
     workdir.check(config)
     experiment = prepare(config, log=log)
     evaluator = build_evaluator(config, experiment.source, cache=reference_cache())

@@ -17,6 +17,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wgan_jax.config.build import build_source
+from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.problems import Problems
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.errors import ConfigError
@@ -146,7 +147,7 @@ def prepare(config: Config, mesh: Mesh) -> Planned:
         ConfigError: if the config has mistakes.
         DataError: if prepared data cannot be opened.
     """
-    config = resolve(config)
+    config = with_dtype(resolve(config), mesh.devices.flat[0].platform)
     source, problems = build_source(config, examples=False), Problems()
     built = setup.check_parts(config, source, mesh, problems)
     problems.raise_all()

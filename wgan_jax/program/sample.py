@@ -47,7 +47,7 @@ def sample(
         WorkdirError: if the folder does not belong to this run.
         CheckpointError: if no suitable checkpoint exists.
     """
-    config = resolve(config)
+    config = workdir.settled(resolve(config))
     workdir.check(config)
     experiment = prepare(config, log=log, data=workdir.data())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)

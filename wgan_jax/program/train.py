@@ -60,7 +60,7 @@ def train(
         CheckpointError: if a checkpoint cannot be read or written.
         Diverged: if a metric is not finite.
     """
-    config = resolve(config)
+    config = workdir.settled(resolve(config))
     workdir.check(config)
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)

@@ -12,7 +12,8 @@ from typing import Any
 import jax
 
 from wgan_jax.config.differences import differences
-from wgan_jax.config.experiment import ExperimentConfig, as_json
+from wgan_jax.config.experiment import ExperimentConfig, as_json, with_value
+from wgan_jax.config.precision import with_dtype
 from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import write_text
@@ -80,6 +81,22 @@ class Workdir:
         """Returns the iteration of the newest checkpoint, even if broken; or 0."""
         found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
         return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
+
+    def settled(self, config: ExperimentConfig) -> ExperimentConfig:
+        """Returns a config whose ``compute_dtype`` is not ``auto``.
+
+        Args:
+            config: an experiment.
+
+        Returns:
+            The config with the dtype of the run in this folder, so that it is
+            resumed alike on another machine; for a new run, with the one of
+            the available devices.
+        """
+        if config.training.compute_dtype == "auto" and self.config.exists():
+            dtype = self._record("config").get("training", {}).get("compute_dtype")
+            config = with_value(config, "training.compute_dtype", dtype or "float32")
+        return with_dtype(config)
 
     def check(self, config: ExperimentConfig) -> None:
         """Raises WorkdirError if the folder was written by a different config.
