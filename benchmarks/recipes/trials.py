@@ -24,6 +24,7 @@ PLAIN = "critic.batch_norm=False"
 SPECTRAL = f"{PLAIN} critic.parametrization=spectral"
 TTUR = "optimizer.critic.learning_rate=4e-4"
 FASTER = f"optimizer.generator.learning_rate=4e-4 {TTUR}"
+G8 = "optimizer.generator.learning_rate=8e-4"
 LABELS = "dataset.labels=True critic.head=projection"
 GP = (
     f"objective=wasserstein {PLAIN} penalty.name=gradient_penalty penalty.weight=10.0 "
@@ -44,10 +45,12 @@ TRIALS = {
             "ns batch 32": "training.batch_size=32",
             "gp lazy ttur": f"{GP} {TTUR}",
             "ns generator 4e-4": "optimizer.generator.learning_rate=4e-4",
-            "ns r1 lazy": f"{PLAIN} penalty.name=r1 penalty.weight=0.1 penalty.every=8",
-            "ns ema 0.99": "training.ema_decay=0.99",
-            "ns critic 96": "critic.width=96",
-            "ns generator 48": "generator.width=48",
+            "ns generator 8e-4": f"{G8}",
+            "ns generator 8e-4 ema 0.995": f"{G8} training.ema_decay=0.995",
+            "ns generator 8e-4 labels": f"{G8} {LABELS}",
+            "ns generator 8e-4 batch 32": f"{G8} training.batch_size=32",
+            "ns generator 8e-4 generator 48": f"{G8} generator.width=48",
+            "ns generator 8e-4 critic 96": f"{G8} critic.width=96",
         },
     ),
 }
