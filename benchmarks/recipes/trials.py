@@ -24,7 +24,7 @@ PLAIN = "critic.batch_norm=False"
 SPECTRAL = f"{PLAIN} critic.parametrization=spectral"
 TTUR = "optimizer.critic.learning_rate=4e-4"
 FASTER = f"optimizer.generator.learning_rate=4e-4 {TTUR}"
-G8 = "optimizer.generator.learning_rate=8e-4"
+G4, G8 = (f"optimizer.generator.learning_rate={rate}" for rate in ("4e-4", "8e-4"))
 LABELS = "dataset.labels=True critic.head=projection"
 GP = (
     f"objective=wasserstein {PLAIN} penalty.name=gradient_penalty penalty.weight=10.0 "
@@ -44,13 +44,15 @@ TRIALS = {
             "ns lr 4e-4": FASTER,
             "ns batch 32": "training.batch_size=32",
             "gp lazy ttur": f"{GP} {TTUR}",
-            "ns generator 4e-4": "optimizer.generator.learning_rate=4e-4",
-            "ns generator 8e-4": f"{G8}",
-            "ns generator 8e-4 ema 0.995": f"{G8} training.ema_decay=0.995",
-            "ns generator 8e-4 labels": f"{G8} {LABELS}",
-            "ns generator 8e-4 batch 32": f"{G8} training.batch_size=32",
-            "ns generator 8e-4 generator 48": f"{G8} generator.width=48",
-            "ns generator 8e-4 critic 96": f"{G8} critic.width=96",
+            "ns generator 4e-4": G4,
+            "ns generator 8e-4": G8,
+            "ns generator 4e-4 labels": f"{G4} {LABELS}",
+            "ns generator 4e-4 ema 0.99": f"{G4} training.ema_decay=0.99",
+            "ns generator 4e-4 critic 96": f"{G4} critic.width=96",
+            "ns generator 4e-4 generator 48": f"{G4} generator.width=48",
+            "ns generator 4e-4 batch 128": f"{G4} training.batch_size=128",
+            "ns generator 4e-4 b1 0": f"{G4} optimizer.generator.b1=0.0 "
+            "optimizer.critic.b1=0.0",
         },
     ),
 }
