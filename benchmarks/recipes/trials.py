@@ -31,6 +31,42 @@ GP = (
     "penalty.every=2"
 )
 
+ADAM = " ".join(
+    f"optimizer.{player}.{field}"
+    for player in ("generator", "critic")
+    for field in ("learning_rate=2e-4", "b1=0.5", "b2=0.999")
+)
+RMSPROP = " ".join(
+    f"optimizer.{player}.name=rmsprop optimizer.{player}.b1=None "
+    f"optimizer.{player}.b2=None optimizer.{player}.learning_rate=5e-5"
+    for player in ("generator", "critic")
+)
+NO_PENALTY = "penalty=None"
+ONE_UPDATE = f"{ADAM} training.n_critic=1"
+BATCH_NORM = f"{NO_PENALTY} critic.batch_norm=True {ONE_UPDATE}"
+METHODS = {
+    "clipping": f"{NO_PENALTY} {RMSPROP} constraint.name=clip_weights "
+    "constraint.bound=0.01 critic.batch_norm=True",
+    "GP": "penalty.one_sided=False",
+    "LP": "penalty.one_sided=True",
+    "divergence": "penalty.name=divergence penalty.weight=2.0",
+    "consistency": "critic.dropout=0.5 penalties.ct.name=consistency "
+    "penalties.ct.weight=2.0 penalties.ct.feature_weight=0.1",
+    "SN hinge": f"{NO_PENALTY} objective=hinge critic.parametrization=spectral "
+    f"{ONE_UPDATE}",
+    "DRAGAN": "objective=non_saturating penalty.name=dragan penalty.weight=10.0 "
+    f"{ONE_UPDATE}",
+    "R1": f"objective=non_saturating penalty.name=r1 penalty.weight=0.1 {ONE_UPDATE}",
+    "original GAN": f"objective=non_saturating {BATCH_NORM}",
+    "least squares": f"objective=least_squares {BATCH_NORM}",
+    "relativistic R1 R2": "objective=relativistic penalty.name=r1 penalty.weight=0.05 "
+    f"penalties.r2.name=r2 penalties.r2.weight=0.05 {ONE_UPDATE}",
+    "GP by class": "dataset.labels=True critic.head=projection",
+    "article": f"objective=non_saturating {NO_PENALTY} {ONE_UPDATE} "
+    "generator.name=article generator.width=None critic.name=article "
+    "critic.batch_norm=None",
+}
+
 TRIALS = {
     "objectives": Round(
         "cifar10_base.py",
@@ -54,5 +90,21 @@ TRIALS = {
             "ns generator 4e-4 b1 0": f"{G4} optimizer.generator.b1=0.0 "
             "optimizer.critic.b1=0.0",
         },
+    ),
+    "fashion_mnist methods": Round(
+        "methods_base.py",
+        600,
+        2500,
+        {
+            f"{name}, seed {seed}": f"{fields} dataset.name=fashion_mnist seed={seed}"
+            for seed in range(3)
+            for name, fields in METHODS.items()
+        },
+    ),
+    "cifar10 methods": Round(
+        "methods_base.py",
+        1800,
+        2500,
+        {f"{name}, CIFAR-10": fields for name, fields in METHODS.items()},
     ),
 }

@@ -16,6 +16,7 @@ from wgan_jax.config.loading import (
     shipped_configs,
     split_overrides,
 )
+from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError
 
 
@@ -177,3 +178,12 @@ def test_field_comments_include_those_of_parents():
 def test_every_shipped_config_loads():
     for name, path in shipped_configs().items():
         assert isinstance(load_config(path), ml_collections.ConfigDict), name
+
+
+def test_none_removes_an_optional_group():
+    config = load_config(find_config("digits_wgan_gp"))
+    assert resolve(config).penalty is not None
+    apply_overrides(
+        config, [("penalty", "None"), ("critic.parametrization", "spectral")]
+    )
+    assert resolve(config).penalty is None

@@ -20,6 +20,7 @@ SINGLE = {
     "--mode=report --config.trainin.x=1": "config.trainin is not a known field",
     "--config.training.batch_size": "needs a value",
     "--config.samples=3": "config.samples is a group",
+    "--config.samples=None": "config.samples is missing",
     "--config.seed.x=3": "config.seed is not a group",
     "--config.seed=-1": "seed is -1; it must be a whole number in [0, 4294967295]",
     "--config.seed=1.5": "seed is 1.5; it must be a whole number",

@@ -142,7 +142,8 @@ def apply_overrides(
     """Sets fields of a config to values given as text.
 
     The text is parsed as the type of the field if possible, and otherwise as a
-    Python literal. ``resolve`` reports unknown fields and invalid values.
+    Python literal. ``None`` removes an optional group. ``resolve`` reports unknown
+    fields and invalid values.
 
     Args:
         config: config to modify in place.
@@ -227,10 +228,11 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
             raise ConfigError(
                 f"config.{name} cannot be set, because {passed} is not a group."
             )
-    if isinstance(level.get(field), ml_collections.ConfigDict):
+    if isinstance(level.get(field), ml_collections.ConfigDict) and text != "None":
         raise ConfigError(
             f"config.{name} is a group; set one of its fields, such as "
-            f"--config.{name}.{next(iter(level[field]), 'name')}=..."
+            f"--config.{name}.{next(iter(level[field]), 'name')}=..., or None to "
+            "remove it."
         )
     value = _value(text, field_kind(config, name))
     if field in level:
