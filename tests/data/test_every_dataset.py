@@ -12,12 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from table_rows import options
 
 from wgan_jax.data import DATASETS, Pipeline, load_source
 
 PREPARED = Path(__file__).parents[2].parent / "shared" / "data" / "tfds"
 SIZE = 60  # of generated datasets
+
+
+def pictures(folder):
+    """Returns a folder with two classes of ten pictures."""
+    random = np.random.RandomState(0)
+    for index in range(20):
+        path = folder / f"class {index % 2}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        levels = random.randint(0, 256, (8, 8, 3)).astype(np.uint8)
+        Image.fromarray(levels).save(path)
+    return folder
 
 
 @pytest.fixture(params=DATASETS)
@@ -35,6 +47,8 @@ def load(request, archives, tmp_path, monkeypatch):
         if not (PREPARED / name).is_dir():  # loading it would fetch it
             pytest.skip(f"{name} is not in ../shared/data/tfds")
         given["data_dir"] = str(PREPARED)
+    if "path" in known:
+        given["path"] = str(pictures(tmp_path / "pictures"))
     return partial(load_source, name, **given)
 
 

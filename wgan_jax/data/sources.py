@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge
 
+from wgan_jax.data.folder import described_folder, load_folder
 from wgan_jax.data.source import Source
 from wgan_jax.data.splits import resolve_split
 from wgan_jax.data.toys import TOYS, draw_points
@@ -83,6 +84,8 @@ def load_source(
     if loader is _from_tfds and not examples:
         loader = _described
     accepted = inspect.signature(loader).parameters
+    if loader is load_folder and not examples:
+        loader = described_folder
     common = {"split": split, "data_dir": data_dir, "seed": seed}
     choices = sorted(set(accepted) - set(common) - {"name"})
     for option in options:
@@ -235,6 +238,7 @@ DATASETS: dict[str, Callable[..., Source]] = {
     "mnist": _from_tfds,
     "fashion_mnist": _from_tfds,
     "digits": _digits,
+    "folder": load_folder,
     "gaussians8": _toy,
     "gaussians25": _toy,
     "swiss_roll": _toy,
