@@ -32,6 +32,14 @@ def pictures(folder):
     return folder
 
 
+def arrays(folder):
+    """Returns a file of twenty images of two classes."""
+    folder.mkdir()
+    images = np.random.RandomState(0).randint(0, 256, (20, 8, 8, 3), np.uint8)
+    np.savez(folder / "x.npz", images=images, labels=np.arange(20) % 2)
+    return folder / "x.npz"
+
+
 @pytest.fixture(params=DATASETS)
 def load(request, archives, tmp_path, monkeypatch):
     """Returns ``load_source`` for a dataset, with few examples if it is generated."""
@@ -48,7 +56,8 @@ def load(request, archives, tmp_path, monkeypatch):
             pytest.skip(f"{name} is not in ../shared/data/tfds")
         given["data_dir"] = str(PREPARED)
     if "path" in known:
-        given["path"] = str(pictures(tmp_path / "pictures"))
+        make = {"folder": pictures, "arrays": arrays}[name]
+        given["path"] = str(make(tmp_path / "given"))
     return partial(load_source, name, **given)
 
 

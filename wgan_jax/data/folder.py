@@ -1,6 +1,5 @@
 """Datasets of pictures in a folder or an archive."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Lt
 
+from wgan_jax.data.arrays import is_held_out, split_rows
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
     PictureFile,
@@ -19,7 +19,6 @@ from wgan_jax.data.files import (
 )
 from wgan_jax.data.pictures import Conversion, Filter, decode, read_header
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import resolve_split
 from wgan_jax.errors import DataError
 from wgan_jax.ranges import Count
 
@@ -108,7 +107,7 @@ def load_folder(
     )
     decoded = _remembered(folder, files, conversion, held_out, unreadable)
     labels = _labels(folder, decoded.names, label_file)
-    rows = _rows(split, decoded)
+    rows = split_rows(split, decoded.held_out)
     return Source(
         name=name,
         split=split,
@@ -178,7 +177,7 @@ def _remembered(
                 skipped.append(file.name)
                 continue
             names.append(file.name)
-            tests.append(_is_held_out(file.content, held_out))
+            tests.append(is_held_out(file.content, held_out))
         if not images:
             raise DataError(f"no picture in {folder} is readable.")
         return {
@@ -244,25 +243,9 @@ def _unreadable(folder: Path, file: PictureFile, error: ValueError) -> DataError
     )
 
 
-def _is_held_out(content: bytes, fraction: float) -> bool:
-    digest = hashlib.sha256(content).digest()
-    return int.from_bytes(digest[:8], "big") < fraction * 2**64
-
-
 def _labels(
     folder: Path, names: Sequence[str], label_file: str | None
 ) -> tuple[list[int], list[str]] | None:
     if label_file is None:
         return folder_labels(names)
     return file_labels(Path(label_file).expanduser(), names)
-
-
-def _rows(split: str, decoded: Decoded) -> np.ndarray:
-    """Returns the rows of a split."""
-    parts = {
-        "train": np.flatnonzero(~decoded.held_out),
-        "test": np.flatnonzero(decoded.held_out),
-    }
-    sizes = {name: len(rows) for name, rows in parts.items() if len(rows)}
-    ranges = resolve_split(split, sizes)
-    return np.concatenate([parts[part][start:stop] for part, start, stop in ranges])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge
 
+from wgan_jax.data.arrays import find_function, load_arrays
 from wgan_jax.data.folder import described_folder, load_folder
 from wgan_jax.data.source import Source
 from wgan_jax.data.splits import resolve_split
@@ -108,7 +109,7 @@ def find_loader(name: str) -> Callable[..., Source]:
     """Returns the function that loads a dataset, its options keyword-only.
 
     Args:
-        name: a key of ``DATASETS``, or ``tfds:NAME``.
+        name: a key of ``DATASETS``, ``tfds:NAME``, or ``module:function``.
 
     Raises:
         ValueError: if the name is unknown.
@@ -117,9 +118,11 @@ def find_loader(name: str) -> Callable[..., Source]:
         return _from_tfds
     if name in DATASETS:
         return DATASETS[name]
+    if isinstance(name, str) and ":" in name:
+        return find_function(name)
     raise ValueError(
         f"{unknown(name, DATASETS)} Use {_TFDS_PREFIX}NAME for any other dataset of "
-        "tfds."
+        "tfds, or module:function for a function of your own."
     )
 
 
@@ -238,6 +241,7 @@ DATASETS: dict[str, Callable[..., Source]] = {
     "mnist": _from_tfds,
     "fashion_mnist": _from_tfds,
     "digits": _digits,
+    "arrays": load_arrays,
     "folder": load_folder,
     "gaussians8": _toy,
     "gaussians25": _toy,

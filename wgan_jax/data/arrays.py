@@ -1,0 +1,348 @@
+"""Datasets from arrays: ``.npy`` and ``.npz`` files, and any Python object."""
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Lt
+
+from wgan_jax.data.source import Source
+from wgan_jax.data.splits import resolve_split
+from wgan_jax.errors import ArchiveError, DataError
+from wgan_jax.io.caches import read_arrays
+
+_KEYS = {
+    "images": ("images", "image", "x", "arr_0"),
+    "labels": ("labels", "label", "y"),
+}
+
+
+def load_arrays(
+    name: str,
+    *,
+    split: str,
+    path: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    held_out: Annotated[float, Ge(0), Lt(1)] = 0.0,
+) -> Source:
+    """Loads images from an ``.npy`` file, or images and labels from an ``.npz`` file.
+
+    Args:
+        name: ``arrays``.
+        split: ``train`` or ``test``, or a part, in the syntax of
+            ``resolve_split``.
+        path: the file. It has to be given. An ``.npz`` file has the images as
+            ``images`` (or ``image``, ``x``, ``arr_0``), and may have labels as
+            ``labels`` (or ``label``, ``y``). Images are uint8 or floating-point
+            ``[n, H, W, C]``, or ``[n, H, W]`` for gray; labels are whole
+            numbers ``[n]`` from 0.
+        low: value of black in floating-point images.
+        high: value of white in floating-point images. They are rounded to 256
+            levels.
+        held_out: fraction of the images in the split ``test``, in [0, 1),
+            chosen by a hash of each image.
+
+    Returns:
+        The source.
+
+    Raises:
+        ValueError: if an option or the split is invalid.
+        DataError: if the file cannot be read or does not have such arrays.
+    """
+    if not path:
+        raise ValueError("path is not set; it must be an .npy or .npz file.")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"{file} does not exist.")
+    images, labels = _read(file)
+    levels = as_levels(images, where=str(file), low=low, high=high)
+    numbers = None if labels is None else as_labels(labels, len(levels), str(file))
+    return select(
+        Source(
+            name=name,
+            split=split,
+            images=levels,
+            labels=numbers,
+            num_classes=None if numbers is None else int(numbers.max()) + 1,
+            provenance={"origin": "arrays"},
+        ),
+        split,
+        held_out,
+    )
+
+
+def find_function(name: str) -> Callable[..., Source]:
+    """Returns a loader that calls a function of the user.
+
+    Args:
+        name: ``module:function``. The module is found as by ``import``, and in
+            the current folder. The function's parameters are the options of the
+            dataset; ``split`` and ``seed`` are passed if it has them. Without
+            ``split``, all examples are the split ``train``. It returns a
+            ``Source``, an array of images, a pair of images and labels, or any
+            object with ``__len__`` and ``__getitem__`` whose items are images,
+            pairs, or mappings with ``image`` and ``label``.
+
+    Returns:
+        The loader.
+
+    Raises:
+        ValueError: if there is no such module or function.
+    """
+    module_name, _, function_name = name.partition(":")
+    sys.path.insert(0, "")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{name!r} cannot be imported ({error}); it must be module:function."
+        ) from error
+    finally:
+        sys.path.remove("")
+    if not callable(function):
+        raise ValueError(f"{name!r} is not a function.")
+
+    parameters = inspect.signature(function).parameters
+
+    def load(name: str, *, split: str, **options: Any) -> Source:
+        if "split" in parameters:
+            return from_object(function(split=split, **options), name, split)
+        return select(from_object(function(**options), name, split), split, 0.0)
+
+    first, split, _ = inspect.signature(load).parameters.values()
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in parameters.items()
+        if name != "split"
+    ]
+    load.__signature__ = inspect.Signature([first, split, *own])  # type: ignore[attr-defined]
+    return load
+
+
+def from_object(found: Any, name: str, split: str) -> Source:
+    """Returns the source of a Python object with images.
+
+    Args:
+        found: a ``Source``, an array of images, a pair of images and labels, or
+            an object with ``__len__`` and ``__getitem__``, as described for
+            ``find_function``.
+        name: name of the dataset.
+        split: name of the split.
+
+    Raises:
+        DataError: if it is none of these, or the images are invalid.
+    """
+    if isinstance(found, Source):
+        return found
+    labels = None
+    if isinstance(found, tuple) and len(found) == 2:
+        found, labels = found
+    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
+        raise DataError(
+            f"{name} returned {type(found).__name__}; it must return images, images "
+            "and labels, or an object with __len__ and __getitem__."
+        )
+    if not isinstance(found, np.ndarray):
+        found, labels = _collected(found, labels, name)
+    levels = as_levels(found, where=name)
+    numbers = None if labels is None else as_labels(labels, len(levels), name)
+    return Source(
+        name=name,
+        split=split,
+        images=levels,
+        labels=numbers,
+        num_classes=None if numbers is None else int(numbers.max()) + 1,
+        provenance={"origin": "function"},
+    )
+
+
+def as_levels(
+    images: Any, *, where: str, low: float | None = None, high: float | None = None
+) -> np.ndarray:
+    """Returns images as uint8 ``[n, H, W, C]``.
+
+    Args:
+        images: uint8 or floating-point ``[n, H, W, C]`` or ``[n, H, W]``.
+        where: where the images come from, for messages.
+        low: value of black in floating-point images.
+        high: value of white in floating-point images.
+
+    Raises:
+        DataError: if shape, dtype or range is not as described.
+    """
+    images = np.asarray(images)
+    shape = list(images.shape)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not images.size:
+        raise DataError(
+            f"{where}: the images have the shape {shape}; it must be [n, H, W, C], or "
+            "[n, H, W] for gray."
+        )
+    if images.shape[3] not in (1, 3):
+        transposed = images.shape[1] in (1, 3)
+        hint = " Move the second axis to the end." if transposed else ""
+        raise DataError(
+            f"{where}: the images have the shape {shape}; the last axis must be 1 for "
+            f"gray or 3 for RGB.{hint}"
+        )
+    if images.dtype == np.uint8:
+        if low is not None or high is not None:
+            raise DataError(
+                f"{where}: the images are uint8, whose range is 0 to 255; leave low "
+                "and high unset."
+            )
+        return np.ascontiguousarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise DataError(
+            f"{where}: the images are {images.dtype}; they must be uint8, or "
+            "floating-point with the range low to high."
+        )
+    least, most = float(images.min()), float(images.max())
+    if low is None or high is None or not low < high:
+        raise DataError(
+            f"{where}: the images are {images.dtype} from {least:g} to {most:g}; low "
+            "and high must be set to the values of black and white, such as low=0.0 "
+            "and high=1.0."
+        )
+    if not (low <= least and most <= high):  # also if there is a NaN
+        raise DataError(
+            f"{where}: the images are from {least:g} to {most:g}; they must be from "
+            f"low={low:g} to high={high:g}."
+        )
+    scaled = (images.astype(np.float64) - low) * (255 / (high - low))
+    return np.rint(scaled).astype(np.uint8)
+
+
+def as_labels(labels: Any, count: int, where: str) -> np.ndarray:
+    """Returns labels as int32 ``[n]``.
+
+    Args:
+        labels: whole numbers from 0.
+        count: number of images.
+        where: where the labels come from, for messages.
+
+    Raises:
+        DataError: if there are not as many, or they are not such numbers.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise DataError(
+            f"{where}: the labels have the shape {list(labels.shape)}; it must be "
+            f"[{count}], one for each image."
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        least = labels.min() if labels.dtype.kind in "iuf" else ""
+        raise DataError(
+            f"{where}: the labels are {labels.dtype} {least}".rstrip()
+            + "; they must be whole numbers from 0."
+        )
+    return labels.astype(np.int32)
+
+
+def select(source: Source, split: str, held_out: float) -> Source:
+    """Returns the part of a source that a split names.
+
+    Args:
+        source: all examples.
+        split: ``train`` or ``test``, or a part.
+        held_out: fraction of ``test``, chosen by a hash of each image.
+
+    Raises:
+        ValueError: if the split is invalid.
+    """
+    tests = np.array([is_held_out(x.tobytes(), held_out) for x in source.images])
+    rows = split_rows(split, tests)
+    labels = None if source.labels is None else source.labels[rows]
+    return Source(
+        name=source.name,
+        split=split,
+        images=source.images[rows],
+        labels=labels,
+        num_classes=source.num_classes,
+        provenance=source.provenance,
+    )
+
+
+def is_held_out(content: bytes, fraction: float) -> bool:
+    """Returns whether an example is in the test split, by a hash of its content."""
+    digest = hashlib.sha256(content).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def split_rows(split: str, tests: np.ndarray) -> np.ndarray:
+    """Returns the rows of a split.
+
+    Args:
+        split: in the syntax of ``resolve_split``.
+        tests: bool ``[n]``, whether each example is in ``test``.
+
+    Raises:
+        ValueError: if the split is invalid.
+    """
+    parts = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
+    sizes = {name: len(rows) for name, rows in parts.items() if len(rows)}
+    ranges = resolve_split(split, sizes)
+    return np.concatenate([parts[part][start:stop] for part, start, stop in ranges])
+
+
+def _read(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    if file.suffix.lower() == ".npy":
+        try:
+            return np.load(file, allow_pickle=False), None
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{file} cannot be read as an .npy file.") from error
+    try:
+        arrays = read_arrays(file)
+    except ArchiveError as error:
+        raise DataError(str(error)) from error
+    images = _named(arrays, "images")
+    if images is None:
+        raise DataError(
+            f"{file} has the arrays {', '.join(arrays) or 'none'}; one of them must be "
+            "named images."
+        )
+    return images, _named(arrays, "labels")
+
+
+def _named(arrays: Mapping[str, np.ndarray], kind: str) -> np.ndarray | None:
+    return next((arrays[name] for name in _KEYS[kind] if name in arrays), None)
+
+
+def _collected(found: Sequence[Any], labels: Any, name: str) -> tuple[np.ndarray, Any]:
+    """Returns the images, and the labels if there are any, of an indexable object."""
+    images, numbers = [], []
+    for index in range(len(found)):
+        item = found[index]
+        label = None
+        if isinstance(item, Mapping):
+            if "image" not in item:
+                raise DataError(
+                    f"{name}: item {index} has the keys {', '.join(map(str, item))}; "
+                    "one of them must be image."
+                )
+            label, item = item.get("label"), item["image"]
+        elif isinstance(item, tuple) and len(item) == 2:
+            item, label = item
+        images.append(np.asarray(item))
+        if label is not None:
+            numbers.append(int(label))
+        if images[-1].shape != images[0].shape:
+            raise DataError(
+                f"{name}: image {index} has the shape {list(images[-1].shape)}, but "
+                f"image 0 has {list(images[0].shape)}; all must be equal."
+            )
+    if not images:
+        raise DataError(f"{name} has no images.")
+    if numbers and len(numbers) != len(images):
+        raise DataError(
+            f"{name}: {len(numbers)} of {len(images)} images have a label; all or none "
+            "must have one."
+        )
+    return np.stack(images), numbers if numbers else labels
