@@ -5,8 +5,12 @@ Paper:   Radford, Metz, Chintala 2015, arXiv:1511.06434, for the networks and th
          rates; Miyato, Koyama 2018, arXiv:1802.05637, for the labels. The settings
          are the best of a search, see docs/results.md.
 Command: python launch.py --config=configs/cifar10_fast.py
-Cost:    TBD
-Expect:  TBD
+Cost:    generator 929,536 and critic 704,256 parameters; 18 to 20 iterations per
+         second on two cores with bfloat16 products, 35 minutes in all.
+Expect:  ships, horses and cars after 10,000 iterations (nine minutes); kernel distance
+         0.59 at iteration 4,000, 0.39 at 10,000, 0.30 at 20,000 and 0.28 at the end
+         (Lite0 features, 5,000 samples, JPEG re-compressed images). After 20,000
+         iterations the critic separates the examples too well to teach much.
 """
 
 import ml_collections

@@ -30,6 +30,7 @@ from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import generator_weights
 
 FOLDER = Path(zoo.__file__).parent
+DOCS = Path(__file__).parents[2] / "docs" / "zoo"
 LIMIT = 2_000_000  # bytes
 SCORES = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage")
 
@@ -70,11 +71,11 @@ def main() -> int:
         path.unlink()
         print(f"{path.name} is larger than {LIMIT:,} bytes.", file=sys.stderr)
         return 1
-    images = zoo.load(options.name).sample(jax.random.key(0), 64)
-    picture = image_grid(to_uint8(np.asarray(images)), padding=2)
-    save_png(
-        Path(__file__).parents[2] / "docs" / "zoo" / f"{options.name}.png", picture
-    )
+    # Eight rows; one column per class, if there are any.
+    columns = card["data"]["num_classes"] if card["data"]["class_names"] else 8
+    images = zoo.load(options.name).sample(jax.random.key(0), 8 * columns)
+    picture = image_grid(to_uint8(np.asarray(images)), columns=columns, padding=2)
+    save_png(DOCS / f"{options.name}.png", picture)
     write_text(FOLDER / f"{options.name}.md", text(options.name, card, path))
     print(f"{path}: {path.stat().st_size:,} bytes")
     return 0

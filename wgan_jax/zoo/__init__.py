@@ -14,6 +14,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from wgan_jax.config.build import build_gan
+from wgan_jax.config.experiment import with_value
+from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import unknown
 from wgan_jax.gan import Gan
 from wgan_jax.io.weights import load_weights
@@ -117,6 +119,8 @@ def names() -> list[str]:
 def load(name: str) -> Pretrained:
     """Loads a trained generator, without network, dataset or extras.
 
+    It computes in float32.
+
     Args:
         name: one of ``names()``.
 
@@ -132,6 +136,8 @@ def load(name: str) -> Pretrained:
     variables, card = load_weights(_FOLDER / f"{name}.safetensors")
     shape = tuple(card["data"]["example_shape"])
     classes = card["data"]["num_classes"]
-    gan = build_gan(card["config"], shape, classes=classes)
+    # Whatever it was trained in, so that all machines draw the same images.
+    config = with_value(resolve(card["config"]), "training.compute_dtype", "float32")
+    gan = build_gan(config, shape, classes=classes)
     params = variables.pop("params")
     return Pretrained(name, gan, params, variables, card)
