@@ -18,6 +18,7 @@ def with_dtype(
     Args:
         config: an experiment.
         platform: ``cpu``, ``gpu`` or ``tpu``; None for the available devices.
+            All accelerators are alike.
     """
     if config.training.compute_dtype != "auto":
         return config

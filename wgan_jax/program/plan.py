@@ -147,7 +147,7 @@ def prepare(config: Config, mesh: Mesh) -> Planned:
         ConfigError: if the config has mistakes.
         DataError: if prepared data cannot be opened.
     """
-    config = with_dtype(resolve(config), mesh.devices.flat[0].platform)
+    config = with_dtype(resolve(config), "gpu")  # like all devices of a plan
     source, problems = build_source(config, examples=False), Problems()
     built = setup.check_parts(config, source, mesh, problems)
     problems.raise_all()
