@@ -31,6 +31,7 @@ from wgan_jax.config.loading import split_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.evaluation.extractors import EXTRACTORS
 from wgan_jax.gan import GanState
+from wgan_jax.io.images import to_uint8
 from wgan_jax.metrics import (
     extract_features,
     frechet_distance,
@@ -38,7 +39,7 @@ from wgan_jax.metrics import (
     manifold_scores,
 )
 from wgan_jax.program.setup import Experiment, prepare
-from wgan_jax.sampling import sample_batches
+from wgan_jax.sampling import sample
 
 PROBE = 6  # calls that measure the speed
 ESTIMATES = (
@@ -92,7 +93,7 @@ class Training:
 
 def samples(training: Training, count: int, *, use_ema: bool) -> np.ndarray:
     """Returns uint8 samples ``[count, H, W, C]``."""
-    chunks = sample_batches(
+    images = sample(
         training.experiment.gan,
         training.state,
         jax.random.key(1),
@@ -100,8 +101,7 @@ def samples(training: Training, count: int, *, use_ema: bool) -> np.ndarray:
         use_ema=use_ema,
         batch_size=100,
     )
-    images = np.concatenate([np.asarray(chunk, np.float32) for chunk in chunks])
-    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
+    return to_uint8(np.asarray(images))
 
 
 def probe(config: ExperimentConfig) -> float:

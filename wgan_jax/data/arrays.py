@@ -1,10 +1,10 @@
 """Datasets from arrays: ``.npy`` and ``.npz`` files, and any Python object."""
 
-import hashlib
 import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from annotated_types import Ge, Lt
 
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import resolve_split
+from wgan_jax.data.splits import is_held_out, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 
@@ -62,19 +62,8 @@ def load_arrays(
         raise DataError(f"{file} does not exist.")
     images, labels = _read(file)
     levels = as_levels(images, where=str(file), low=low, high=high)
-    numbers = None if labels is None else as_labels(labels, len(levels), str(file))
-    return select(
-        Source(
-            name=name,
-            split=split,
-            images=levels,
-            labels=numbers,
-            num_classes=None if numbers is None else int(numbers.max()) + 1,
-            provenance={"origin": "arrays"},
-        ),
-        split,
-        held_out,
-    )
+    about = {"origin": "arrays"}
+    return select(_source(name, split, levels, labels, str(file), about), held_out)
 
 
 def find_function(name: str) -> Callable[..., Source]:
@@ -113,7 +102,7 @@ def find_function(name: str) -> Callable[..., Source]:
     def load(name: str, *, split: str, **options: Any) -> Source:
         if "split" in parameters:
             return from_object(function(split=split, **options), name, split)
-        return select(from_object(function(**options), name, split), split, 0.0)
+        return select(from_object(function(**options), name, split), 0.0)
 
     first, split, _ = inspect.signature(load).parameters.values()
     own = [
@@ -151,15 +140,7 @@ def from_object(found: Any, name: str, split: str) -> Source:
     if not isinstance(found, np.ndarray):
         found, labels = _collected(found, labels, name)
     levels = as_levels(found, where=name)
-    numbers = None if labels is None else as_labels(labels, len(levels), name)
-    return Source(
-        name=name,
-        split=split,
-        images=levels,
-        labels=numbers,
-        num_classes=None if numbers is None else int(numbers.max()) + 1,
-        provenance={"origin": "function"},
-    )
+    return _source(name, split, levels, labels, name, {"origin": "function"})
 
 
 def as_levels(
@@ -246,50 +227,39 @@ def as_labels(labels: Any, count: int, where: str) -> np.ndarray:
     return labels.astype(np.int32)
 
 
-def select(source: Source, split: str, held_out: float) -> Source:
-    """Returns the part of a source that a split names.
+def select(source: Source, held_out: float) -> Source:
+    """Returns the part of a source that its split names.
 
     Args:
         source: all examples.
-        split: ``train`` or ``test``, or a part.
         held_out: fraction of ``test``, chosen by a hash of each image.
 
     Raises:
         ValueError: if the split is invalid.
     """
-    tests = np.array([is_held_out(x.tobytes(), held_out) for x in source.images])
-    rows = split_rows(split, tests)
+    tests = [is_held_out(image.tobytes(), held_out) for image in source.images]
+    rows = split_rows(source.split, np.array(tests))
     labels = None if source.labels is None else source.labels[rows]
+    return replace(source, images=source.images[rows], labels=labels)
+
+
+def _source(
+    name: str,
+    split: str,
+    levels: np.ndarray,
+    labels: Any,
+    where: str,
+    provenance: Mapping[str, Any],
+) -> Source:
+    numbers = None if labels is None else as_labels(labels, len(levels), where)
     return Source(
-        name=source.name,
+        name=name,
         split=split,
-        images=source.images[rows],
-        labels=labels,
-        num_classes=source.num_classes,
-        provenance=source.provenance,
+        images=levels,
+        labels=numbers,
+        num_classes=None if numbers is None else int(numbers.max()) + 1,
+        provenance=provenance,
     )
-
-
-def is_held_out(content: bytes, fraction: float) -> bool:
-    """Returns whether an example is in the test split, by a hash of its content."""
-    digest = hashlib.sha256(content).digest()
-    return int.from_bytes(digest[:8], "big") < fraction * 2**64
-
-
-def split_rows(split: str, tests: np.ndarray) -> np.ndarray:
-    """Returns the rows of a split.
-
-    Args:
-        split: in the syntax of ``resolve_split``.
-        tests: bool ``[n]``, whether each example is in ``test``.
-
-    Raises:
-        ValueError: if the split is invalid.
-    """
-    parts = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
-    sizes = {name: len(rows) for name, rows in parts.items() if len(rows)}
-    ranges = resolve_split(split, sizes)
-    return np.concatenate([parts[part][start:stop] for part, start, stop in ranges])
 
 
 def _read(file: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -85,17 +85,16 @@ def read_pictures(path: Path) -> Iterator[PictureFile]:
     reader = _zip_members if path.name.lower().endswith(".zip") else _tar_members
     try:
         yield from reader(path)
+    except DataError:
+        raise
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
         EOFError,
-        NotImplementedError,
-        RuntimeError,
+        RuntimeError,  # unknown compression, or a password
         OSError,
         ValueError,
     ) as error:
-        if isinstance(error, DataError):
-            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read ({reason}).") from error
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Lt
 
-from wgan_jax.data.arrays import is_held_out, split_rows
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
     PictureFile,
@@ -19,6 +18,7 @@ from wgan_jax.data.files import (
 )
 from wgan_jax.data.pictures import Conversion, Filter, decode, read_header
 from wgan_jax.data.source import Source
+from wgan_jax.data.splits import is_held_out, split_rows
 from wgan_jax.errors import DataError
 from wgan_jax.ranges import Count
 

@@ -1,6 +1,9 @@
 """Resolves splits such as ``train[:10%]`` to ranges of examples."""
 
+import hashlib
 from collections.abc import Mapping
+
+import numpy as np
 
 _WHAT = "the split"  # how each message of this file begins
 
@@ -29,6 +32,30 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
             f"{_WHAT} {split!r} selects no examples; the splits are {_listed(sizes)}."
         )
     return ranges
+
+
+def is_held_out(content: bytes, fraction: float) -> bool:
+    """Returns whether an example is in the test split, by a hash of its content."""
+    if not fraction:
+        return False
+    digest = hashlib.sha256(content).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def split_rows(split: str, tests: np.ndarray) -> np.ndarray:
+    """Returns the rows of a split.
+
+    Args:
+        split: in the syntax of ``resolve_split``.
+        tests: bool ``[n]``, whether each example is in ``test``.
+
+    Raises:
+        ValueError: if the split is invalid.
+    """
+    parts = {"train": np.flatnonzero(~tests), "test": np.flatnonzero(tests)}
+    sizes = {name: len(rows) for name, rows in parts.items() if len(rows)}
+    ranges = resolve_split(split, sizes)
+    return np.concatenate([parts[part][start:stop] for part, start, stop in ranges])
 
 
 def is_about_split(error: ValueError) -> bool:

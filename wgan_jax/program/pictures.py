@@ -1,10 +1,15 @@
 """Pictures of examples: a grid of images, or a scatter plot of points."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from wgan_jax.data import Source
 from wgan_jax.errors import ConfigError
-from wgan_jax.io.images import image_grid, scatter_image, to_uint8
+from wgan_jax.io.files import atomic_write
+from wgan_jax.io.images import image_grid, save_png, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
 
@@ -43,6 +48,23 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
     if examples.ndim == 4:
         return image_grid(to_uint8(examples[:GRID_LIMIT]), padding=4)
     return scatter_image(examples, source.images[: len(examples)])
+
+
+def write_samples(
+    stem: Path, picture: np.ndarray, images: np.ndarray, about: Mapping[str, Any]
+) -> None:
+    """Writes samples as a picture and as an array.
+
+    Args:
+        stem: path of the two files without their suffixes.
+        picture: uint8 picture for the ``.png`` file.
+        images: array ``images`` of the ``.npz`` file.
+        about: other arrays of the ``.npz`` file by name.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    save_png(stem.with_suffix(".png"), picture)
+    with atomic_write(stem.with_suffix(".npz")) as stream:
+        np.savez(stream, images=images, **about)
 
 
 def tile(pictures: list[np.ndarray]) -> np.ndarray:

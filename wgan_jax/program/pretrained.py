@@ -14,9 +14,8 @@ from wgan_jax.config.loading import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
-from wgan_jax.io.files import atomic_write
-from wgan_jax.io.images import image_grid, save_png, to_uint8
-from wgan_jax.program.pictures import GRID_LIMIT
+from wgan_jax.io.images import image_grid, to_uint8
+from wgan_jax.program.pictures import GRID_LIMIT, write_samples
 from wgan_jax.program.setup import Log
 from wgan_jax.sampling import sample_labels
 
@@ -59,14 +58,12 @@ def sample_pretrained(
     images = to_uint8(np.asarray(draw))
     suffix = "" if fields.label is None else f"_label{fields.label}"
     stem = folder / f"{name}_seed{fields.seed}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_png(stem.with_suffix(".png"), image_grid(images[:GRID_LIMIT], padding=4))
     about: dict[str, Any] = {"seed": fields.seed, "command": command}
     labels = sample_labels(generator.gan, fields.count, fields.label)
     if labels is not None:
         about["labels"] = np.asarray(labels)
-    with atomic_write(stem.with_suffix(".npz")) as stream:
-        np.savez(stream, images=images, **about)
+    picture = image_grid(images[:GRID_LIMIT], padding=4)
+    write_samples(stem, picture, images, about)
     log(
         f"{fields.count} samples of the trained generator {name}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "

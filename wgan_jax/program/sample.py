@@ -7,9 +7,8 @@ import numpy as np
 
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error
-from wgan_jax.io.files import atomic_write
-from wgan_jax.io.images import save_png, to_uint8
-from wgan_jax.program.pictures import draw, tile
+from wgan_jax.io.images import to_uint8
+from wgan_jax.program.pictures import draw, tile, write_samples
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Experiment, Log, prepare
 from wgan_jax.program.workdir import Workdir
@@ -69,9 +68,7 @@ def sample(
     suffix = "" if label is None else f"_label{label}"
     name = f"sample_{step:08d}_seed{config.samples.seed}{suffix}"
     stem = workdir.samples / name
-    workdir.samples.mkdir(exist_ok=True)
     pictures = [draw(examples, experiment.source) for examples in drawn]
-    save_png(stem.with_suffix(".png"), tile(pictures))
     examples = np.stack(drawn) if experiment.is_replicated else drawn[0]
     values = to_uint8(examples) if drawn[0].ndim == 4 else examples
     about: dict[str, Any] = {
@@ -80,8 +77,7 @@ def sample(
         "command": command,
     }
     about |= _labels(experiment, label)
-    with atomic_write(stem.with_suffix(".npz")) as stream:
-        np.savez(stream, images=values, **about)
+    write_samples(stem, tile(pictures), values, about)
     log(
         f"{config.samples.count} samples of iteration {step}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
