@@ -5,6 +5,7 @@ import json
 import os
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
@@ -97,6 +98,32 @@ def read_pictures(path: Path) -> Iterator[PictureFile]:
     ) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read ({reason}).") from error
+
+
+def other_files(path: Path) -> dict[str, int]:
+    """Returns the number of files that are not read, by suffix.
+
+    Args:
+        path: a folder or a readable archive.
+    """
+    if path.is_dir():
+        names = [
+            Path(root, name).relative_to(path).as_posix()
+            for root, _, found in os.walk(path)
+            for name in found
+        ]
+    elif path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            names = [m.filename for m in archive.infolist() if not m.is_dir()]
+    else:
+        with tarfile.open(path) as tar:
+            names = [m.name.removeprefix("./") for m in tar.getmembers() if m.isfile()]
+    left = Counter(
+        PurePosixPath(name).suffix.lower() or PurePosixPath(name).name
+        for name in names
+        if not is_picture(name)
+    )
+    return dict(left.most_common())
 
 
 def folder_labels(names: Sequence[str]) -> tuple[list[int], list[str]] | None:

@@ -42,6 +42,7 @@ from wgan_jax.program.help import (
     FLAGS,
     FOLDER,
     MODES,
+    OTHERS,
     help_text,
     listed_configs,
     listed_fields,
@@ -90,7 +91,7 @@ def _mode(arguments: list[str]) -> tuple[str | None, list[str]]:
                 value = rest.pop(i + 1)
             found.append(value)
             del rest[i]
-    known = (*MODES, "configs")
+    known = (*MODES, *OTHERS)
     for mode in found:
         if mode not in known:
             raise ConfigError(f"{mode or '--mode'!r} is not a mode; {choices(known)}.")
@@ -182,6 +183,10 @@ def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
 
 
 def _run(argv: list[str], mode: str, rest: list[str]) -> int:
+    if mode == "data":
+        from wgan_jax.program.data import data_command
+
+        return data_command(rest, log=_log)
     known, overrides = _parsed(rest)
     options = _options(mode, known)
     folders = [Path(folder) for folder in known.workdir]

@@ -57,7 +57,13 @@ MODES = {
         ("output", "topology"),
     ),
 }
-CONFIGS = "Lists the shipped configs, or the fields of one."
+OTHERS = {
+    "configs": Mode("Lists the shipped configs, or the fields of one.", "[NAME]"),
+    "data": Mode(
+        "Says what is in a folder or an archive of pictures, and how to train on it.",
+        "inspect PATH [--output=SHEET.png]",
+    ),
+}
 FLAGS = {
     "config": "name of a shipped config, .py file, or config.json of a run",
     "config.FIELD": "override of a config field, such as --config.training.n_critic=3",
@@ -77,16 +83,21 @@ def help_text(program: str, mode: str | None) -> str:
 
     Args:
         program: name of the program on the command line.
-        mode: name of a mode, ``configs``, or None for all modes.
+        mode: name of a mode or another command, or None for all of them.
     """
-    if mode == "configs":
-        return f"{CONFIGS}\n\n  {program} configs [NAME]"
+    if mode in OTHERS:
+        return f"{OTHERS[mode].summary}\n\n  {program} {mode} {OTHERS[mode].example}"
     shown = MODES if mode is None else {mode: MODES[mode]}
     lines = [wgan_jax.__doc__.splitlines()[0]] if mode is None else []
     for name, about in shown.items():
         lines += ["", f"{name}: {about.summary}", f"  {program} {about.example}"]
     if mode is None:
-        lines += ["", f"configs: {CONFIGS}", f"  {program} configs digits_wgan_gp"]
+        for name, about in OTHERS.items():
+            lines += [
+                "",
+                f"{name}: {about.summary}",
+                f"  {program} {name} {about.example}",
+            ]
     read = {"config", "config.FIELD", "workdir"}
     for about in shown.values():
         read |= set(about.options)
