@@ -38,14 +38,16 @@ sides keep freed memory, as ``launch.py`` does; by default, neither does.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
+from machine import processor
 from pytorch_cases import (
     FORMS,
     PARAMETERS,
@@ -201,17 +203,6 @@ def report(sides: Sides, name: str, case: Case, options: Any) -> dict[str, Any]:
         text = f"{side}: {label_of(last, case)}"[:40]
         print(memory_line(name, text, peaks), flush=True)
     return result
-
-
-def processor() -> str:
-    """Returns the name of the CPU."""
-    try:
-        for row in Path("/proc/cpuinfo").read_text().splitlines():
-            if row.startswith("model name"):
-                return row.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def names(known: Any) -> Any:

@@ -11,8 +11,6 @@ are compared with the test split at the end, so that this does not slow training
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import numpy as np
 from config_arguments import parse_arguments
+from machine import describe_machine
 from trial import Judge
 
 from wgan_jax.config.build import build_source
@@ -151,7 +150,7 @@ def main() -> int:
     about: dict[str, Any] = {
         "config": path.stem,
         "overrides": fields,
-        "machine": f"{len(os.sched_getaffinity(0))} cores, {_processor()}",
+        "machine": describe_machine(),
         "jax": jax.__version__,
         "protocol": f"EMA weights, {options.count} samples, the first {options.count} "
         f"of the {split} split, EfficientNet-Lite0 at 96 pixels",
@@ -165,13 +164,6 @@ def main() -> int:
         about["pytorch"] = theirs(config, options, theirs_in, judge)
         write_text(options.out, json.dumps(about, indent=1) + "\n")
     return 0
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

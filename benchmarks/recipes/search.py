@@ -2,7 +2,8 @@
 
     python benchmarks/recipes/search.py --data=TFDS_DIR --out=docs/recipes/cifar10.jsonl
 
-A trial that the file already has is not repeated. ``trial.py`` describes a trial, and
+A trial that the file already has is not repeated, and two searches can share the
+trials of a round through ``--only`` or ``--part``. ``trial.py`` describes a trial, and
 ``table.py`` prints the table.
 """
 
@@ -12,9 +13,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trials import TRIALS
+from trials import TRIALS, Round
 
 HERE = Path(__file__).parent
+COSTS = HERE.parents[1] / "docs" / "recipes" / "costs.json"
+
+
+def cost(group: Round, trial: str) -> list[str]:
+    """Returns the options that give a trial its training time."""
+    if group.dataset is None:
+        return [f"--cpu-seconds={group.cpu_seconds}"]
+    known = json.loads(COSTS.read_text())["cpu_ms_per_iteration"][group.dataset]
+    iterations = 1e3 * group.cpu_seconds / known[trial.partition(",")[0]]
+    return [f"--config.training.iterations={round(iterations, -1):.0f}"]
+
+
+def finished(path: Path) -> set[str]:
+    """Returns the names of the trials in a file."""
+    if not path.exists():
+        return set()
+    return {json.loads(line)["name"] for line in path.open()}
 
 
 def main() -> int:
@@ -25,14 +43,15 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
     parser.add_argument("--rounds", nargs="*", default=list(TRIALS), choices=TRIALS)
     parser.add_argument("--only", nargs="*", help="names of trials")
+    parser.add_argument("--part", default="0/1", help="K/N: every N-th trial from K")
     options = parser.parse_args()
-    done = set()
-    if options.out.exists():
-        done = {json.loads(line)["name"] for line in options.out.open()}
+    part, parts = (int(text) for text in options.part.split("/"))
     for name in options.rounds:
         group = TRIALS[name]
-        for trial, fields in group.trials.items():
-            if trial in done or (options.only and trial not in options.only):
+        for trial, fields in list(group.trials.items())[part::parts]:
+            if options.only and trial not in options.only:
+                continue
+            if trial in finished(options.out):
                 continue
             command = [
                 sys.executable,
@@ -40,9 +59,10 @@ def main() -> int:
                 f"--config={HERE / group.base}",
                 f"--config.dataset.data_dir={options.data}",
                 f"--name={trial}",
-                f"--cpu-seconds={group.cpu_seconds}",
+                *cost(group, trial),
                 f"--count={group.count}",
                 f"--out={options.out}",
+                *group.options,
                 *(f"--config.{field}" for field in fields.split()),
             ]
             if options.pictures:

@@ -9,14 +9,20 @@ class Round(NamedTuple):
     Attributes:
         base: file of the base config, in this folder.
         cpu_seconds: processor time of the training in each trial.
-        count: number of samples that are compared.
         trials: overrides of each trial by name, separated by spaces.
+        count: number of samples that are compared.
+        options: further options of ``trial.py``.
+        dataset: name of the dataset in the file of costs. The number of iterations
+            then follows from the cost of the method, which is the name of the trial
+            up to a comma. Otherwise, each trial measures its speed first.
     """
 
     base: str
     cpu_seconds: float
-    count: int
     trials: dict[str, str]
+    count: int = 2000
+    options: tuple[str, ...] = ()
+    dataset: str | None = None
 
 
 DECAY = "training.learning_rate_schedule=linear_decay"
@@ -31,6 +37,7 @@ GP = (
     "penalty.every=2"
 )
 
+METHODS_BASE = "methods_base.py"
 ADAM = " ".join(
     f"optimizer.{player}.{field}"
     for player in ("generator", "critic")
@@ -67,11 +74,24 @@ METHODS = {
     "critic.batch_norm=None",
 }
 
+VARIANTS = {
+    f"{name} {label}": f"{METHODS[name]} {fields}"
+    for name, label, fields in (
+        ("GP", "weight 1", "penalty.weight=1.0"),
+        ("GP", "weight 100", "penalty.weight=100.0"),
+        ("LP", "weight 1", "penalty.weight=1.0"),
+        ("LP", "weight 100", "penalty.weight=100.0"),
+        ("GP", "n_critic 1", "training.n_critic=1"),
+        ("GP", "n_critic 2", "training.n_critic=2"),
+        ("GP", "n_critic 10", "training.n_critic=10"),
+    )
+}
+SCORES = ("--scores", "--marks", "0.2", "0.4", "0.6", "0.8", "1.0")
+
 TRIALS = {
     "objectives": Round(
         "cifar10_base.py",
         300,
-        2000,
         {
             "ns": "seed=0",
             "ns decay": DECAY,
@@ -92,19 +112,23 @@ TRIALS = {
         },
     ),
     "fashion_mnist methods": Round(
-        "methods_base.py",
+        METHODS_BASE,
         600,
-        2500,
         {
-            f"{name}, seed {seed}": f"{fields} dataset.name=fashion_mnist seed={seed}"
+            f"{name}, seed {seed}": f"dataset.name=fashion_mnist seed={seed} {fields}"
             for seed in range(3)
-            for name, fields in METHODS.items()
+            for name, fields in (METHODS | VARIANTS).items()
         },
+        2500,
+        SCORES,
+        "fashion_mnist",
     ),
     "cifar10 methods": Round(
-        "methods_base.py",
+        METHODS_BASE,
         1800,
-        2500,
         {f"{name}, CIFAR-10": fields for name, fields in METHODS.items()},
+        2500,
+        SCORES,
+        "cifar10",
     ),
 }

@@ -1,0 +1,66 @@
+"""Measures the processor time of one iteration of each method.
+
+    python benchmarks/recipes/calibrate.py --data=TFDS_DIR --out=docs/recipes/costs.json
+
+``search.py`` gives each method the iterations that cost the same processor time by
+this file. The file is measured once on an idle machine: afterwards, a trial has the
+same number of iterations, and the same result, on every machine.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from machine import describe_machine
+from trial import Clock, Training
+from trials import METHODS, METHODS_BASE, VARIANTS
+
+from wgan_jax.config.loading import apply_overrides, load_config
+from wgan_jax.config.resolve import resolve
+from wgan_jax.io.files import write_text
+
+SECONDS = 4.0  # processor seconds of one measurement, at least
+REPEATS = 3
+
+
+def measure(data: str, dataset: str, fields: str) -> float:
+    """Returns the median of the processor milliseconds of one iteration."""
+    config = load_config(Path(__file__).with_name(METHODS_BASE))
+    overrides = [f"dataset.data_dir={data}", f"dataset.name={dataset}"]
+    pairs = [text.partition("=") for text in (*overrides, *fields.split())]
+    apply_overrides(config, [(name, value) for name, _, value in pairs])
+    training = Training(resolve(config))
+    training.advance(2)
+    found = []
+    for _ in range(REPEATS):
+        training.clock, began = Clock(), training.iterations
+        while training.clock.cpu < SECONDS:
+            training.advance(1)
+        done = training.iterations - began
+        found.append(1e3 * training.clock.cpu / done)
+    return statistics.median(found)
+
+
+def main() -> int:
+    """Measures all methods on both datasets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="folder of prepared tfds data")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args()
+    about = {"machine": describe_machine(), "cpu_ms_per_iteration": {}}
+    for dataset in ("fashion_mnist", "cifar10"):
+        costs = about["cpu_ms_per_iteration"][dataset] = {}
+        for name, fields in (METHODS | VARIANTS).items():
+            costs[name] = round(measure(options.data, dataset, fields), 2)
+            print(f"{dataset}: {name}: {costs[name]} ms", flush=True)
+    write_text(options.out, json.dumps(about, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Prints the comparison of methods as a Markdown table, best first.
+
+    python benchmarks/recipes/methods_table.py docs/recipes/fashion_mnist_methods.jsonl
+
+Numbers are means over the seeds, with the standard deviation after ``±`` where there
+is more than one seed. The last column is the rank correlation of the corrected
+estimate and the kernel distance over the marks of a run.
+"""
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Trial = dict[str, Any]
+ESTIMATES = (
+    "critic/wasserstein_by_penalty",
+    "critic/wasserstein_by_gradient_norm_at_fakes",
+)
+
+
+def load(path: Path) -> dict[str, list[Trial]]:
+    """Returns the trials of each method, in the order of the file."""
+    found = defaultdict(list)
+    for line in path.read_text().splitlines():
+        trial = json.loads(line)
+        found[trial["name"].partition(",")[0]].append(trial)
+    return dict(found)
+
+
+def last(trial: Trial, field: str) -> float:
+    """Returns a score of the EMA weights at the end; NaN if the run diverged."""
+    return trial["marks"][-1].get(field, float("nan"))
+
+
+def estimates(trial: Trial) -> list[float]:
+    """Returns the corrected Wasserstein estimate at the marks, if it has one."""
+    for name in ESTIMATES:
+        if all(name in mark for mark in trial["marks"]):
+            return [mark[name] for mark in trial["marks"]]
+    return []
+
+
+def rank_correlation(a: list[float], b: list[float]) -> float:
+    """Returns Spearman's coefficient, for values without ties."""
+    ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def agreement(trial: Trial) -> float:
+    """Returns how well the estimate orders the marks by kernel distance."""
+    distances = [mark.get("kernel_distance", float("nan")) for mark in trial["marks"]]
+    found = estimates(trial)
+    if len(found) < 3 or not np.all(np.isfinite(distances)):
+        return float("nan")
+    return rank_correlation(found, distances)
+
+
+def _best(trial: Trial) -> float:
+    return min(mark.get("kernel_distance", float("nan")) for mark in trial["marks"])
+
+
+def _live(trial: Trial) -> float:
+    return trial.get("live", {}).get("kernel_distance", float("nan"))
+
+
+def _estimate(trial: Trial) -> float:
+    return (estimates(trial) or [float("nan")])[-1]
+
+
+COLUMNS: dict[str, tuple[Callable[[Trial], float], str]] = {
+    "kernel distance": (lambda trial: last(trial, "kernel_distance"), ".3f"),
+    "best": (_best, ".3f"),
+    "current weights": (_live, ".3f"),
+    "Frechet": (lambda trial: last(trial, "frechet_distance"), ".0f"),
+    "precision": (lambda trial: last(trial, "precision"), ".2f"),
+    "recall": (lambda trial: last(trial, "recall"), ".2f"),
+    "coverage": (lambda trial: last(trial, "coverage"), ".2f"),
+    "estimate": (_estimate, ".2f"),
+    "correlation": (agreement, ".2f"),
+}
+
+
+def cell(values: list[float], form: str) -> str:
+    """Returns the mean and the standard deviation over seeds."""
+    if not np.all(np.isfinite(values)):
+        return "–"
+    text = format(statistics.mean(values), form)
+    if len(values) > 1:
+        text += f" ± {format(statistics.stdev(values), form)}"
+    return text
+
+
+def main() -> int:
+    """Prints the table of one file."""
+    methods = load(Path(sys.argv[1]))
+    distance, _ = COLUMNS["kernel distance"]
+
+    def quality(name: str) -> float:
+        mean = statistics.mean(distance(trial) for trial in methods[name])
+        return mean if np.isfinite(mean) else float("inf")
+
+    print("| " + " | ".join(("method", "seeds", "iterations", *COLUMNS)) + " |")
+    print("|---" * (len(COLUMNS) + 3) + "|")
+    for name in sorted(methods, key=quality):
+        trials = methods[name]
+        cells = [
+            name,
+            str(len(trials)),
+            f"{trials[0]['marks'][-1]['iterations']:,}",
+            *(
+                cell([value(trial) for trial in trials], form)
+                for value, form in COLUMNS.values()
+            ),
+        ]
+        print("| " + " | ".join(cells) + " |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
