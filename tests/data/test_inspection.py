@@ -127,13 +127,19 @@ def test_the_printed_command_trains(folder, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "data needs a command; choices: inspect."),
+        ([], "data needs a command; choices: convert, inspect."),
         (["look", "x"], "'look' is not a command"),
-        (["inspect"], "data inspect needs one PATH"),
-        (["inspect", "a", "b"], "data inspect needs one PATH"),
+        (["inspect"], "data inspect: the following arguments are required: PATH"),
+        (["inspect", "a", "b"], "data inspect: unrecognized arguments: b"),
         (["inspect", "no such folder"], "no such folder does not exist."),
-        (["inspect", "x", "--size=3"], "'--size=3' is not an option of data"),
-        (["inspect", "x", "--output="], "'--output=' is not an option of data"),
+        (
+            ["inspect", "x", "--size=3"],
+            "data inspect: unrecognized arguments: --size=3",
+        ),
+        (
+            ["inspect", "x", "--output="],
+            "argument --output: it is empty; it must be a file",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, message, tmp_path, monkeypatch, capsys):

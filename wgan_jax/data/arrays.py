@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Lt
 
+from wgan_jax.data.records import take
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import is_held_out, split_rows
+from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 
@@ -237,10 +238,12 @@ def select(source: Source, held_out: float) -> Source:
     Raises:
         ValueError: if the split is invalid.
     """
-    tests = [is_held_out(image.tobytes(), held_out) for image in source.images]
-    rows = split_rows(source.split, np.array(tests))
+    hashes = np.zeros(len(source), np.uint64)
+    if held_out:
+        hashes[:] = [short_hash(source.images[i].tobytes()) for i in range(len(source))]
+    rows = split_rows(source.split, are_held_out(hashes, held_out))
     labels = None if source.labels is None else source.labels[rows]
-    return replace(source, images=source.images[rows], labels=labels)
+    return replace(source, images=take(source.images, rows), labels=labels)
 
 
 def _source(

@@ -1,10 +1,12 @@
 """Pictures in a folder or an archive, and their labels."""
 
+import contextlib
 import csv
 import json
 import os
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -60,13 +62,31 @@ def find_pictures(path: Path) -> list[Path]:
     return [path]
 
 
-def read_pictures(path: Path) -> Iterator[PictureFile]:
+def picture_names(path: Path) -> list[str]:
+    """Returns the names of the pictures that ``read_pictures`` yields.
+
+    Args:
+        path: a folder or an archive.
+
+    Raises:
+        DataError: as ``read_pictures``.
+    """
+    files = find_pictures(path)
+    if path.is_dir():
+        return [file.relative_to(path).as_posix() for file in files]
+    with _reporting_archive(path):
+        names = sorted(_member_names(path))
+    return [name.removeprefix("./") for name in names if is_picture(name)]
+
+
+def read_pictures(path: Path, *, start: int = 0) -> Iterator[PictureFile]:
     """Yields the pictures of a folder or an archive, sorted by name.
 
     Archives are read in memory; nothing is extracted.
 
     Args:
         path: a folder or an archive.
+        start: number of pictures to leave out at the beginning.
 
     Raises:
         DataError: as ``find_pictures``; or if a file or an archive cannot be
@@ -74,7 +94,7 @@ def read_pictures(path: Path) -> Iterator[PictureFile]:
     """
     files = find_pictures(path)
     if path.is_dir():
-        for file in files:
+        for file in files[start:]:
             try:
                 content = file.read_bytes()
             except OSError as error:
@@ -84,20 +104,8 @@ def read_pictures(path: Path) -> Iterator[PictureFile]:
             yield PictureFile(file.relative_to(path).as_posix(), content)
         return
     reader = _zip_members if path.name.lower().endswith(".zip") else _tar_members
-    try:
-        yield from reader(path)
-    except DataError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        EOFError,
-        RuntimeError,  # unknown compression, or a password
-        OSError,
-        ValueError,
-    ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} cannot be read ({reason}).") from error
+    with _reporting_archive(path):
+        yield from reader(path, start)
 
 
 def other_files(path: Path) -> dict[str, int]:
@@ -112,12 +120,8 @@ def other_files(path: Path) -> dict[str, int]:
             for root, _, found in os.walk(path)
             for name in found
         ]
-    elif path.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(path) as archive:
-            names = [m.filename for m in archive.infolist() if not m.is_dir()]
     else:
-        with tarfile.open(path) as tar:
-            names = [m.name.removeprefix("./") for m in tar.getmembers() if m.isfile()]
+        names = _member_names(path)
     left = Counter(
         PurePosixPath(name).suffix.lower() or PurePosixPath(name).name
         for name in names
@@ -216,27 +220,65 @@ def is_picture(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not hidden and "__MACOSX" not in name
 
 
-def _zip_members(path: Path) -> Iterator[PictureFile]:
+@contextlib.contextmanager
+def _reporting_archive(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        EOFError,
+        RuntimeError,  # unknown compression, or a password
+        OSError,
+        ValueError,
+        zlib.error,
+    ) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} cannot be read ({reason}).") from error
+
+
+def _member_names(path: Path) -> list[str]:
+    """Returns the names of the members of an archive that are not folders."""
+    if path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            return [m.filename for m in archive.infolist() if not m.is_dir()]
+    with tarfile.open(path) as tar:
+        return [m.name for m in tar.getmembers() if not m.isdir()]
+
+
+def _zip_members(path: Path, start: int) -> Iterator[PictureFile]:
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
-        for member in sorted(members, key=lambda m: m.filename):
+        for member in members:
             _check_member(path, member.filename)
-            if is_picture(member.filename):
-                with archive.open(member) as stream:
-                    yield _limited(path, member.filename, stream)
+        pictures = [m for m in members if is_picture(m.filename)]
+        for member in sorted(pictures, key=lambda m: m.filename)[start:]:
+            with archive.open(member) as stream:
+                yield _limited(path, member.filename, stream)
 
 
-def _tar_members(path: Path) -> Iterator[PictureFile]:
+def _tar_members(path: Path, start: int) -> Iterator[PictureFile]:
     with tarfile.open(path) as archive:
         members = [m for m in archive.getmembers() if not m.isdir()]
-        for member in sorted(members, key=lambda m: m.name):
+        for member in members:
             _check_member(path, member.name)
-            if not is_picture(member.name):
-                continue
+        pictures = [m for m in members if is_picture(m.name)]
+        for member in sorted(pictures, key=lambda m: m.name)[start:]:
             stream = archive.extractfile(member) if member.isfile() else None
             if stream is None:
                 raise DataError(f"{member.name} in {path} is a link, and not a file.")
             yield _limited(path, member.name.removeprefix("./"), stream)
+
+
+def unreadable_error(path: Path, name: str, error: ValueError) -> DataError:
+    """Returns the error for a picture that cannot be decoded."""
+    where = path / name if path.is_dir() else f"{name} in {path}"
+    return DataError(
+        f"{where} cannot be used: {error}. Remove the file, or use "
+        "--config.dataset.unreadable=skip."
+    )
 
 
 def _limited(path: Path, name: str, stream: IO[bytes]) -> PictureFile:

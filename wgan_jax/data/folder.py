@@ -1,5 +1,6 @@
 """Datasets of pictures in a folder or an archive."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +11,22 @@ from annotated_types import Ge, Lt
 
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
-    PictureFile,
     file_labels,
     find_pictures,
     folder_labels,
+    picture_names,
     read_pictures,
+    unreadable_error,
 )
 from wgan_jax.data.pictures import Conversion, Filter, decode, read_header
+from wgan_jax.data.records import StoredImages, is_converted, open_converted, take
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import is_held_out, split_rows
+from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import DataError
 from wgan_jax.ranges import Count
 
 # Version of the decoded cache. Increment it when decoding changes.
-_DECODER = 1
+_DECODER = 2
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class Decoded:
     Attributes:
         images: uint8 ``[n, S, S, C]``, sorted by name.
         names: their names.
-        held_out: whether each belongs to the test split.
+        files: uint64 ``[n]``, first eight bytes of the SHA-256 of each file.
         skipped: names of the files that could not be decoded.
     """
 
-    images: np.ndarray
+    images: np.ndarray | StoredImages
     names: list[str]
-    held_out: np.ndarray
+    files: np.ndarray
     skipped: list[str]
 
 
@@ -56,12 +59,14 @@ def load_folder(
     label_file: str | None = None,
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0,
     unreadable: Literal["error", "skip"] = "error",
+    memory_limit: Count = 4096,
 ) -> Source:
     """Loads the pictures of a folder, or of a zip or tar archive.
 
     PNG, JPEG, WebP, GIF, BMP and TIFF files are read, in all subfolders. See
     ``pictures.Conversion`` for what happens to transparency, animations, and
-    other kinds of pixels.
+    other kinds of pixels. A folder of ``convert_pictures`` has images of the
+    size and the kind that were chosen then.
 
     Args:
         name: ``folder``.
@@ -82,6 +87,8 @@ def load_folder(
             when others are added, and copies are in the same split.
         unreadable: ``error``, or ``skip`` to leave out files that cannot be
             decoded.
+        memory_limit: size of all images in MiB above which converted ones are
+            read from their files for each batch, and others are refused.
 
     Returns:
         The source. Its provenance has the names of the classes.
@@ -95,23 +102,21 @@ def load_folder(
             "path is not set; it must be a folder of pictures, or a zip or tar archive."
         )
     folder = Path(path).expanduser()
-    files = find_pictures(folder)
-    if size is None or channels is None:
-        size, channels = _from_headers(folder, size, channels, unreadable)
-    conversion = Conversion(
-        size=size,
-        channels=channels,
-        crop=crop,
-        filter=filter,
-        background=background,
-    )
-    decoded = _remembered(folder, files, conversion, held_out, unreadable)
+    wanted = {"size": size, "channels": channels, "crop": crop, "filter": filter}
+    wanted["background"] = background
+    if folder.is_dir() and is_converted(folder):
+        decoded = _converted(folder, wanted)
+    else:
+        decoded = _in_memory(folder, wanted, unreadable, memory_limit)
     labels = _labels(folder, decoded.names, label_file)
-    rows = split_rows(split, decoded.held_out)
+    rows = split_rows(split, are_held_out(decoded.files, held_out))
+    images = take(decoded.images, rows)
+    if isinstance(images, StoredImages) and images.nbytes <= memory_limit * 2**20:
+        images.load()
     return Source(
         name=name,
         split=split,
-        images=decoded.images[rows],
+        images=images,
         labels=None if labels is None else np.array(labels[0], np.int32)[rows],
         num_classes=None if labels is None else len(labels[1]),
         provenance={
@@ -156,34 +161,64 @@ def described_folder(
     return Source(name=name, split=split, images=np.empty(shape, np.uint8))
 
 
+def _converted(folder: Path, wanted: dict[str, Any]) -> Decoded:
+    """Opens converted pictures, if they are of the wanted kind."""
+    found = open_converted(folder)
+    for name, value in wanted.items():
+        known = getattr(found.conversion, name)
+        if value is not None and value != known:
+            raise DataError(
+                f"the pictures in {folder} were converted with {name}={known}, but "
+                f"{name} is {value}. Set --config.dataset.{name}={known}, or convert "
+                "the pictures again."
+            )
+    return Decoded(found.images, found.names, found.images.index.files, found.skipped)
+
+
+def _in_memory(
+    folder: Path, wanted: dict[str, Any], unreadable: str, memory_limit: int
+) -> Decoded:
+    """Decodes all pictures, if they fit in memory."""
+    files = find_pictures(folder)
+    size, channels = wanted["size"], wanted["channels"]
+    if size is None or channels is None:
+        size, channels = _from_headers(folder, size, channels, unreadable)
+    conversion = Conversion(**wanted | {"size": size, "channels": channels})
+    count = len(picture_names(folder))
+    needed = count * size * size * channels / 2**20
+    if needed > memory_limit:
+        raise DataError(
+            f"the {count:,} pictures in {folder} take {needed:,.0f} MiB at {size} "
+            f"pixels, and the limit is {memory_limit:,}. Convert them with wgan-jax "
+            f"data convert, or set --config.dataset.memory_limit={math.ceil(needed)}."
+        )
+    return _remembered(folder, files, conversion, unreadable)
+
+
 def _remembered(
-    folder: Path,
-    files: Sequence[Path],
-    conversion: Conversion,
-    held_out: float,
-    unreadable: str,
+    folder: Path, files: Sequence[Path], conversion: Conversion, unreadable: str
 ) -> Decoded:
     """Decodes all pictures, or reads them from the cache."""
     import PIL
 
     def all_arrays() -> dict[str, np.ndarray]:
-        images, names, tests, skipped = [], [], [], list[str]()
+        images, names, hashes, skipped = [], [], [], list[str]()
         for file in read_pictures(folder):
             try:
                 images.append(decode(file.content, conversion))
             except ValueError as error:
                 if unreadable == "error":
-                    raise _unreadable(folder, file, error) from error
+                    raise unreadable_error(folder, file.name, error) from error
                 skipped.append(file.name)
                 continue
             names.append(file.name)
-            tests.append(is_held_out(file.content, held_out))
+            hashes.append(short_hash(file.content))
         if not images:
             raise DataError(f"no picture in {folder} is readable.")
         return {
             "images": np.stack(images),
             "names": np.array(names),
-            "held_out": np.array(tests),
+            "files": np.array(hashes, np.uint64),
             "skipped": np.array(skipped, dtype=np.str_),
         }
 
@@ -195,14 +230,13 @@ def _remembered(
             "pillow": PIL.__version__,
             "folder": str(folder),
             "conversion": vars(conversion),
-            "held_out": held_out,
             "unreadable": unreadable,
         },
     )
     return Decoded(
         arrays["images"],
         arrays["names"].tolist(),
-        arrays["held_out"],
+        arrays["files"],
         arrays["skipped"].tolist(),
     )
 
@@ -218,7 +252,7 @@ def _from_headers(
             header = read_header(file.content)
         except ValueError as error:
             if unreadable == "error":
-                raise _unreadable(folder, file, error) from error
+                raise unreadable_error(folder, file.name, error) from error
             continue
         gray &= header.is_gray
         sizes.setdefault((header.width, header.height), file.name)
@@ -233,14 +267,6 @@ def _from_headers(
             "--config.dataset.size to the side to which they are resized."
         )
     return size or width, channels or (1 if gray else 3)
-
-
-def _unreadable(folder: Path, file: PictureFile, error: ValueError) -> DataError:
-    where = folder / file.name if folder.is_dir() else f"{file.name} in {folder}"
-    return DataError(
-        f"{where} cannot be used: {error}. Remove the file, or use "
-        "--config.dataset.unreadable=skip."
-    )
 
 
 def _labels(

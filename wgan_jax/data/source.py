@@ -1,4 +1,4 @@
-"""An in-memory dataset."""
+"""A dataset, in memory or in files."""
 
 import dataclasses
 import hashlib
@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.data.records import StoredImages, Summary
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
-    """Examples in memory, in a fixed order.
+    """Examples in a fixed order.
 
     Attributes:
         name: name of the dataset, as passed to ``load_source``.
         split: split of the dataset, as passed to ``load_source``.
-        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points.
+        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points; an array,
+            or images in files that are indexed like one.
         labels: int32 ``[n]`` in [0, num_classes), or None.
         num_classes: number of classes, or None without labels.
         provenance: origin of the examples, as JSON values.
@@ -25,7 +28,7 @@ class Source:
 
     name: str
     split: str
-    images: np.ndarray
+    images: np.ndarray | StoredImages
     labels: np.ndarray | None = None
     num_classes: int | None = None
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -61,9 +64,13 @@ class Source:
         The hash covers values and order. Two runs with the same hash and seed
         have therefore used the same batches.
         """
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        images = self.images
+        if isinstance(images, StoredImages):
+            pixels = images.summary()
+        else:
+            pixels = _summary(images)
         if self.labels is not None:
-            digest.update(np.ascontiguousarray(self.labels).data)
+            pixels.sha256.update(np.ascontiguousarray(self.labels).data)
         return {
             "name": self.name,
             "split": self.split,
@@ -71,9 +78,18 @@ class Source:
             "example_shape": list(self.example_shape),
             "dtype": str(self.images.dtype),
             "num_classes": self.num_classes,
-            "minimum": float(self.images.min()),
-            "maximum": float(self.images.max()),
-            "mean": float(self.images.mean(dtype=np.float64)),
-            "sha256": digest.hexdigest(),
+            "minimum": pixels.minimum,
+            "maximum": pixels.maximum,
+            "mean": pixels.mean,
+            "sha256": pixels.sha256.hexdigest(),
             **self.provenance,
         }
+
+
+def _summary(images: np.ndarray) -> Summary:
+    return Summary(
+        minimum=float(images.min()),
+        maximum=float(images.max()),
+        mean=float(images.mean(dtype=np.float64)),
+        sha256=hashlib.sha256(np.ascontiguousarray(images).data),
+    )

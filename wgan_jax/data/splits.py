@@ -34,12 +34,20 @@ def resolve_split(split: str, sizes: Mapping[str, int]) -> list[tuple[str, int, 
     return ranges
 
 
-def is_held_out(content: bytes, fraction: float) -> bool:
-    """Returns whether an example is in the test split, by a hash of its content."""
-    if not fraction:
-        return False
-    digest = hashlib.sha256(content).digest()
-    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+def short_hash(content: bytes) -> int:
+    """Returns the first eight bytes of the SHA-256 of a content, as a number."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+
+
+def are_held_out(hashes: np.ndarray, fraction: float) -> np.ndarray:
+    """Returns which examples are in the test split.
+
+    Args:
+        hashes: uint64 ``[n]``, ``short_hash`` of each example.
+        fraction: expected part of the test split, in [0, 1).
+    """
+    # Not a comparison as float64, which would round the hashes.
+    return np.asarray(hashes, np.uint64) < np.uint64(int(fraction * 2**64))
 
 
 def split_rows(split: str, tests: np.ndarray) -> np.ndarray:

@@ -1,22 +1,36 @@
-"""``wgan-jax data``: looks through one's own pictures."""
+"""``wgan-jax data``: inspects and converts one's own pictures."""
 
+import argparse
+import inspect
 import shlex
+import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
+from wgan_jax.config.rows import as_config_error
+from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data.folder import load_folder
 from wgan_jax.data.inspection import Inspection, inspect_pictures
+from wgan_jax.data.pictures import Conversion
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.images import image_grid, save_png
 from wgan_jax.program.help import FOLDER
 from wgan_jax.program.setup import Log
 
-COMMANDS = ("inspect",)
+COMMANDS = ("inspect", "convert")
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(load_folder).parameters.items()
+}
 _LISTED = 5  # names or sizes in one line
+_SECONDS = 2.0  # between two lines of progress
 
 
 def data_command(arguments: Sequence[str], *, log: Log) -> int:
-    """Runs ``data inspect PATH [--output=FILE.png]``.
+    """Runs ``data inspect PATH`` or ``data convert PATH FOLDER``.
 
     Args:
         arguments: the arguments after ``data``.
@@ -26,35 +40,97 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
         Exit code 0.
 
     Raises:
-        ConfigError: if the arguments are not as above.
-        DataError: if the pictures cannot be read.
+        ConfigError: if the arguments are invalid.
+        DataError: if the pictures cannot be read or converted.
     """
-    named = [a for a in arguments if not a.startswith("--")]
-    flags = [a for a in arguments if a.startswith("--")]
-    output = None
-    for flag in flags:
-        name, _, value = flag.partition("=")
-        if name != "--output" or not value:
-            raise ConfigError(
-                f"{flag!r} is not an option of data; {choices(['--output=FILE.png'])}."
-            )
-        output = Path(value)
-    if not named:
+    if not arguments or arguments[0].startswith("-"):
         raise ConfigError(f"data needs a command; {choices(COMMANDS)}.")
-    if named[0] not in COMMANDS:
-        raise ConfigError(f"{named[0]!r} is not a command; {choices(COMMANDS)}.")
-    if len(named) != 2:
-        raise ConfigError("data inspect needs one PATH: a folder, or an archive.")
-    path = Path(named[1]).expanduser()
+    command, *rest = arguments
+    if command not in COMMANDS:
+        raise ConfigError(f"{command!r} is not a command; {choices(COMMANDS)}.")
+    parser = Parser(prog=f"data {command}", add_help=False, allow_abbrev=False)
+    parser.add_argument("path", metavar="PATH", type=Path)
+    if command == "inspect":
+        parser.add_argument("--output", type=_file)
+        return _inspect(parser.parse_args(rest), log)
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--channels", type=int, default=3)
+    for name in ("crop", "filter", "background", "unreadable"):
+        parser.add_argument(f"--{name}", default=DEFAULTS[name])
+    return _convert(parser.parse_args(rest), log)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigError."""
+        raise ConfigError(f"{self.prog}: {message}.")
+
+
+def _file(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; it must be a file")
+    return Path(text)
+
+
+def _inspect(options: argparse.Namespace, log: Log) -> int:
+    path = options.path.expanduser()
     found = inspect_pictures(path)
     for line in described(found):
         log(line)
     if not found.headers:
         return 0
-    sheet = output or FOLDER / "data" / f"{path.resolve().stem}.png"
+    sheet = options.output or FOLDER / "data" / f"{path.resolve().stem}.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     save_png(sheet, image_grid(found.sheet, scale=1, padding=2))
     log(f"Contact sheet of {len(found.sheet)} pictures: {sheet}")
+    return 0
+
+
+def _convert(options: argparse.Namespace, log: Log) -> int:
+    conversion = as_config_error(
+        Conversion,
+        **{field.name: getattr(options, field.name) for field in fields(Conversion)},
+    )
+    if options.unreadable not in ("error", "skip"):
+        raise ConfigError(
+            f"--unreadable is {options.unreadable!r}; {choices(['error', 'skip'])}."
+        )
+    began = told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS:
+            told = time.monotonic()
+            log(f"{done:,} of {total:,} pictures, {done / (told - began):,.0f}/s")
+
+    path, folder = options.path.expanduser(), options.folder.expanduser()
+    converted = convert_pictures(
+        path,
+        folder,
+        conversion=conversion,
+        unreadable=options.unreadable,
+        progress=progress,
+    )
+    skipped = len(converted.skipped)
+    log(
+        f"{len(converted.images):,} pictures of {conversion.size} pixels in {folder}, "
+        f"{converted.images.nbytes / 2**20:,.0f} MiB"
+        + (f"; {skipped:,} unreadable ones left out." if skipped else ".")
+    )
+    chosen = {"path": str(folder), "size": conversion.size}
+    chosen |= {
+        name: getattr(conversion, name)
+        for name in ("crop", "filter", "background")
+        if getattr(conversion, name) != DEFAULTS[name]
+    }
+    overrides = [
+        f"--config.dataset.{k}={shlex.quote(f'{v}')}" for k, v in chosen.items()
+    ]
+    log("To train on them:")
+    log("  wgan-jax train --config=folder_fast " + " ".join(overrides))
     return 0
 
 

@@ -60,8 +60,10 @@ MODES = {
 OTHERS = {
     "configs": Mode("Lists the shipped configs, or the fields of one.", "[NAME]"),
     "data": Mode(
-        "Says what is in a folder or an archive of pictures, and how to train on it.",
-        "inspect PATH [--output=SHEET.png]",
+        "Says what is in a folder or an archive of pictures, or converts many of them.",
+        "inspect PATH [--output=SHEET.png]\n"
+        "  ... data convert PATH FOLDER --size=N [--channels=1] [--crop=none]\n"
+        "      [--filter=NAME] [--background=COLOR] [--unreadable=skip]",
     ),
 }
 FLAGS = {

@@ -1,0 +1,294 @@
+"""Converted pictures: array_record files that are read one batch at a time.
+
+A folder of converted pictures has the files ``shard-NNNNN.array_record``, whose records
+are the pixels of one image each; ``shard-NNNNN.npz``, what is known of these images;
+and ``pictures.json``, which is written last.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wgan_jax.data.pictures import Conversion
+from wgan_jax.data.splits import short_hash
+from wgan_jax.errors import ArchiveError, DataError
+from wgan_jax.io.caches import read_arrays
+
+FORMAT = 1
+SUMMARY = "pictures.json"
+PLAN = "conversion.json"
+# One record a group: batches are read at random, and a group is read as a whole.
+WRITER_OPTIONS = "group_size:1,zstd:1"
+_INDEX = ("names", "files", "pixels", "minima", "maxima", "sums")
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What is known of the images without reading them, each an array over images.
+
+    Attributes:
+        names: name of each picture, encoded as UTF-8.
+        files: uint64, first eight bytes of the SHA-256 of the file.
+        pixels: uint64, first eight bytes of the SHA-256 of the pixels.
+        minima: uint8, smallest value.
+        maxima: uint8, largest value.
+        sums: uint64, sum of all values.
+    """
+
+    names: np.ndarray
+    files: np.ndarray
+    pixels: np.ndarray
+    minima: np.ndarray
+    maxima: np.ndarray
+    sums: np.ndarray
+
+    def select(self, rows: np.ndarray) -> "Index":
+        """Returns the entries of some images."""
+        return Index(**{name: getattr(self, name)[rows] for name in _INDEX})
+
+    @staticmethod
+    def concatenate(parts: Sequence["Index"]) -> "Index":
+        """Returns the entries of all parts."""
+        return Index(
+            **{
+                name: np.concatenate([getattr(p, name) for p in parts])
+                for name in _INDEX
+            }
+        )
+
+
+class Entry(NamedTuple):
+    """Entries of the index for one image."""
+
+    files: int
+    pixels: int
+    minima: int
+    maxima: int
+    sums: int
+
+    @staticmethod
+    def of(content: bytes, image: np.ndarray) -> "Entry":
+        """Returns the entries of a file and its image."""
+        return Entry(
+            files=short_hash(content),
+            pixels=short_hash(image.tobytes()),
+            minima=int(image.min()),
+            maxima=int(image.max()),
+            sums=int(image.sum(dtype=np.uint64)),
+        )
+
+
+def index_arrays(names: Sequence[str], entries: Sequence[Entry]) -> dict[str, Any]:
+    """Returns the arrays of an index by name."""
+    columns = np.array(entries, np.uint64).reshape(-1, len(Entry._fields)).T
+    dtypes = {"minima": np.uint8, "maxima": np.uint8}
+    found = {
+        field: column.astype(dtypes.get(field, np.uint64))
+        for field, column in zip(Entry._fields, columns, strict=True)
+    }
+    return {"names": np.array([name.encode() for name in names], np.bytes_), **found}
+
+
+class Summary(NamedTuple):
+    """Statistics of all pixels, and a hash that can be updated."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    sha256: "hashlib._Hash"
+
+
+class StoredImages:
+    """Images in array_record files, indexed like an array.
+
+    Reading with an integer array or a slice returns uint8 images in memory.
+    Several threads may read at once.
+
+    Attributes:
+        shape: ``(n, H, W, C)``.
+        in_memory: all images after ``load``, else None.
+        index: what is known of the images.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        index: Index,
+        example_shape: tuple[int, int, int],
+        rows: np.ndarray | None = None,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            files: the array_record files, in order.
+            index: what is known of all their images.
+            example_shape: ``(H, W, C)``.
+            rows: the images to use, in this order; None for all.
+        """
+        self._files, self._all, self._opened = list(files), index, threading.local()
+        self._rows = np.arange(len(index.names)) if rows is None else rows
+        self.in_memory: np.ndarray | None = None
+        self.index = index.select(self._rows)
+        self.shape = (len(self._rows), *example_shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory of all images, in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def select(self, rows: np.ndarray) -> "StoredImages":
+        """Returns some of the images without reading them."""
+        return StoredImages(self._files, self._all, self.shape[1:], self._rows[rows])
+
+    def load(self) -> None:
+        """Reads all images, so that later reading is from memory."""
+        self.in_memory = self[:]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        if self.in_memory is not None:
+            return self.in_memory[rows]
+        chosen = self._rows[rows]
+        flat = np.atleast_1d(chosen).ravel()
+        try:
+            records = self._reader().__getitems__(flat.tolist()) if len(flat) else []
+            pixels = np.frombuffer(b"".join(records), np.uint8)
+            return pixels.reshape(*chosen.shape, *self.shape[1:]).copy()
+        except (OSError, ValueError, RuntimeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"{self._files[0].parent} cannot be read ({reason}); convert the "
+                "pictures again."
+            ) from error
+
+    def _reader(self) -> Any:
+        if not hasattr(self._opened, "reader"):
+            from array_record.python.array_record_data_source import (
+                ArrayRecordDataSource,
+            )
+
+            self._opened.reader = ArrayRecordDataSource([str(f) for f in self._files])
+        return self._opened.reader
+
+    def summary(self) -> Summary:
+        """Returns statistics of the pixels, and a hash of the hashes of all images."""
+        index = self.index
+        return Summary(
+            minimum=float(index.minima.min()),
+            maximum=float(index.maxima.max()),
+            mean=float(index.sums.sum(dtype=np.float64) / self.nbytes),
+            sha256=hashlib.sha256(index.pixels.tobytes()),
+        )
+
+
+def take(images: np.ndarray | StoredImages, rows: np.ndarray) -> Any:
+    """Returns some images; those in files are not read."""
+    return images.select(rows) if isinstance(images, StoredImages) else images[rows]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A folder of converted pictures.
+
+    Attributes:
+        images: the images.
+        conversion: how the pictures became images.
+        skipped: names of the files that could not be decoded.
+    """
+
+    images: StoredImages
+    conversion: Conversion
+    skipped: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each picture."""
+        return [name.decode() for name in self.images.index.names.tolist()]
+
+
+def is_converted(folder: Path) -> bool:
+    """Returns whether a folder has converted pictures, perhaps not yet all."""
+    return (folder / PLAN).is_file()
+
+
+def open_converted(folder: Path) -> Converted:
+    """Opens a folder of converted pictures.
+
+    Args:
+        folder: a folder written by ``convert_pictures``.
+
+    Raises:
+        DataError: if a file is missing, damaged or of another version.
+    """
+    summary = _summary(folder)
+    conversion = Conversion(**summary["conversion"])
+    files, parts = [], []
+    for number, count in enumerate(summary["shards"]):
+        if not count:
+            continue  # a file without records cannot be opened
+        files.append(folder / f"{shard_name(number)}.array_record")
+        part, _ = read_index(folder, number)
+        if len(part.names) != count or not files[-1].is_file():
+            raise DataError(_again(folder, f"{files[-1].name} is incomplete"))
+        parts.append(part)
+    size = conversion.size
+    shape = (size, size, int(conversion.channels))
+    images = StoredImages(files, Index.concatenate(parts), shape)
+    return Converted(images, conversion, summary["skipped"])
+
+
+def shard_name(number: int) -> str:
+    """Returns the name of a shard's files without their suffixes."""
+    return f"shard-{number:05d}"
+
+
+def read_index(folder: Path, number: int) -> tuple[Index, list[str]]:
+    """Returns the index of a shard, and the names of the pictures left out.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    path = folder / f"{shard_name(number)}.npz"
+    try:
+        arrays = read_arrays(path)
+        skipped = arrays.pop("skipped").tolist()
+        return Index(**arrays), skipped
+    except (OSError, ArchiveError, TypeError, KeyError) as error:
+        raise DataError(_again(folder, f"{path.name} is missing or damaged")) from error
+
+
+def _summary(folder: Path) -> Mapping[str, Any]:
+    path = folder / SUMMARY
+    if not path.is_file():
+        raise DataError(
+            f"the conversion in {folder} was not finished; start wgan-jax data convert "
+            "again."
+        )
+    try:
+        found = json.loads(path.read_text())
+        known = {
+            key: found[key] for key in ("format", "conversion", "shards", "skipped")
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(_again(folder, f"{SUMMARY} is damaged")) from error
+    if known["format"] != FORMAT:
+        raise DataError(
+            f"{folder} was converted by another version of wgan_jax (format "
+            f"{known['format']}, here {FORMAT}); convert the pictures again."
+        )
+    return known
+
+
+def _again(folder: Path, what: str) -> str:
+    return f"{folder} cannot be read: {what}. Convert the pictures again."
