@@ -89,7 +89,7 @@ COLUMNS: dict[str, tuple[Callable[[Trial], float], str]] = {
 def cell(values: list[float], form: str) -> str:
     """Returns the mean and the standard deviation over seeds."""
     if not np.all(np.isfinite(values)):
-        return "–"
+        return "-"
     text = format(statistics.mean(values), form)
     if len(values) > 1:
         text += f" ± {format(statistics.stdev(values), form)}"
