@@ -24,7 +24,7 @@ def test_snippet_runs(snippet):
 
 
 def test_number_of_snippets():
-    assert len(SNIPPETS) == 7
+    assert len(SNIPPETS) == 8
 
 
 def test_ci_runs_the_commands_of_the_readme():

@@ -6,14 +6,22 @@ from typing import Any
 
 import jax
 import optax
-from flax import linen as nn
 from flax import struct
 
 from wgan_jax.augmentation import AdaptiveProbability, ScheduledProbability
 from wgan_jax.conditioning import Conditional
 from wgan_jax.losses.objectives import Objective
 from wgan_jax.losses.terms import as_term
-from wgan_jax.modules import CriticOutput, accepts_argument, apply, is_random, sown_as
+from wgan_jax.modules import (
+    CriticOutput,
+    Network,
+    accepts_argument,
+    apply,
+    check_network,
+    is_random,
+    sown_as,
+    title,
+)
 from wgan_jax.ranges import Count, Decay, check_fields
 from wgan_jax.schedules import constant
 from wgan_jax.types import (
@@ -39,7 +47,9 @@ class Gan:
     Attributes:
         generator: linen module
             ``(latent [B, Z], *, train) -> images [B, ...]``. A conditional
-            generator takes ``labels [B]`` as its second argument.
+            generator takes ``labels [B]`` as its second argument. Or an NNX
+            module or two functions, adapted by ``networks.from_nnx`` or
+            ``networks.from_functions``.
         critic: linen module ``(images [B, ...], *, train) -> scores [B]``. A
             conditional critic takes ``labels [B]`` as its second argument. It
             may sow ``features`` and ``class_logits`` into ``intermediates``,
@@ -80,8 +90,8 @@ class Gan:
         flip: mirror each real image left to right with probability 1/2.
     """
 
-    generator: nn.Module
-    critic: nn.Module
+    generator: Network
+    critic: Network
     objective: Objective
     generator_optimizer: optax.GradientTransformation
     critic_optimizer: optax.GradientTransformation
@@ -104,12 +114,8 @@ class Gan:
         for name in ("penalties", "regularizers"):
             terms = tuple(as_term(entry, name) for entry in getattr(self, name))
             object.__setattr__(self, name, terms)
-        for player in (self.generator, self.critic):
-            if not accepts_argument(player, "train"):
-                raise ValueError(
-                    f"{type(player).__name__}.__call__ has no argument 'train'; it "
-                    "must accept train=True and train=False."
-                )
+        for name in ("generator", "critic"):
+            check_network(getattr(self, name), name)
         check_fields(self)
         if self.objective.paired and self.generator_batch_size is not None:
             raise ValueError(
@@ -200,7 +206,7 @@ class Gan:
         return BoundCritic(self, params, model_state, labels, key)
 
     def inputs(
-        self, player: nn.Module, x: Array, labels: Array | None
+        self, player: Network, x: Array, labels: Array | None
     ) -> tuple[Array, ...]:
         """Returns the call arguments of a network: ``x``, and the labels if taken."""
         if (
@@ -245,7 +251,7 @@ class BoundCritic(CriticFn):
         inputs = self.gan.inputs(self.gan.critic, images, self.labels)
         if not is_random(self.gan.critic, self.params, self.model_state, inputs):
             raise ValueError(
-                f"{type(self.gan.critic).__name__} has no dropout, so two passes "
+                f"{title(self.gan.critic)} has no dropout, so two passes "
                 "through it are identical. Set a dropout rate, or remove the "
                 "consistency term."
             )
@@ -254,7 +260,7 @@ class BoundCritic(CriticFn):
         output = self._output(images, key, augment=False)
         if output.features is None:
             raise ValueError(
-                f"{type(self.gan.critic).__name__} sows no features; for the "
+                f"{title(self.gan.critic)} sows no features; for the "
                 "consistency term, it must call self.sow('intermediates', 'features', "
                 "h) with the input of its last layer."
             )

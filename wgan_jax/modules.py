@@ -1,12 +1,11 @@
-"""Pure-function calls of linen modules."""
+"""Pure-function calls of networks."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
@@ -26,12 +25,79 @@ class CriticOutput(NamedTuple):
     class_logits: Array | None
 
 
-def accepts_argument(module: nn.Module, argument: str) -> bool:
-    """Returns whether a network's ``__call__`` has an argument of this name."""
-    return argument in inspect.signature(type(module).__call__).parameters
+class Network(Protocol):
+    """What is needed of a generator or critic: a linen module, or an adapter."""
+
+    def init(self, key: PRNGKey, *inputs: Array, train: bool) -> PyTree:
+        """Returns the variables, a dict of collections."""
+
+    def apply(
+        self,
+        variables: PyTree,
+        *inputs: Array,
+        train: bool,
+        rngs: Mapping[str, PRNGKey] | None,
+        mutable: Any,
+    ) -> Any:
+        """Returns the output and the mutable collections."""
 
 
-def uses_joint_pass(critic: nn.Module, model_state: PyTree) -> bool:
+def check_network(network: Any, name: str) -> None:
+    """Raises ValueError if something cannot be a generator or critic.
+
+    Args:
+        network: what was given.
+        name: what it was given as, for messages.
+
+    Raises:
+        ValueError: if it is a class, has no ``init`` and ``apply``, or cannot be
+            called with ``train``.
+    """
+    is_class = isinstance(network, type)
+    if is_class or not (hasattr(network, "init") and hasattr(network, "apply")):
+        what = network.__name__ if is_class else repr(network)[:200]
+        kinds = type(network).__mro__
+        adapter = "networks.from_functions(init, apply)"
+        is_nnx = any(kind.__module__.startswith("flax.nnx") for kind in kinds)
+        if is_nnx and not is_class:
+            what = f"{type(network).__name__}, an NNX module"
+            adapter = "networks.from_nnx(module)"
+        raise ValueError(
+            f"{name} is {what}; it must be an instance of a linen module, or the "
+            f"result of {adapter}."
+        )
+    if not accepts_argument(network, "train"):
+        raise ValueError(
+            f"{title(network)}.__call__ has no argument 'train'; it must accept "
+            "train=True and train=False."
+        )
+
+
+def accepts_argument(module: Network, argument: str) -> bool:
+    """Returns whether a network can be called with an argument of this name.
+
+    Args:
+        module: generator or critic.
+        argument: ``train``, a keyword argument; or ``labels``, the second
+            positional argument.
+    """
+    if hasattr(module, "accepts"):
+        return bool(module.accepts(argument))
+    # A wrapper of NNX modules has the class of the module.
+    kind = getattr(module, "nnx_class", type(module))
+    parameters = inspect.signature(kind.__call__).parameters
+    wild = "VAR_KEYWORD" if argument == "train" else "VAR_POSITIONAL"
+    return argument in parameters or any(
+        p.kind.name == wild for p in parameters.values()
+    )
+
+
+def title(module: Network) -> str:
+    """Returns the name of a network, for messages."""
+    return str(getattr(module, "title", type(module).__name__))
+
+
+def uses_joint_pass(critic: Network, model_state: PyTree) -> bool:
     """Returns whether a critic takes real and fake examples in one pass.
 
     Args:
@@ -48,7 +114,7 @@ def uses_joint_pass(critic: nn.Module, model_state: PyTree) -> bool:
 
 
 def apply(
-    module: nn.Module,
+    module: Network,
     params: Params,
     model_state: PyTree,
     inputs: tuple[Array, ...],
@@ -114,7 +180,7 @@ def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
 
 
 def is_random(
-    module: nn.Module, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
+    module: Network, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
 ) -> bool:
     """Returns whether a network's output uses the rng stream ``dropout``."""
 

@@ -187,3 +187,32 @@ def test_none_removes_an_optional_group():
         config, [("penalty", "None"), ("critic.parametrization", "spectral")]
     )
     assert resolve(config).penalty is None
+
+
+def test_another_row_keeps_the_options_that_it_has_and_those_that_are_set(digits):
+    with digits.unlocked():
+        digits.penalty.target = 2.0
+    apply_overrides(digits, [("penalty.name", "r1"), ("penalty.wrong", "3")])
+    found = digits.penalty.to_dict()
+    assert found["name"] == "r1"
+    assert found["weight"] == 10.0
+    assert found["wrong"] == 3
+    assert "target" not in found
+
+
+def test_the_same_row_keeps_wrong_options(digits):
+    with digits.unlocked():
+        digits.critic.wrong = 3
+    apply_overrides(digits, [("critic.name", digits.critic.name)])
+    assert digits.critic.wrong == 3
+
+
+def test_a_group_without_a_row_is_unchanged_by_its_name(digits):
+    apply_overrides(digits, [("constraint.name", "clip_weights")])
+    assert digits.constraint.to_dict() == {"name": "clip_weights"}
+    assert (
+        load_experiment(find_config("digits_wgan_gp"), [("critic.name", "mlp")])[
+            0
+        ].critic.name
+        == "mlp"
+    )

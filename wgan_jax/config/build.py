@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from wgan_jax import networks
 from wgan_jax.augmentation import (
     AdaptiveProbability,
     ScheduledProbability,
     diff_augment,
 )
 from wgan_jax.conditioning import Conditional
+from wgan_jax.config import experiment
 from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.resolve import Config, resolve
@@ -77,13 +77,19 @@ def build_gan(
     return as_config_error(
         Gan,
         generator=build_module(
-            networks.GENERATORS,
+            experiment.GENERATORS,
             config.generator,
             "generator",
-            image_shape=image_shape,
-            **given,
+            needed=given | {"image_shape": image_shape},
+            offered={"latent_size": config.generator.latent_size},
         ),
-        critic=build_module(networks.CRITICS, config.critic, "critic", **given),
+        critic=build_module(
+            experiment.CRITICS,
+            config.critic,
+            "critic",
+            needed=given,
+            offered={"image_shape": image_shape},
+        ),
         objective=build_objective(config),
         generator_optimizer=_build_optimizer(config, "generator"),
         critic_optimizer=_build_optimizer(config, "critic"),

@@ -8,6 +8,7 @@ add a field, declare it here and read it where the objects are built.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
@@ -67,6 +68,12 @@ class Table:
         if name not in self.rows:
             raise ValueError(unknown(name, self.rows))
         return self.rows[name]
+
+
+GENERATORS, CRITICS = (
+    Table(rows, find=partial(networks.find_network, rows))
+    for rows in (networks.GENERATORS, networks.CRITICS)
+)
 
 
 def field(
@@ -295,8 +302,8 @@ class ExperimentConfig(Group):
     seed: Seed = field("seed of the weights, the data order and the latents")
     objective: Annotated[Row, Table(OBJECTIVES)]
     dataset: Annotated[Dataset, Table(DATASETS, find=find_loader)]
-    generator: Annotated[Generator, Table(networks.GENERATORS)]
-    critic: Annotated[Row, Table(networks.CRITICS)]
+    generator: Annotated[Generator, GENERATORS]
+    critic: Annotated[Row, CRITICS]
     penalty: Annotated[Term, Table(PENALTIES)] | None = None
     penalties: tuple[tuple[str, Annotated[Term, Table(PENALTIES)]], ...] = field(
         "additional penalties by label", (), keyed=True

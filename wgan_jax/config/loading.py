@@ -142,8 +142,9 @@ def apply_overrides(
     """Sets fields of a config to values given as text.
 
     The text is parsed as the type of the field if possible, and otherwise as a
-    Python literal. ``None`` removes an optional group. ``resolve`` reports unknown
-    fields and invalid values.
+    Python literal. ``None`` removes an optional group. Another ``name`` of a row
+    removes the options that the new row does not have, unless they are set, too.
+    ``resolve`` reports unknown fields and invalid values.
 
     Args:
         config: config to modify in place.
@@ -154,12 +155,17 @@ def apply_overrides(
             The message names every such override.
     """
     problems = []
+    groups = [name.removesuffix(".name") for name, _ in overrides]
+    rows = {group: row for group in groups if (row := _row(config, group))}
     with config.unlocked(), config.ignore_type():
         for name, text in overrides:
             try:
                 _override(config, name, text)
             except ConfigError as error:
                 problems.append(str(error))
+        for group, row in rows.items():
+            if row != (_row(config, group) or row):
+                _drop_options(config, group, {name for name, _ in overrides})
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -238,6 +244,32 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
     if field in level:
         del level[field]  # otherwise its type is enforced on the new value
     level[field] = value
+
+
+def _group(config: ml_collections.ConfigDict, name: str) -> Any:
+    """Returns a group; None if there is none."""
+    level: Any = config
+    for part in name.split("."):
+        level = (
+            level.get(part) if isinstance(level, ml_collections.ConfigDict) else None
+        )
+    return level if isinstance(level, ml_collections.ConfigDict) else None
+
+
+def _row(config: ml_collections.ConfigDict, name: str) -> str | None:
+    """Returns the row that a group names; None for other fields."""
+    group = _group(config, name)
+    return None if group is None else group.get("name")
+
+
+def _drop_options(config: ml_collections.ConfigDict, name: str, kept: set[str]) -> None:
+    """Removes the options of a group that its row does not have, but for some."""
+    group = _group(config, name)
+    for field, value in list(group.items()):
+        path = f"{name}.{field}"
+        is_option = not isinstance(value, ml_collections.ConfigDict)
+        if is_option and path not in kept and field_kind(config, path) is None:
+            del group[field]
 
 
 def _value(text: str, kind: type | None) -> Any:

@@ -14,9 +14,10 @@ import pydantic
 from annotated_types import Ge
 from flax import linen as nn
 
-from wgan_jax.config.experiment import Row
+from wgan_jax.config.experiment import Row, Table
 from wgan_jax.errors import ConfigError
 from wgan_jax.losses import Objective
+from wgan_jax.modules import Network
 from wgan_jax.ranges import OneOf, bounds
 
 # Types of config fields. Options of other types are available to library users only.
@@ -44,7 +45,11 @@ def row_parameters(entry: Any) -> dict[str, inspect.Parameter]:
             if p.name not in ("parent", "name", *_GIVEN)
             and (p.default is p.empty or isinstance(p.default, _PLAIN))
         }
-    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {
+        p.name: p
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.name not in _GIVEN
+    }
 
 
 @functools.cache
@@ -66,36 +71,43 @@ def row_type(base: type[RowType], entry: Any) -> type[RowType]:
 
 
 def build_module(
-    table: Mapping[str, Any], row: Row, where: str, **given: Any
-) -> nn.Module:
-    """Returns the module described by a row of a table of modules.
+    table: Table,
+    row: Row,
+    where: str,
+    *,
+    needed: Mapping[str, Any],
+    offered: Mapping[str, Any],
+) -> Network:
+    """Returns the network described by a row of a table of networks.
 
     Args:
-        table: Flax module classes by name.
-        row: name and options of the module.
+        table: Flax module classes, or functions that return a network, by name.
+        row: name and options of the network.
         where: name of the config group, for messages.
-        **given: fields derived from other parts of the config. The module must
-            have each field whose value is neither 0 nor None.
+        needed: values derived from other parts of the config. The network must
+            have an option for each value that is neither 0 nor None.
+        offered: further such values, for networks with options for them.
 
     Raises:
-        ConfigError: if the module does not have a required field, or rejects a
+        ConfigError: if the network does not have a required option, or rejects a
             value.
     """
-    module = table[row.name]
-    fields = inspect.signature(module).parameters
-    for field, value in given.items():
-        if field not in fields and value:
+    entry = as_config_error(table.lookup, row.name)
+    options = inspect.signature(entry).parameters
+    for name, value in needed.items():
+        if name not in options and value:
             able = sorted(
                 other
-                for other, entry in table.items()
-                if field in inspect.signature(entry).parameters
+                for other, known in table.rows.items()
+                if name in inspect.signature(known).parameters
             )
             raise ConfigError(
-                f"config.{where}.name is {row.name!r}, which has no {field}, but this "
+                f"config.{where}.name is {row.name!r}, which has no {name}, but this "
                 f"config needs it; choices: {', '.join(able)}."
             )
-    known = {name: value for name, value in given.items() if name in fields}
-    return as_config_error(module, **known, **row.options)
+    given = {**offered, **needed}
+    known = {name: value for name, value in given.items() if name in options}
+    return as_config_error(entry, **row.options | known)
 
 
 def as_config_error(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,8 +1,6 @@
 """Datasets from arrays: ``.npy`` and ``.npz`` files, and any Python object."""
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from wgan_jax.data.source import Source
 from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.imports import import_object
 
 _KEYS = {
     "images": ("images", "image", "x", "arr_0"),
@@ -85,16 +84,7 @@ def find_function(name: str) -> Callable[..., Source]:
     Raises:
         ValueError: if there is no such module or function.
     """
-    module_name, _, function_name = name.partition(":")
-    sys.path.insert(0, "")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"{name!r} cannot be imported ({error}); it must be module:function."
-        ) from error
-    finally:
-        sys.path.remove("")
+    function = import_object(name)
     if not callable(function):
         raise ValueError(f"{name!r} is not a function.")
 

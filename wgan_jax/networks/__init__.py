@@ -8,10 +8,13 @@ networks have the field ``classes`` and take ``labels`` as their second
 argument.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flax import linen as nn
 
+from wgan_jax.errors import unknown
+from wgan_jax.io.imports import import_object
 from wgan_jax.networks import (
     article,
     dcgan,
@@ -22,6 +25,7 @@ from wgan_jax.networks import (
     resnet64,
     sngan_cnn,
 )
+from wgan_jax.networks.adapters import from_functions, from_nnx, own_network
 from wgan_jax.networks.heads import HEADS, Head
 from wgan_jax.networks.labels import Embedding
 from wgan_jax.networks.layers import (
@@ -59,6 +63,37 @@ CRITICS: dict[str, Callable[..., nn.Module]] = {
     "article": article.Critic,
 }
 
+
+def find_network(
+    table: Mapping[str, Callable[..., nn.Module]], name: str
+) -> Callable[..., Any]:
+    """Returns the class or function that makes a network.
+
+    Args:
+        table: ``GENERATORS`` or ``CRITICS``.
+        name: a key of the table, or ``module:object`` for a network of one's
+            own: a class of linen or NNX modules, or a function that returns a
+            network. Its keyword parameters are options of the config.
+            ``image_shape``, ``classes``, ``latent_size`` and ``dtype`` are
+            passed if it has them.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    if name in table:
+        return table[name]
+    if ":" not in name:
+        raise ValueError(
+            f"{unknown(name, table)} Use module:object for a network of your own."
+        )
+    found = import_object(name)
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found
+    if not callable(found):
+        raise ValueError(f"{name!r} is neither a class nor a function.")
+    return own_network(found, name)
+
+
 __all__ = [
     "CRITICS",
     "GENERATORS",
@@ -76,4 +111,7 @@ __all__ = [
     "conv_glorot",
     "conv_he",
     "conv_uniform",
+    "find_network",
+    "from_functions",
+    "from_nnx",
 ]

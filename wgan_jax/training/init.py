@@ -5,12 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.losses.terms import nothing_measured
-from wgan_jax.modules import CriticOutput, accepts_argument, reads
+from wgan_jax.modules import CriticOutput, Network, accepts_argument, reads, title
 from wgan_jax.parallel.sharding import place_state, sharded_fields
 from wgan_jax.types import Array, PRNGKey
 
@@ -159,7 +158,7 @@ def check_gan(gan: Gan) -> GanState:
     output = _abstract_output(gan, state)
     if output.scores.shape != (2,):
         raise ValueError(
-            f"{type(gan.critic).__name__} returns scores of shape "
+            f"{title(gan.critic)} returns scores of shape "
             f"{output.scores.shape} for a batch of 2; it must return one score per "
             "example, shape (2,)."
         )
@@ -172,13 +171,13 @@ def check_gan(gan: Gan) -> GanState:
 def _check_batch_norm(gan: Gan, state: GanState) -> None:
     if gan.penalties and "batch_stats" in state.critic.model_state:
         raise ValueError(
-            f"{type(gan.critic).__name__} has batch norm, which mixes the examples of "
+            f"{title(gan.critic)} has batch norm, which mixes the examples of "
             "a batch, so a penalty on its gradients is not defined. Use a critic "
             "without batch norm, or a constraint instead of the penalty."
         )
     if gan.regularizers and "batch_stats" in state.generator.model_state:
         raise ValueError(
-            f"{type(gan.generator).__name__} has batch norm, which mixes the examples "
+            f"{title(gan.generator)} has batch norm, which mixes the examples "
             "of a batch, so a regularizer on its Jacobian is not defined. Use a "
             "generator without batch norm."
         )
@@ -186,7 +185,7 @@ def _check_batch_norm(gan: Gan, state: GanState) -> None:
 
 def _check_conditional(gan: Gan, output: CriticOutput) -> None:
     conditional, head = gan.conditional, output.class_logits is not None
-    critic, generator = type(gan.critic).__name__, type(gan.generator).__name__
+    critic, generator = title(gan.critic), title(gan.generator)
     weights = conditional is not None and (
         _is_above_0(conditional.critic_weight)
         or _is_above_0(conditional.generator_weight)
@@ -203,7 +202,7 @@ def _check_conditional(gan: Gan, output: CriticOutput) -> None:
         known = getattr(player, "classes", conditional.classes)
         if known != conditional.classes:
             raise ValueError(
-                f"{type(player).__name__} has classes={known}, but the GAN has "
+                f"{title(player)} has classes={known}, but the GAN has "
                 f"{conditional.classes} classes; both must be the same number."
             )
     if not accepts_argument(gan.generator, "labels"):
@@ -268,7 +267,7 @@ def _check_constraint(gan: Gan, state: GanState) -> None:
     parametrization = getattr(gan.critic, "parametrization", "plain")
     if parametrization != "plain":
         raise ValueError(
-            f"{type(gan.critic).__name__} normalizes its kernels itself "
+            f"{title(gan.critic)} normalizes its kernels itself "
             f"(parametrization={parametrization!r}), so a constraint on them has no "
             "effect. Use only one of the two."
         )
@@ -307,7 +306,7 @@ def _some_labels(gan: Gan) -> Array | None:
 
 
 def _init_player(
-    module: nn.Module,
+    module: Network,
     optimizer: optax.GradientTransformation,
     key: PRNGKey,
     inputs: tuple[Array, ...],
