@@ -10,7 +10,7 @@ from flax import linen as nn
 from wgan_jax.networks import heads, parametrization
 from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator, check_labels
-from wgan_jax.networks.layers import Conv, ConvTranspose, normal_init, scale_init
+from wgan_jax.networks.layers import Conv, ConvTranspose, drop, normal_init, scale_init
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
@@ -130,10 +130,6 @@ class Critic(nn.Module):
 
         S must be 4 * 2^k or 7 * 2^k.
         """
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"DCGAN critic: dropout is {self.dropout}; it must be in [0, 1)."
-            )
         side, halvings = _halvings(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
@@ -151,9 +147,8 @@ class Critic(nn.Module):
                 norm = BatchNorm(scale_init=scale_init, **dtypes, name=f"norm_{index}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, 0.2)
-            if self.dropout and index > 0:
-                drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
-                x = drop(x, deterministic=not self.has_rng("dropout"))
+            if index > 0:
+                x = drop(self, x, f"dropout_{index}", owner="DCGAN critic")
         features = x.reshape(x.shape[0], -1)
         if self.classes or self.head:
             return heads.score(

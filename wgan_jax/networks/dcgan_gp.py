@@ -10,7 +10,7 @@ from flax import linen as nn
 from wgan_jax.networks import heads, parametrization
 from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator
-from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he
+from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he, drop
 from wgan_jax.networks.normalization import BatchNorm, normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
@@ -96,13 +96,17 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """5x5 convolutions with stride 2 down to 4x4, then a linear layer.
+    """Convolutions with stride 2 down to 4x4, then a linear layer.
 
     Attributes:
         width: channels of the first map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the first, as the
             authors' code does for weight clipping. Not suitable for a gradient
             penalty.
+        kernel_size: side of the kernels. With 4, a critic costs two thirds, and
+            differs from the DCGAN critic by biases and initial weights.
+        dropout: rate in [0, 1) after all maps but the first. It is active only
+            in passes with the rng stream ``dropout``.
         parametrization: of every kernel; a key of ``PARAMETRIZATIONS``.
         classes: number of classes; 0 for an unconditional critic.
         head: how labels are used: ``"projection"`` (also if empty) or
@@ -118,6 +122,8 @@ class Critic(nn.Module):
 
     width: int = 128
     batch_norm: bool = False
+    kernel_size: int = 5
+    dropout: float = 0.0
     parametrization: Parametrization = "plain"
     classes: int = 0
     head: HeadName = ""
@@ -136,7 +142,7 @@ class Critic(nn.Module):
         for index in range(len(sides) - 1):
             x = self.conv(
                 self.width * 2**index,
-                kernel_size=(5, 5),
+                kernel_size=(self.kernel_size, self.kernel_size),
                 strides=2,
                 kernel_init=conv_he(stride=2),
                 **parametrization.field(self.parametrization),
@@ -147,6 +153,8 @@ class Critic(nn.Module):
                 norm = BatchNorm(0, **dtypes, name=f"norm_{index}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, 0.2)
+            if index > 0:
+                x = drop(self, x, f"dropout_{index}", owner="DCGAN-GP critic")
         return heads.score(
             self,
             x.reshape(x.shape[0], -1),

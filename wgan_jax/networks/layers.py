@@ -253,6 +253,30 @@ class UpsampleConv(_Kernel):
         return add_bias(upsample_conv(x, kernel), bias)
 
 
+def drop(critic: Any, x: Array, name: str, *, owner: str) -> Array:
+    """Applies dropout with the rate of the field ``dropout`` of the calling critic.
+
+    Args:
+        critic: module with the field.
+        x: maps ``[B, ..., features]``.
+        name: name of the layer.
+        owner: name of the critic, for messages.
+
+    Returns:
+        An array of the same shape; ``x`` itself without a rate, or in passes
+        without the rng stream ``dropout``.
+
+    Raises:
+        ValueError: if the rate is not in [0, 1).
+    """
+    if not 0 <= critic.dropout < 1:
+        raise ValueError(f"{owner}: dropout is {critic.dropout}; it must be in [0, 1).")
+    if not critic.dropout:
+        return x
+    layer = nn.Dropout(critic.dropout, name=name)
+    return layer(x, deterministic=not critic.has_rng("dropout"))
+
+
 def add_bias(y: Array, bias: Array | None) -> Array:
     """Adds the bias to the output of a layer, in at least float32.
 
