@@ -34,6 +34,7 @@ LAYERS = [
     "checkpointing",
     "config",
     "zoo",
+    "export",
     "report",
     "program",
 ]

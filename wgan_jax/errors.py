@@ -35,6 +35,10 @@ class ReportError(Exception):
     """There are no results to report."""
 
 
+class ExportError(Exception):
+    """A network cannot be written in a format, or a package for it is missing."""
+
+
 class MissingCompilerError(ConfigError):
     """The compiler for a planning target is not installed."""
 

@@ -3,8 +3,9 @@
     python benchmarks/recipes/calibrate.py --data=TFDS_DIR --out=docs/recipes/costs.json
 
 ``search.py`` gives each method the iterations that cost the same processor time by
-this file. The file is measured once on an idle machine: afterwards, a trial has the
-same number of iterations, and the same result, on every machine.
+this file. The file was measured once, with one core for this process (``taskset``).
+A trial therefore has the same number of iterations, and the same result, on every
+machine.
 """
 
 import argparse
@@ -18,24 +19,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from machine import describe_machine
 from trial import Clock, Training
-from trials import METHODS, METHODS_BASE, VARIANTS
+from trials import METHODS, METHODS_BASE, UPDATES
 
 from wgan_jax.config.loading import apply_overrides, load_config
 from wgan_jax.config.resolve import resolve
 from wgan_jax.io.files import write_text
 
-SECONDS = 4.0  # processor seconds of one measurement, at least
-REPEATS = 3
+SECONDS = 3.0  # processor seconds of one measurement, at least
+REPEATS = 2
 
 
 def measure(data: str, dataset: str, fields: str) -> float:
-    """Returns the median of the processor milliseconds of one iteration."""
+    """Returns the median processor milliseconds of one iteration."""
     config = load_config(Path(__file__).with_name(METHODS_BASE))
     overrides = [f"dataset.data_dir={data}", f"dataset.name={dataset}"]
     pairs = [text.partition("=") for text in (*overrides, *fields.split())]
     apply_overrides(config, [(name, value) for name, _, value in pairs])
     training = Training(resolve(config))
-    training.advance(2)
+    training.advance(1)
     found = []
     for _ in range(REPEATS):
         training.clock, began = Clock(), training.iterations
@@ -53,9 +54,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args()
     about = {"machine": describe_machine(), "cpu_ms_per_iteration": {}}
-    for dataset in ("fashion_mnist", "cifar10"):
+    for dataset, methods in {
+        "fashion_mnist": METHODS | UPDATES,
+        "cifar10": METHODS,
+    }.items():
         costs = about["cpu_ms_per_iteration"][dataset] = {}
-        for name, fields in (METHODS | VARIANTS).items():
+        for name, fields in methods.items():
             costs[name] = round(measure(options.data, dataset, fields), 2)
             print(f"{dataset}: {name}: {costs[name]} ms", flush=True)
     write_text(options.out, json.dumps(about, indent=1) + "\n")

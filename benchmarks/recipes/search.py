@@ -24,8 +24,13 @@ def cost(group: Round, trial: str) -> list[str]:
     if group.dataset is None:
         return [f"--cpu-seconds={group.cpu_seconds}"]
     known = json.loads(COSTS.read_text())["cpu_ms_per_iteration"][group.dataset]
-    iterations = 1e3 * group.cpu_seconds / known[trial.partition(",")[0]]
+    iterations = 1e3 * group.cpu_seconds / known[method_of(trial)]
     return [f"--config.training.iterations={round(iterations, -1):.0f}"]
+
+
+def method_of(trial: str) -> str:
+    """Returns the method whose cost a trial has."""
+    return trial.partition(",")[0].partition(" weight")[0]
 
 
 def finished(path: Path) -> set[str]:

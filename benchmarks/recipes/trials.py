@@ -14,7 +14,8 @@ class Round(NamedTuple):
         options: further options of ``trial.py``.
         dataset: name of the dataset in the file of costs. The number of iterations
             then follows from the cost of the method, which is the name of the trial
-            up to a comma. Otherwise, each trial measures its speed first.
+            up to a comma or the word weight. Otherwise, each trial measures its speed
+            first.
     """
 
     base: str
@@ -48,6 +49,14 @@ RMSPROP = " ".join(
     f"optimizer.{player}.b2=None optimizer.{player}.learning_rate=5e-5"
     for player in ("generator", "critic")
 )
+RECIPE = (
+    " ".join(
+        f"optimizer.{player}.{field}"
+        for player in ("generator", "critic")
+        for field in ("learning_rate=1e-3", "b1=0.0", "b2=0.9")
+    )
+    + " training.learning_rate_schedule=linear_decay"
+)
 NO_PENALTY = "penalty=None"
 ONE_UPDATE = f"{ADAM} training.n_critic=1"
 BATCH_NORM = f"{NO_PENALTY} critic.batch_norm=True {ONE_UPDATE}"
@@ -69,22 +78,19 @@ METHODS = {
     "relativistic R1 R2": "objective=relativistic penalty.name=r1 penalty.weight=0.05 "
     f"penalties.r2.name=r2 penalties.r2.weight=0.05 {ONE_UPDATE}",
     "GP by class": "dataset.labels=True critic.head=projection",
+    "GP recipe": f"penalty.every=2 training.n_critic=1 training.batch_size=32 {RECIPE}",
+    "GAN recipe": f"objective=non_saturating {BATCH_NORM} "
+    "optimizer.generator.learning_rate=4e-4 "
+    "training.learning_rate_schedule=linear_decay",
     "article": f"objective=non_saturating {NO_PENALTY} {ONE_UPDATE} "
-    "generator.name=article generator.width=None critic.name=article "
-    "critic.batch_norm=None",
+    "generator.name=article critic.name=article",
 }
 
-VARIANTS = {
-    f"{name} {label}": f"{METHODS[name]} {fields}"
-    for name, label, fields in (
-        ("GP", "weight 1", "penalty.weight=1.0"),
-        ("GP", "weight 100", "penalty.weight=100.0"),
-        ("LP", "weight 1", "penalty.weight=1.0"),
-        ("LP", "weight 100", "penalty.weight=100.0"),
-        ("GP", "n_critic 1", "training.n_critic=1"),
-        ("GP", "n_critic 2", "training.n_critic=2"),
-        ("GP", "n_critic 10", "training.n_critic=10"),
-    )
+UPDATES = {f"GP n_critic {count}": f"training.n_critic={count}" for count in (1, 2, 10)}
+WEIGHTS = {
+    f"{name} weight {weight}": f"{METHODS[name]} penalty.weight={weight}.0"
+    for name in ("GP", "LP")
+    for weight in (1, 100)
 }
 SCORES = ("--scores", "--marks", "0.2", "0.4", "0.6", "0.8", "1.0")
 
@@ -117,7 +123,7 @@ TRIALS = {
         {
             f"{name}, seed {seed}": f"dataset.name=fashion_mnist seed={seed} {fields}"
             for seed in range(3)
-            for name, fields in (METHODS | VARIANTS).items()
+            for name, fields in (METHODS | UPDATES | WEIGHTS).items()
         },
         2500,
         SCORES,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from wgan_jax.errors import ArchiveError
-from wgan_jax.io.weights import load_weights, save_weights
+from wgan_jax.io.weights import load_weights, save_weights, unflatten
 
 VARIABLES = {
     "params": {"conv_0": {"kernel": np.linspace(-1, 1, 24).reshape(2, 3, 4)}},
@@ -14,7 +14,8 @@ FACTS = {"step": 3, "config": {"seed": 0}, "name": "täst"}
 
 def test_weights_and_facts_are_restored(tmp_path):
     save_weights(tmp_path / "a.safetensors", VARIABLES, metadata=FACTS)
-    found, facts = load_weights(tmp_path / "a.safetensors")
+    arrays, facts = load_weights(tmp_path / "a.safetensors")
+    found = unflatten(arrays, VARIABLES)
     chex.assert_trees_all_close(found, VARIABLES, rtol=1e-7)
     assert facts == FACTS
     assert found["params"]["conv_0"]["kernel"].dtype == np.float32
@@ -30,7 +31,7 @@ def test_half_precision_takes_half_of_the_space_and_is_rounded(tmp_path):
     assert sizes[1] - sizes[0] == 2000
     found, _ = load_weights(tmp_path / "float16.safetensors")
     rounded = large["params"]["w"].astype(np.float16).astype(np.float32)
-    np.testing.assert_array_equal(found["params"]["w"], rounded)
+    np.testing.assert_array_equal(found["params.w"], rounded)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])

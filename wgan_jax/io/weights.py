@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -17,7 +18,7 @@ from wgan_jax.types import PyTree
 
 def save_weights(
     path: str | os.PathLike[str],
-    variables: Mapping[str, PyTree],
+    variables: PyTree,
     *,
     metadata: Mapping[str, Any],
     dtype: Any = np.float32,
@@ -26,9 +27,9 @@ def save_weights(
 
     Args:
         path: path of the file, by convention ``.safetensors``.
-        variables: nested dicts of arrays, such as ``{"params": ...,
-            "batch_stats": ...}``. The name of an array joins its keys by dots,
-            as in ``params.conv_0.kernel``.
+        variables: tree of arrays, such as ``{"params": ..., "batch_stats":
+            ...}``. The name of an array joins its keys by dots, as in
+            ``params.conv_0.kernel``.
         metadata: JSON values, stored in the header of the file.
         dtype: floating-point arrays are converted to this dtype.
 
@@ -37,7 +38,7 @@ def save_weights(
         OSError: if the file cannot be written.
     """
     arrays = {}
-    for name, value in _named(variables):
+    for name, value in flatten(variables).items():
         array = np.asarray(value)
         if np.issubdtype(array.dtype, np.floating):
             array = array.astype(dtype)
@@ -49,15 +50,14 @@ def save_weights(
 
 def load_weights(
     path: str | os.PathLike[str],
-) -> tuple[dict[str, PyTree], dict[str, Any]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Reads the variables of a network.
 
     Args:
         path: file of ``save_weights``.
 
     Returns:
-        The nested dicts, with floating-point arrays as float32, and the
-        metadata.
+        The arrays by name, floating-point ones as float32, and the metadata.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -66,31 +66,62 @@ def load_weights(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist.")
-    variables: dict[str, PyTree] = {}
+    arrays: dict[str, np.ndarray] = {}
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
             for name in file.keys():  # noqa: SIM118, not a mapping
-                *above, last = name.split(".")
-                group = variables
-                for part in above:
-                    group = group.setdefault(part, {})
                 array = file.get_tensor(name)
                 floating = np.issubdtype(array.dtype, np.floating)
-                group[last] = array.astype(np.float32) if floating else array
+                arrays[name] = array.astype(np.float32) if floating else array
+            return arrays, metadata
     except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise ArchiveError(f"{path} is not a file of weights: {error}") from error
-    return variables, metadata
 
 
-def _named(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for key, value in tree.items():
-        if "." in key:
-            raise ValueError(f"the key {key!r} contains a dot; names are joined by it.")
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found += _named(value, f"{name}.")
-        else:
-            found.append((name, value))
+def flatten(variables: PyTree) -> dict[str, Any]:
+    """Returns the arrays of a tree by name.
+
+    Args:
+        variables: tree of arrays, such as nested dicts. A name joins the keys by
+            dots.
+
+    Raises:
+        ValueError: if a key contains a dot.
+    """
+    found = {}
+    for path, array in jax.tree_util.tree_leaves_with_path(variables):
+        keys = [jax.tree_util.keystr((part,), simple=True) for part in path]
+        for key in keys:
+            if "." in key:
+                raise ValueError(
+                    f"the key {key!r} contains a dot; names are joined by it."
+                )
+        found[".".join(keys)] = array
     return found
+
+
+def unflatten(arrays: Mapping[str, Any], like: PyTree) -> PyTree:
+    """Returns a tree of arrays, the inverse of ``flatten``.
+
+    Args:
+        arrays: arrays by name.
+        like: tree of arrays, or of their shapes and dtypes.
+
+    Raises:
+        ValueError: if a name is missing or unknown, or a shape differs.
+    """
+    known = flatten(like)
+    for name, leaf in known.items():
+        if name not in arrays:
+            raise ValueError(f"the weight {name} is missing.")
+        if tuple(arrays[name].shape) != tuple(leaf.shape):
+            raise ValueError(
+                f"the weight {name} has the shape {list(arrays[name].shape)}; it must "
+                f"be {list(leaf.shape)}."
+            )
+    left = [name for name in arrays if name not in known]
+    if left:
+        raise ValueError(f"the weight {left[0]} is unknown.")
+    structure = jax.tree.structure(like)
+    return jax.tree.unflatten(structure, [arrays[name] for name in known])

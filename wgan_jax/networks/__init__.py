@@ -40,6 +40,7 @@ from wgan_jax.networks.layers import (
 )
 from wgan_jax.networks.normalization import BatchNorm, LayerNorm
 from wgan_jax.networks.parametrization import PARAMETRIZATIONS
+from wgan_jax.networks.standard import standard_operations
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp.Generator,
@@ -114,4 +115,5 @@ __all__ = [
     "find_network",
     "from_functions",
     "from_nnx",
+    "standard_operations",
 ]

@@ -26,6 +26,7 @@ from jax.interpreters import ad, batching, mlir
 
 from wgan_jax.networks import forms, onednn_rule
 from wgan_jax.networks.geometry import Geometry, Padding
+from wgan_jax.networks.standard import uses_standard_operations
 from wgan_jax.types import Array
 
 
@@ -60,6 +61,8 @@ def conv(x: Array, w: Array, *, stride: int = 1, padding: Padding) -> Array:
             f"conv: a {w.shape[:2]} kernel does not fit into images of {x.shape[1:3]} "
             f"padded by {padding}. Use a smaller kernel or more padding."
         )
+    if uses_standard_operations():
+        return forms.forward(x, w, geometry=geometry)
     return FORWARD.bind(x, w, geometry=geometry)
 
 
@@ -102,6 +105,8 @@ def conv_transpose(
             f"{tuple(output_size)}; with this kernel, stride and padding the input "
             f"must be {geometry.output}."
         )
+    if uses_standard_operations():
+        return forms.backward(x, w, geometry=geometry)
     return BACKWARD.bind(x, w, geometry=geometry)
 
 

@@ -8,6 +8,7 @@ leaves a map or a product to XLA.
 from collections.abc import Callable
 from typing import Any
 
+from jax.export import is_symbolic_dim
 from jax.interpreters import mlir
 
 from wgan_jax.networks import onednn_support
@@ -92,8 +93,10 @@ def choose(
     """
     pixels = geometry.output[0] * geometry.output[1]
     taps = geometry.kernel[0] * geometry.kernel[1]
-    multiplications = batch * pixels * taps * inputs * outputs
     low = dtype == "bfloat16"
+    if is_symbolic_dim(batch):  # only in exported programs, which have no such calls
+        return None
+    multiplications = batch * pixels * taps * inputs * outputs
     if multiplications < SMALLEST:
         return None
     if geometry.whole and not takes_product(
@@ -123,7 +126,7 @@ def takes_product(
         inner: number of terms of each sum.
         transposed: whether the left operand is transposed.
     """
-    if multiplications < SMALLEST:
+    if is_symbolic_dim(multiplications) or multiplications < SMALLEST:
         return False
     if dtype == "bfloat16" or inner >= _LONG:
         return True

@@ -17,6 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from wgan_jax.networks import onednn, onednn_rule, onednn_support
+from wgan_jax.networks.standard import uses_standard_operations
 from wgan_jax.types import Array
 
 
@@ -41,9 +42,10 @@ def product(x: Array, w: Array) -> Array:
             "[I, O]."
         )
     dtype = jnp.promote_types(x.dtype, w.dtype)
-    return PRODUCT.bind(
-        x.astype(dtype), w.astype(dtype), transpose_a=False, transpose_b=False
-    )
+    x, w = x.astype(dtype), w.astype(dtype)
+    if uses_standard_operations():
+        return _dot(x, w, transpose_a=False, transpose_b=False)
+    return PRODUCT.bind(x, w, transpose_a=False, transpose_b=False)
 
 
 def _dot(a: Array, b: Array, *, transpose_a: bool, transpose_b: bool) -> Array:

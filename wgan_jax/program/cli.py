@@ -30,6 +30,7 @@ from wgan_jax.errors import (
     ConfigError,
     DataError,
     Diverged,
+    ExportError,
     ReportError,
     WorkdirError,
     choices,
@@ -47,6 +48,8 @@ from wgan_jax.program.help import (
     listed_configs,
     listed_fields,
 )
+
+USER_ERRORS = (ConfigError, DataError, ExportError, WorkdirError, ReportError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,7 +155,7 @@ def _guarded(argv: list[str], mode: str, rest: list[str]) -> int:
     """Runs a mode, prints errors that users can fix, and returns the exit status."""
     try:
         return _run(argv, mode, rest)
-    except (ConfigError, DataError, WorkdirError, ReportError) as error:
+    except USER_ERRORS as error:
         _complain(argv, str(error))
         return 2
     except CheckpointError as error:
@@ -193,7 +196,7 @@ def _run(argv: list[str], mode: str, rest: list[str]) -> int:
     if mode == "report":
         return _report(known, folders, overrides, options)
     if known.pretrained is not None:
-        return _sample_pretrained(argv, known, folders, overrides)
+        return _pretrained(argv, mode, known, folders, overrides, options)
     experiment, config, path = _config(mode, known, folders, overrides)
     if mode == "plan":
         return _plan(experiment, folders, options)
@@ -281,15 +284,19 @@ def _plan(
     return plan(config, log=_log, **options)
 
 
-def _sample_pretrained(
+def _pretrained(
     argv: list[str],
+    mode: str,
     known: argparse.Namespace,
     folders: list[Path],
     overrides: list[tuple[str, str]],
+    options: dict[str, Any],
 ) -> int:
+    """Samples from, or exports, a generator that is not in the folder of a run."""
+    from wgan_jax.program.export import export_pretrained
     from wgan_jax.program.pretrained import sample_pretrained
 
-    for name in ("config", "checkpoint"):
+    for name in ("config", "checkpoint", "weights", "card"):
         if getattr(known, name) is not None:
             raise ConfigError(f"--{name} and --pretrained cannot be combined.")
     if len(folders) > 1:
@@ -297,13 +304,26 @@ def _sample_pretrained(
             f"--pretrained takes one --workdir, but {len(folders)} were given."
         )
     _use_compilation_cache()
-    return sample_pretrained(
-        known.pretrained,
-        overrides,
-        folder=folders[0] if folders else FOLDER / "pretrained",
-        command=_command(argv),
-        log=_log,
-    )
+    name = options.pop("pretrained")
+    if mode == "sample":
+        return sample_pretrained(
+            name,
+            overrides,
+            folder=folders[0] if folders else FOLDER / "pretrained",
+            command=_command(argv),
+            log=_log,
+        )
+    if overrides:
+        raise ConfigError(
+            f"--config.{overrides[0][0]} and --pretrained cannot be combined."
+        )
+    if folders:
+        raise ConfigError(
+            "--workdir and --pretrained cannot be combined; use --output."
+        )
+    title = Path(name).resolve().name if os.sep in name else name
+    output = options.pop("output", None) or FOLDER / "pretrained" / title
+    return export_pretrained(name, folder=Path(output), log=_log, **options)
 
 
 def _work(
@@ -325,10 +345,11 @@ def _work(
 
 def _functions() -> dict[str, Callable[..., int]]:
     from wgan_jax.program.evaluate import evaluate
+    from wgan_jax.program.export import export
     from wgan_jax.program.sample import sample
     from wgan_jax.program.train import train
 
-    return {"train": train, "sample": sample, "evaluate": evaluate}
+    return {"train": train, "sample": sample, "evaluate": evaluate, "export": export}
 
 
 def _command(argv: list[str]) -> str:

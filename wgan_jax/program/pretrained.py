@@ -33,7 +33,7 @@ def sample_pretrained(
     """Draws samples from a trained generator and writes a picture and an array.
 
     Args:
-        name: name of the generator, one of ``zoo.names()``.
+        name: one of ``zoo.names()``, or an exported folder.
         overrides: names and texts of config fields; only the number, the seed
             and the label of the samples can be set.
         folder: folder of the two files.
@@ -57,7 +57,7 @@ def sample_pretrained(
     )
     images = to_uint8(np.asarray(draw))
     suffix = "" if fields.label is None else f"_label{fields.label}"
-    stem = folder / f"{name}_seed{fields.seed}{suffix}"
+    stem = folder / f"{generator.name}_seed{fields.seed}{suffix}"
     about: dict[str, Any] = {"seed": fields.seed, "command": command}
     labels = sample_labels(generator.gan, fields.count, fields.label)
     if labels is not None:
@@ -65,7 +65,7 @@ def sample_pretrained(
     picture = image_grid(images[:GRID_LIMIT], padding=4)
     write_samples(stem, picture, images, about)
     log(
-        f"{fields.count} samples of the trained generator {name}: "
+        f"{fields.count} samples of the trained generator {generator.name}: "
         f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
         f"{images.dtype})."
     )

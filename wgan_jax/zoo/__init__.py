@@ -7,6 +7,7 @@ Each is a file ``NAME.safetensors`` of half-precision weights and a model card
 ``NAME.md`` in this folder. ``zoo.packing`` writes them from a run.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import jax.numpy as jnp
 from wgan_jax.config.build import build_gan
 from wgan_jax.config.experiment import with_value
 from wgan_jax.config.resolve import resolve
-from wgan_jax.errors import unknown
+from wgan_jax.errors import ArchiveError, unknown
 from wgan_jax.gan import Gan
-from wgan_jax.io.weights import load_weights
+from wgan_jax.io.weights import load_weights, unflatten
 from wgan_jax.sampling import generate_batches, sample_labels
+from wgan_jax.training.init import abstract_state
 from wgan_jax.types import Array, PRNGKey, PyTree
 
 _FOLDER = Path(__file__).parent
@@ -116,28 +118,47 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 
-def load(name: str) -> Pretrained:
+def load(name: str | os.PathLike[str]) -> Pretrained:
     """Loads a trained generator, without network, dataset or extras.
 
     It computes in float32.
 
     Args:
-        name: one of ``names()``.
+        name: one of ``names()``; or a folder written by ``wgan-jax export``, or
+            its file of weights.
 
     Returns:
         The generator.
 
     Raises:
         ValueError: if the name is unknown; the message lists the names.
-        ArchiveError: if the file is damaged.
+        ArchiveError: if the file is damaged, or has no card.
     """
-    if name not in names():
-        raise ValueError(f"the trained generator {unknown(name, names())}")
-    variables, card = load_weights(_FOLDER / f"{name}.safetensors")
-    shape = tuple(card["data"]["example_shape"])
-    classes = card["data"]["num_classes"]
+    path = Path(name)
+    if name in names():
+        path = _FOLDER / f"{name}.safetensors"
+    elif path.is_dir():
+        path = path / "weights.safetensors"
+    if not path.is_file():
+        raise ValueError(
+            f"the trained generator {unknown(str(name), names())} Or use a folder "
+            "written by wgan-jax export."
+        )
+    arrays, card = load_weights(path)
+    try:
+        shape = tuple(card["data"]["example_shape"])
+        classes, config = card["data"]["num_classes"], resolve(card["config"])
+    except (KeyError, TypeError) as error:
+        raise ArchiveError(f"{path} is not the file of a trained generator.") from error
     # Whatever it was trained in, so that all machines draw the same images.
-    config = with_value(resolve(card["config"]), "training.compute_dtype", "float32")
+    config = with_value(config, "training.compute_dtype", "float32")
     gan = build_gan(config, shape, classes=classes)
+    state = abstract_state(gan).generator
+    like = {"params": state.params, **state.model_state}
+    try:
+        variables = unflatten(arrays, like)
+    except ValueError as error:
+        raise ArchiveError(f"{path} does not fit its config: {error}") from error
     params = variables.pop("params")
-    return Pretrained(name, gan, params, variables, card)
+    title = str(name) if name in names() else path.parent.name
+    return Pretrained(title, gan, params, variables, card)

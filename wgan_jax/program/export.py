@@ -1,0 +1,121 @@
+"""``--mode=export``: a trained generator in formats that run elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wgan_jax import zoo
+from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.config.rows import as_config_error
+from wgan_jax.errors import ConfigError, choices
+from wgan_jax.export.bundle import DTYPES, FORMATS, export_generator
+from wgan_jax.program.setup import Log
+from wgan_jax.program.trained import read_texts, trained_generator
+from wgan_jax.program.workdir import Workdir
+
+WEIGHTS = ("ema", "live")
+
+
+def export(
+    config: Config,
+    workdir: Workdir,
+    *,
+    command: str,
+    log: Log,
+    checkpoint: str = "latest",
+    weights: str | None = None,
+    formats: str | None = None,
+    dtype: str = "float32",
+    card: str | None = None,
+    output: str | None = None,
+) -> int:
+    """Exports the generator of a run.
+
+    Args:
+        config: config of the run.
+        workdir: folder of the run.
+        command: not used; the card has the command of the training.
+        log: function that prints one line.
+        checkpoint: ``latest``, ``best`` or an iteration.
+        weights: ``ema`` or ``live``; None for the EMA if there is one.
+        formats: names of formats, separated by commas; None for all.
+        dtype: dtype of the images of StableHLO programs.
+        card: JSON file with texts of the model card.
+        output: new folder; None for one in the folder of the run.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ConfigError: if an option is invalid.
+        ExportError: if the generator cannot be exported; nothing is written.
+        CheckpointError: if no suitable checkpoint exists.
+        WorkdirError: if the folder does not belong to this run.
+    """
+    del command
+    chosen = _checked(formats, dtype, weights)
+    texts = read_texts(Path(card)) if card else {}
+    generator, step, kind = trained_generator(
+        resolve(config),
+        workdir,
+        checkpoint=checkpoint,
+        weights=weights,
+        texts=texts,
+        log=log,
+    )
+    folder = workdir.path / "export" / f"step_{step:08d}_{kind}"
+    return _write(generator, Path(output) if output else folder, chosen, dtype, log)
+
+
+def export_pretrained(
+    name: str,
+    *,
+    folder: Path,
+    log: Log,
+    formats: str | None = None,
+    dtype: str = "float32",
+) -> int:
+    """Exports a trained generator that comes with the package.
+
+    Args:
+        name: one of ``zoo.names()``, or an exported folder.
+        folder: new folder.
+        log: function that prints one line.
+        formats: as for ``export``.
+        dtype: as for ``export``.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ConfigError: if the name or an option is invalid.
+        ExportError: as for ``export``.
+    """
+    chosen = _checked(formats, dtype, None)
+    return _write(as_config_error(zoo.load, name), folder, chosen, dtype, log)
+
+
+def _checked(formats: str | None, dtype: str, weights: str | None) -> Sequence[str]:
+    """Returns the names of the formats; raises ConfigError for invalid options."""
+    chosen = FORMATS if formats is None else tuple(formats.split(","))
+    for name in chosen:
+        if name not in FORMATS:
+            raise ConfigError(f"--formats has {name!r}; {choices(FORMATS)}.")
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype is {dtype!r}; {choices(DTYPES)}.")
+    if weights is not None and weights not in WEIGHTS:
+        raise ConfigError(f"--weights is {weights!r}; {choices(WEIGHTS)}.")
+    return chosen
+
+
+def _write(
+    generator: zoo.Pretrained,
+    folder: Path,
+    formats: Sequence[str],
+    dtype: str,
+    log: Log,
+) -> int:
+    files = export_generator(generator, folder, formats=formats, dtype=dtype)
+    log(f"Exported the generator {generator.name} to {folder}:")
+    for path in files:
+        log(f"  {path.name:24} {path.stat().st_size:>12,} bytes")
+    return 0

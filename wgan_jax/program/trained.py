@@ -1,0 +1,151 @@
+"""The generator of a run as a ``zoo.Pretrained``, with its model card."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from wgan_jax.config.experiment import ExperimentConfig, with_value
+from wgan_jax.config.resolve import resolve
+from wgan_jax.errors import ConfigError
+from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
+from wgan_jax.program.setup import Log, prepare
+from wgan_jax.program.workdir import Workdir
+from wgan_jax.sampling import generator_weights
+from wgan_jax.zoo import Pretrained
+
+SCORES = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage")
+TEXTS = (
+    "title",
+    "description",
+    "class_names",
+    "command",
+    "training",
+    "license",
+    "intended_use",
+    "limits",
+)
+_UNSTATED = "not stated."
+
+
+def trained_generator(
+    config: ExperimentConfig,
+    workdir: Workdir,
+    *,
+    checkpoint: str,
+    weights: str | None,
+    texts: Mapping[str, Any],
+    log: Log,
+) -> tuple[Pretrained, int, str]:
+    """Reads the generator of a run.
+
+    Args:
+        config: config of the run.
+        workdir: folder of the run.
+        checkpoint: ``latest``, ``best`` or an iteration.
+        weights: ``ema`` or ``live``; None for the EMA if there is one.
+        texts: texts of the model card by name, from ``TEXTS``.
+        log: function that prints one line.
+
+    Returns:
+        The generator, its iteration, and ``ema`` or ``live``.
+
+    Raises:
+        ConfigError: if the run has no such weights, or several generators.
+        CheckpointError: if no suitable checkpoint exists.
+        WorkdirError: if the folder does not belong to this run.
+    """
+    config = workdir.settled(resolve(config))
+    workdir.check(config)
+    has_ema = config.training.has_ema
+    weights = weights or ("ema" if has_ema else "live")
+    if weights == "ema" and not has_ema:
+        raise ConfigError("--weights is ema, but this run has no EMA; use live.")
+    exact = with_value(config, "training.compute_dtype", "float32")
+    experiment = prepare(exact, log=log, data=workdir.data())
+    if experiment.is_replicated:
+        raise ConfigError(
+            f"{workdir.path} has {len(experiment.seeds)} replicas; the generator of a "
+            "single run is needed."
+        )
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
+    state = with_standing_statistics(exact, experiment.gan, state)
+    params, model_state = generator_weights(state, use_ema=weights == "ema")
+    record = json.loads(workdir.config.read_text())
+    card = _card(record, workdir, texts, step=step, weights=weights)
+    card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
+    name = workdir.path.resolve().name
+    return Pretrained(name, experiment.gan, params, model_state, card), step, weights
+
+
+def read_texts(path: Path) -> dict[str, Any]:
+    """Reads the texts of a model card.
+
+    Args:
+        path: JSON file with some of ``TEXTS``.
+
+    Raises:
+        ConfigError: if it cannot be read or has other fields.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON ({error}).") from error
+    unknown = [name for name in found if name not in TEXTS]
+    if not isinstance(found, dict) or unknown:
+        raise ConfigError(
+            f"{path} must be a JSON object with some of {', '.join(TEXTS)}"
+            + (f"; it has {unknown[0]!r}." if unknown else ".")
+        )
+    return found
+
+
+def _card(
+    record: Mapping[str, Any],
+    workdir: Workdir,
+    texts: Mapping[str, Any],
+    *,
+    step: int,
+    weights: str,
+) -> dict[str, Any]:
+    config, data = record["config"], record["data"]
+    for name in ("data_dir", "path"):  # folders of this machine
+        config["dataset"].pop(name, None)
+    kept = ("name", "split", "count", "example_shape", "num_classes")
+    names = texts.get("class_names") or data.get("class_names") or []
+    objective = config["objective"]
+    objective = objective if isinstance(objective, str) else objective["name"]
+    what = f"generator of {workdir.path.resolve().name}"
+    return {
+        "title": f"G{what[1:]}, iteration {step:,}",
+        "description": f"Trained with the objective {objective} on {data['name']}, "
+        f"{data['count']:,} examples.",
+        "command": record["command"],
+        "license": _UNSTATED,
+        "intended_use": _UNSTATED,
+        "limits": _UNSTATED,
+        **{name: text for name, text in texts.items() if name != "class_names"},
+        "config": config,
+        "data": {name: data[name] for name in kept} | {"class_names": names},
+        "step": step,
+        "weights": weights,
+        "scores": _scores(workdir, step, weights),
+        "packages": record["packages"],
+    }
+
+
+def _scores(workdir: Workdir, step: int, weights: str) -> list[dict[str, Any]]:
+    """Returns the scores of the weights at a step, with their protocols."""
+    if not workdir.evaluations.exists():
+        return []
+    found = {}
+    for line in map(json.loads, workdir.evaluations.read_text().splitlines()):
+        if line["step"] == step and line["weights"] == weights:
+            for result in line["results"]:
+                facts = result["protocol"]
+                if facts["metric"] in SCORES:
+                    value = {"value": result["value"], **facts}
+                    found[facts["metric"], facts["split"]] = value
+    return list(found.values())
