@@ -113,7 +113,7 @@ def test_command_line_draws_a_picture_and_an_array(tmp_path, capsys):
     assert main(arguments) == 0
     assert "5 samples of the trained generator digits" in capsys.readouterr().out
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert files == ["digits_seed0_label3.npz", "digits_seed0_label3.png"]
+    assert files == ["digits_seed0_5_label3.npz", "digits_seed0_5_label3.png"]
     with np.load(tmp_path / "out" / files[0]) as found:
         images, labels = found["images"], found["labels"]
     assert images.dtype == np.uint8
@@ -131,7 +131,7 @@ def test_command_line_draws_a_picture_and_an_array(tmp_path, capsys):
         (["--pretrained=digits", "--checkpoint=best"], "cannot be combined"),
         (["--pretrained=digits", "--config.seed=1"], "config.seed cannot be set"),
         (["--pretrained=digits", "--config.samples.count=0"], "count is 0"),
-        (["--pretrained=digits", "--config.samples.label=10"], "they must be in 0"),
+        (["--pretrained=digits", "--config.samples.label=10"], "it must be in 0"),
         (["--pretrained=digits", "--workdir=a", "--workdir=b"], "takes one --workdir"),
     ],
 )

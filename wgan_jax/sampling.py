@@ -21,6 +21,7 @@ def sample(
     *,
     use_ema: bool = True,
     labels: Array | int | None = None,
+    truncation: float | None = None,
     batch_size: int = 64,
 ) -> Array:
     """Generates n images in evaluation mode.
@@ -35,6 +36,8 @@ def sample(
         labels: for a conditional GAN, one class for all images or integers
             ``[n]``. By default, the class of image i is i modulo the number of
             classes.
+        truncation: bound of the absolute values of the latents, above 0; None
+            for no bound.
         batch_size: images computed at once; it affects the images only through
             rounding.
 
@@ -47,7 +50,14 @@ def sample(
             or if the GAN does not have the given labels.
     """
     chunks = sample_batches(
-        gan, state, key, n, use_ema=use_ema, labels=labels, batch_size=batch_size
+        gan,
+        state,
+        key,
+        n,
+        use_ema=use_ema,
+        labels=labels,
+        truncation=truncation,
+        batch_size=batch_size,
     )
     return jnp.concatenate(list(chunks))
 
@@ -60,6 +70,7 @@ def sample_batches(
     *,
     use_ema: bool = True,
     labels: Array | int | None = None,
+    truncation: float | None = None,
     batch_size: int = 64,
 ) -> Iterator[Array]:
     """Yields the images of ``sample`` in batches, to bound memory use.
@@ -71,6 +82,7 @@ def sample_batches(
         n: number of images, >= 1.
         use_ema: use the EMA of the generator instead of the current parameters.
         labels: one class for all images, or one per image.
+        truncation: as for ``sample``.
         batch_size: images per batch.
 
     Returns:
@@ -81,7 +93,15 @@ def sample_batches(
         ValueError: as ``sample``, before the first batch.
     """
     weights = generator_weights(state, use_ema=use_ema)
-    return generate_batches(gan, *weights, key, n, labels=labels, batch_size=batch_size)
+    return generate_batches(
+        gan,
+        *weights,
+        key,
+        n,
+        labels=labels,
+        truncation=truncation,
+        batch_size=batch_size,
+    )
 
 
 def generate_batches(
@@ -92,6 +112,7 @@ def generate_batches(
     n: int,
     *,
     labels: Array | int | None = None,
+    truncation: float | None = None,
     batch_size: int = 64,
 ) -> Iterator[Array]:
     """Yields the images of ``sample``, given the weights of the generator.
@@ -103,6 +124,7 @@ def generate_batches(
         key: PRNG key of the whole collection of samples.
         n: number of images, >= 1.
         labels: one class for all images, or one per image.
+        truncation: as for ``sample``.
         batch_size: images per batch.
 
     Returns:
@@ -113,6 +135,8 @@ def generate_batches(
     """
     if n < 1:
         raise ValueError(f"sample: n is {n}; it must be at least 1.")
+    if truncation is not None and not truncation > 0:
+        raise ValueError(f"sample: truncation is {truncation}; it must be above 0.")
     classes = sample_labels(gan, n, labels)
 
     def part(start: int) -> Array:
@@ -120,8 +144,52 @@ def generate_batches(
         # compiled program, so the bits of an image do not depend on n.
         indices = start + jnp.arange(batch_size)
         rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
-        z = latents(key, indices, size=gan.latent_size)
+        z = latents(key, indices, size=gan.latent_size, truncation=truncation)
         return _generate(gan, params, model_state, z, rows)[: n - start]
+
+    return map(part, range(0, n, batch_size))
+
+
+def generate_from_latents(
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    z: Array,
+    *,
+    labels: Array | int | None = None,
+    batch_size: int = 64,
+) -> Iterator[Array]:
+    """Yields the images of given latents in batches.
+
+    Args:
+        gan: static definition of the GAN.
+        params: parameters of the generator.
+        model_state: other collections of the generator.
+        z: floating-point ``[n, Z]``.
+        labels: one class for all images, or one per image; by default, the class
+            of image i is i modulo the number of classes.
+        batch_size: images per batch.
+
+    Returns:
+        An iterator over batches, as for ``sample_batches``.
+
+    Raises:
+        ValueError: if the latents have another shape, or the GAN does not have
+            the given labels; before the first batch.
+    """
+    n = len(z)
+    if z.ndim != 2 or z.shape[1] != gan.latent_size or not n:
+        raise ValueError(
+            f"the latents have the shape {list(z.shape)}; it must be [n, "
+            f"{gan.latent_size}], n at least 1."
+        )
+    classes = sample_labels(gan, n, labels)
+
+    def part(start: int) -> Array:
+        # All batches have the same size, as in generate_batches.
+        indices = jnp.minimum(start + jnp.arange(batch_size), n - 1)
+        rows = None if classes is None else classes[indices]
+        return _generate(gan, params, model_state, z[indices], rows)[: n - start]
 
     return map(part, range(0, n, batch_size))
 

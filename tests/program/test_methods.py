@@ -47,17 +47,19 @@ def test_sample_mode_uses_the_label(tmp_path):
 
     def images(name, *more):
         run(tmp_path, *flags, "--mode=sample", *more, config="digits_conditional")
-        with np.load(tmp_path / "samples" / f"sample_00000002_{name}.npz") as arrays:
+        with np.load(
+            tmp_path / "samples" / f"sample_00000002_ema_{name}.npz"
+        ) as arrays:
             return arrays["images"], arrays["labels"].tolist()
 
-    in_turn, labels = images("seed0")
+    in_turn, labels = images("seed0_4")
     assert labels == [0, 1, 2, 3]
-    names = "sample_00000002_seed0", "step_00000002", "step_00000002_live"
+    names = "sample_00000002_ema_seed0_4", "step_00000002", "step_00000002_live"
     drawn, averaged, live = (
         (tmp_path / "samples" / f"{name}.png").read_bytes() for name in names
     )
     assert drawn == averaged != live
-    threes, labels = images("seed0_label3", "--config.samples.label=3")
+    threes, labels = images("seed0_4_label3", "--config.samples.label=3")
     assert labels == [3, 3, 3, 3]
     np.testing.assert_array_equal(threes[3], in_turn[3])
     assert np.any(threes[0] != in_turn[0])
@@ -111,7 +113,7 @@ def test_replicas_equal_runs_with_their_seeds(tmp_path):
         "--mode=sample",
         config="gaussians_wgan_gp",
     )
-    path = tmp_path / "all" / "samples" / "sample_00000005_seed0.npz"
+    path = tmp_path / "all" / "samples" / "sample_00000005_ema_seed0_4.npz"
     with np.load(path) as arrays:
         first, second = arrays["images"]
     assert first.shape == (4, 2)

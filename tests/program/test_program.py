@@ -170,13 +170,14 @@ def test_sample_mode_writes_a_picture_and_an_array(unbroken):
         flags = [*SMALL, "--mode=sample", f"--config.samples.count={count}"]
         done = launch(workdir, *flags)
         assert done.returncode == 0, done.stderr
-        with np.load(workdir / "samples" / "sample_00000040_seed0.npz") as arrays:
+        path = workdir / "samples" / f"sample_00000040_ema_seed0_{count}.npz"
+        with np.load(path) as arrays:
             found.append(arrays["images"])
             assert int(arrays["step"]) == 40
     assert found[0].dtype == np.uint8
     assert found[0].shape == (4, 8, 8, 1)
     np.testing.assert_array_equal(found[0], found[1][:4])
-    assert (workdir / "samples" / "sample_00000040_seed0.png").exists()
+    assert (workdir / "samples" / "sample_00000040_ema_seed0_6.png").exists()
 
 
 def test_broken_checkpoint_is_skipped_with_a_warning(unbroken, tmp_path):
@@ -302,7 +303,7 @@ def test_sample_mode_needs_only_the_folder_of_a_run(unbroken, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    with np.load(workdir / "samples" / "sample_00000040_seed0.npz") as arrays:
+    with np.load(workdir / "samples" / "sample_00000040_ema_seed0_3.npz") as arrays:
         assert arrays["images"].shape == (3, 8, 8, 1)
 
 

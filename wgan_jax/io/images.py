@@ -2,6 +2,7 @@
 
 import io
 import os
+from typing import Any
 
 import numpy as np
 
@@ -136,24 +137,44 @@ def _count_dots(places: np.ndarray, size: int) -> np.ndarray:
 
 
 def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes a PNG file atomically.
+    """Writes a PNG file atomically; as ``save_picture``, whatever the suffix is."""
+    _save(path, image, "PNG")
+
+
+def save_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes a PNG or lossless WebP file atomically.
 
     Args:
-        path: path of the file; missing folders are created.
+        path: path of the file, ending in ``.png`` or ``.webp``; missing folders
+            are created.
         image: uint8 ``[height, width, 1 or 3]``.
 
     Raises:
         ValueError: if the shape or dtype is invalid.
     """
+    _save(path, image, os.fspath(path).rpartition(".")[2].upper(), lossless=True)
+
+
+def as_pillow(image: np.ndarray) -> Any:
+    """Returns an image of Pillow.
+
+    Args:
+        image: uint8 ``[height, width, 1 or 3]``.
+    """
+    from PIL import Image  # so that importing the package does not load it
+
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+
+
+def _save(
+    path: str | os.PathLike[str], image: np.ndarray, form: str, **options: Any
+) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
         raise ValueError(
             f"the image for {path} is {image.dtype}{list(image.shape)}; it must be "
             "uint8[height, width, 1 or 3]."
         )
-    from PIL import Image  # so that importing the package does not load it
-
     encoded = io.BytesIO()
-    grey = image.shape[2] == 1
-    Image.fromarray(image[:, :, 0] if grey else image).save(encoded, "PNG")
+    as_pillow(image).save(encoded, form, **options)
     with atomic_write(path) as stream:
         stream.write(encoded.getvalue())

@@ -306,12 +306,17 @@ def _pretrained(
     _use_compilation_cache()
     name = options.pop("pretrained")
     if mode == "sample":
+        output = options.pop("output", None)
+        if output is not None and folders:
+            raise ConfigError("--workdir and --output cannot be combined here.")
+        folder = folders[0] if folders else Path(output or FOLDER / "pretrained")
         return sample_pretrained(
             name,
             overrides,
-            folder=folders[0] if folders else FOLDER / "pretrained",
+            folder=folder,
             command=_command(argv),
             log=_log,
+            **options,
         )
     if overrides:
         raise ConfigError(

@@ -12,8 +12,6 @@ from wgan_jax.program.setup import Log
 from wgan_jax.program.trained import read_texts, trained_generator
 from wgan_jax.program.workdir import Workdir
 
-WEIGHTS = ("ema", "live")
-
 
 def export(
     config: Config,
@@ -52,7 +50,7 @@ def export(
         WorkdirError: if the folder does not belong to this run.
     """
     del command
-    chosen = _checked(formats, dtype, weights)
+    chosen = _checked(formats, dtype)
     texts = read_texts(Path(card)) if card else {}
     generator, step, kind = trained_generator(
         resolve(config),
@@ -90,11 +88,11 @@ def export_pretrained(
         ConfigError: if the name or an option is invalid.
         ExportError: as for ``export``.
     """
-    chosen = _checked(formats, dtype, None)
+    chosen = _checked(formats, dtype)
     return _write(as_config_error(zoo.load, name), folder, chosen, dtype, log)
 
 
-def _checked(formats: str | None, dtype: str, weights: str | None) -> Sequence[str]:
+def _checked(formats: str | None, dtype: str) -> Sequence[str]:
     """Returns the names of the formats; raises ConfigError for invalid options."""
     chosen = FORMATS if formats is None else tuple(formats.split(","))
     for name in chosen:
@@ -102,8 +100,6 @@ def _checked(formats: str | None, dtype: str, weights: str | None) -> Sequence[s
             raise ConfigError(f"--formats has {name!r}; {choices(FORMATS)}.")
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype is {dtype!r}; {choices(DTYPES)}.")
-    if weights is not None and weights not in WEIGHTS:
-        raise ConfigError(f"--weights is {weights!r}; {choices(WEIGHTS)}.")
     return chosen
 
 

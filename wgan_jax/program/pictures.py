@@ -1,15 +1,10 @@
 """Pictures of examples: a grid of images, or a scatter plot of points."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from wgan_jax.data import Source
 from wgan_jax.errors import ConfigError
-from wgan_jax.io.files import atomic_write
-from wgan_jax.io.images import image_grid, save_png, scatter_image, to_uint8
+from wgan_jax.io.images import image_grid, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
 
@@ -45,26 +40,24 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
         uint8 picture ``[height, width, 1 or 3]``, with at most the first 256
         images.
     """
-    if examples.ndim == 4:
-        return image_grid(to_uint8(examples[:GRID_LIMIT]), padding=4)
-    return scatter_image(examples, source.images[: len(examples)])
+    shown = to_uint8(examples[:GRID_LIMIT]) if examples.ndim == 4 else examples
+    return grid(shown, source)
 
 
-def write_samples(
-    stem: Path, picture: np.ndarray, images: np.ndarray, about: Mapping[str, Any]
-) -> None:
-    """Writes samples as a picture and as an array.
+def grid(
+    examples: np.ndarray, source: Source, *, columns: int | None = None
+) -> np.ndarray:
+    """Returns a picture of examples that are ready to be drawn.
 
     Args:
-        stem: path of the two files without their suffixes.
-        picture: uint8 picture for the ``.png`` file.
-        images: array ``images`` of the ``.npz`` file.
-        about: other arrays of the ``.npz`` file by name.
+        examples: uint8 images ``[n, H, W, C]``, or ``[n, 2]`` points.
+        source: as for ``draw``.
+        columns: images per row; all of them are then drawn.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    save_png(stem.with_suffix(".png"), picture)
-    with atomic_write(stem.with_suffix(".npz")) as stream:
-        np.savez(stream, images=images, **about)
+    if examples.ndim != 4:
+        return scatter_image(examples, source.images[: len(examples)])
+    shown = examples if columns else examples[:GRID_LIMIT]
+    return image_grid(shown, columns=columns, padding=4)
 
 
 def tile(pictures: list[np.ndarray]) -> np.ndarray:

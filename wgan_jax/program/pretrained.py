@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 
@@ -14,10 +13,10 @@ from wgan_jax.config.loading import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
-from wgan_jax.io.images import image_grid, to_uint8
-from wgan_jax.program.pictures import GRID_LIMIT, write_samples
+from wgan_jax.io.images import image_grid
+from wgan_jax.program.drawing import draw_images, labels_of, read_request, write
+from wgan_jax.program.pictures import GRID_LIMIT
 from wgan_jax.program.setup import Log
-from wgan_jax.sampling import sample_labels
 
 _FIELDS = ("samples.count", "samples.seed", "samples.label")
 
@@ -29,46 +28,47 @@ def sample_pretrained(
     folder: Path,
     command: str,
     log: Log,
+    **options: str,
 ) -> int:
-    """Draws samples from a trained generator and writes a picture and an array.
+    """Draws samples from a trained generator, as ``sample`` does from a run.
 
     Args:
         name: one of ``zoo.names()``, or an exported folder.
         overrides: names and texts of config fields; only the number, the seed
             and the label of the samples can be set.
-        folder: folder of the two files.
+        folder: folder to write to.
         command: command line, stored in the file of the array.
         log: function that prints one line.
+        **options: flags of ``drawing.OPTIONS``.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ConfigError: if the name is unknown, or an override is invalid.
+        ConfigError: if the name is unknown, an override or a flag is invalid, or
+            a file exists.
         ArchiveError: if the file of the generator is damaged.
     """
     generator = as_config_error(zoo.load, name)
     fields = _samples(generator.card["config"], overrides).samples
-    draw = as_config_error(
-        generator.sample,
-        jax.random.key(fields.seed),
-        fields.count,
-        labels=fields.label,
+    request = read_request(
+        options, count=fields.count, seed=fields.seed, label=fields.label
     )
-    images = to_uint8(np.asarray(draw))
-    suffix = "" if fields.label is None else f"_label{fields.label}"
-    stem = folder / f"{generator.name}_seed{fields.seed}{suffix}"
-    about: dict[str, Any] = {"seed": fields.seed, "command": command}
-    labels = sample_labels(generator.gan, fields.count, fields.label)
+    parts = (generator.gan, generator.params, generator.model_state)
+    images = draw_images(request, *parts, tell=log)
+
+    def picture() -> np.ndarray:
+        shown = images if request.columns else images[:GRID_LIMIT]
+        return image_grid(shown, columns=request.columns, padding=4)
+
+    about: dict[str, Any] = {"seed": request.seed, "command": command}
+    labels = labels_of(request, generator.gan)
     if labels is not None:
         about["labels"] = np.asarray(labels)
-    picture = image_grid(images[:GRID_LIMIT], padding=4)
-    write_samples(stem, picture, images, about)
-    log(
-        f"{fields.count} samples of the trained generator {generator.name}: "
-        f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
-        f"{images.dtype})."
-    )
+    stem = folder / f"{generator.name}_{request.title}"
+    paths = write(request, stem, images, picture, about)
+    told = ", ".join(map(str, paths))
+    log(f"{len(images):,} samples of the trained generator {generator.name}: {told}.")
     return 0
 
 

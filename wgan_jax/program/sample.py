@@ -1,19 +1,25 @@
 """``--mode=sample``: samples from a checkpoint."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from wgan_jax.config.resolve import Config, resolve
-from wgan_jax.config.rows import as_config_error
-from wgan_jax.io.images import to_uint8
-from wgan_jax.program.pictures import draw, tile, write_samples
+from wgan_jax.program.drawing import (
+    Request,
+    draw_images,
+    labels_of,
+    read_request,
+    write,
+)
+from wgan_jax.program.pictures import grid, tile
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Experiment, Log, prepare
+from wgan_jax.program.trained import choose_weights
 from wgan_jax.program.workdir import Workdir
-from wgan_jax.sampling import sample as draw_samples
-from wgan_jax.sampling import sample_labels
+from wgan_jax.sampling import generator_weights
 
 
 def sample(
@@ -23,13 +29,16 @@ def sample(
     command: str,
     log: Log,
     checkpoint: str = "latest",
+    weights: str | None = None,
+    output: str | None = None,
+    **options: str,
 ) -> int:
-    """Draws ``config.samples.count`` examples and writes a picture and an array.
+    """Draws samples and writes them as pictures, as an array or as a film.
 
-    The EMA weights of the generator are used if the run has them. Example i
-    depends only on ``config.samples.seed`` and i. In a conditional run its class
-    is ``config.samples.label``, or i modulo the number of classes. With replicas,
-    the array has a leading axis of replicas, whose names are in ``replicas``.
+    Example i depends only on ``config.samples.seed`` and i. In a conditional run
+    its class is ``config.samples.label``, or one of ``labels`` in turn, or i
+    modulo the number of classes. With replicas, the array has a leading axis of
+    replicas, whose names are in ``replicas``.
 
     Args:
         config: config of the run.
@@ -37,60 +46,58 @@ def sample(
         command: command line, stored in the file of the array.
         log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
+        weights: ``ema`` or ``live``; None for the EMA if there is one.
+        output: folder to write to; None for that of the run.
+        **options: flags of ``drawing.OPTIONS``.
 
     Returns:
         Exit code 0.
 
     Raises:
-        ValueError: if there is a mistake in the config or the data.
+        ConfigError: if there is a mistake in the config or the flags, or a file
+            exists.
         WorkdirError: if the folder does not belong to this run.
         CheckpointError: if no suitable checkpoint exists.
     """
     config = workdir.settled(resolve(config))
     workdir.check(config)
-    experiment = prepare(config, log=log, data=workdir.data())
-    state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
-    key, label = jax.random.key(config.samples.seed), config.samples.label
-    drawn = [
-        np.asarray(
-            as_config_error(
-                draw_samples,
-                gan,
-                with_standing_statistics(config, gan, arrays),
-                key,
-                config.samples.count,
-                use_ema=gan.ema_decay is not None,
-                labels=label,
-            )
-        )
-        for _, gan, arrays in experiment.runs(state)
-    ]
-    suffix = "" if label is None else f"_label{label}"
-    name = f"sample_{step:08d}_seed{config.samples.seed}{suffix}"
-    stem = workdir.samples / name
-    pictures = [draw(examples, experiment.source) for examples in drawn]
-    examples = np.stack(drawn) if experiment.is_replicated else drawn[0]
-    values = to_uint8(examples) if drawn[0].ndim == 4 else examples
-    about: dict[str, Any] = {
-        "step": step,
-        "seed": config.samples.seed,
-        "command": command,
-    }
-    about |= _labels(experiment, label)
-    write_samples(stem, tile(pictures), values, about)
-    log(
-        f"{config.samples.count} samples of iteration {step}: "
-        f"{stem.with_suffix('.png')} and {stem.with_suffix('.npz')} (array 'images', "
-        f"{values.dtype})."
+    fields = config.samples
+    request = read_request(
+        options, count=fields.count, seed=fields.seed, label=fields.label
     )
+    kind = choose_weights(weights, has_ema=config.training.has_ema)
+    experiment = prepare(config, log=log, data=workdir.data())
+    labels_of(request, experiment.gan)  # before the checkpoint is read
+    state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
+    drawn = []
+    for _, gan, arrays in experiment.runs(state):
+        standing = with_standing_statistics(config, gan, arrays)
+        params, model_state = generator_weights(standing, use_ema=kind == "ema")
+        drawn.append(draw_images(request, gan, params, model_state, tell=log))
+    stem = Path(output) if output else workdir.samples
+    stem /= f"sample_{step:08d}_{kind}_{request.title}"
+
+    def picture() -> np.ndarray:
+        source, columns = experiment.source, request.columns
+        return tile([grid(images, source, columns=columns) for images in drawn])
+
+    images = np.stack(drawn) if experiment.is_replicated else drawn[0]
+    if request.walk is not None and experiment.is_replicated:
+        images = np.stack([tile(list(frames)) for frames in zip(*drawn, strict=True)])
+    about: dict[str, Any] = {"step": step, "weights": kind, "command": command}
+    about |= _about(request, experiment)
+    paths = write(request, stem, images, picture, about)
+    told = ", ".join(map(str, paths))
+    log(f"{len(drawn[0]):,} samples of iteration {step} ({kind} weights): {told}.")
     return 0
 
 
-def _labels(experiment: Experiment, label: int | None) -> dict[str, Any]:
-    """Returns the classes of the images and the names of the replicas, if any."""
-    count = experiment.config.samples.count
-    classes = sample_labels(experiment.gan, count, label)
-    found: dict[str, Any] = {} if classes is None else {"labels": np.asarray(classes)}
+def _about(request: Request, experiment: Experiment) -> Mapping[str, Any]:
+    """Returns the seed, and the classes and names of the replicas, if any."""
+    labels = labels_of(request, experiment.gan)
+    found: dict[str, Any] = {"seed": request.seed}
+    if labels is not None:
+        found["labels"] = np.asarray(labels)
     if experiment.is_replicated:
         found["replicas"] = np.array(experiment.names)
     return found

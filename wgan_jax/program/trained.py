@@ -9,7 +9,7 @@ import jax
 
 from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, choices
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Log, prepare
 from wgan_jax.program.workdir import Workdir
@@ -27,6 +27,7 @@ TEXTS = (
     "intended_use",
     "limits",
 )
+WEIGHTS = ("ema", "live")
 _UNSTATED = "not stated."
 
 
@@ -59,10 +60,7 @@ def trained_generator(
     """
     config = workdir.settled(resolve(config))
     workdir.check(config)
-    has_ema = config.training.has_ema
-    weights = weights or ("ema" if has_ema else "live")
-    if weights == "ema" and not has_ema:
-        raise ConfigError("--weights is ema, but this run has no EMA; use live.")
+    weights = choose_weights(weights, has_ema=config.training.has_ema)
     exact = with_value(config, "training.compute_dtype", "float32")
     experiment = prepare(exact, log=log, data=workdir.data())
     if experiment.is_replicated:
@@ -78,6 +76,23 @@ def trained_generator(
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     name = workdir.path.resolve().name
     return Pretrained(name, experiment.gan, params, model_state, card), step, weights
+
+
+def choose_weights(weights: str | None, *, has_ema: bool) -> str:
+    """Returns which weights of the generator are meant: ``ema`` or ``live``.
+
+    Args:
+        weights: value of the flag, or None.
+        has_ema: whether the run has an EMA.
+
+    Raises:
+        ConfigError: if the value is invalid, or the run has no EMA.
+    """
+    if weights not in (None, *WEIGHTS):
+        raise ConfigError(f"--weights is {weights!r}; {choices(WEIGHTS)}.")
+    if weights == "ema" and not has_ema:
+        raise ConfigError("--weights is ema, but this run has no EMA; use live.")
+    return weights or ("ema" if has_ema else "live")
 
 
 def read_texts(path: Path) -> dict[str, Any]:

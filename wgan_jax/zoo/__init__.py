@@ -82,6 +82,7 @@ class Pretrained:
         n: int,
         *,
         labels: Array | int | None = None,
+        truncation: float | None = None,
         batch_size: int = 64,
     ) -> Array:
         """Returns n images; image i depends only on the key and i.
@@ -92,6 +93,8 @@ class Pretrained:
             labels: for a conditional generator, one class for all images or
                 integers ``[n]``. By default, the class of image i is i modulo
                 the number of classes.
+            truncation: bound of the absolute values of the latents, above 0;
+                None for no bound.
             batch_size: images computed at once.
 
         Returns:
@@ -108,6 +111,7 @@ class Pretrained:
             key,
             n,
             labels=labels,
+            truncation=truncation,
             batch_size=batch_size,
         )
         return jnp.concatenate(list(parts))

@@ -1,0 +1,344 @@
+"""What the mode ``sample`` draws, and the files that it writes."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wgan_jax.config.rows import as_config_error
+from wgan_jax.errors import ArchiveError, ConfigError, choices
+from wgan_jax.gan import Gan
+from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.files import atomic_write
+from wgan_jax.io.films import FILMS, save_film
+from wgan_jax.io.images import save_picture, to_uint8
+from wgan_jax.latents import great_arc, latents
+from wgan_jax.sampling import generate_batches, generate_from_latents
+from wgan_jax.types import Array, Params, PyTree
+
+FORMATS = ("grid", "npz", "png", "webp")
+OPTIONS = ("format", "labels", "truncation", "latents", "interpolate", "walk")
+_RATE = 24  # frames per second
+_STEPS = 24  # frames from one latent of a walk to the next
+_MANY = 5_000  # samples after which progress is told
+
+Images = Callable[[Gan, Params, PyTree], Iterator[Array]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Samples that were asked for.
+
+    Attributes:
+        count: number of samples.
+        seed: seed of the latents.
+        formats: some of ``FORMATS``.
+        labels: classes, used in turn; None for all classes in turn.
+        truncation: bound of the latents, or None.
+        latents: float32 ``[count, Z]``, or None to draw them.
+        columns: samples from one end of an interpolation to the other, or None
+            for independent samples.
+        walk: format of a film along the latents, one of ``FILMS``, or None.
+    """
+
+    count: int
+    seed: int
+    formats: tuple[str, ...] = ("grid", "npz")
+    labels: tuple[int, ...] | None = None
+    truncation: float | None = None
+    latents: np.ndarray | None = None
+    columns: int | None = None
+    walk: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Part of the names of the files."""
+        parts = ["latents" if self.latents is not None else f"seed{self.seed}"]
+        if self.columns is not None:
+            parts.append(f"interpolation_{self.count}x{self.columns}")
+        else:
+            parts.append(f"{'walk_' if self.walk else ''}{self.count}")
+        if self.labels is not None:
+            text = "_".join(map(str, self.labels))
+            parts.append(f"label{text}" if len(text) < 40 else "labels")
+        if self.truncation is not None:
+            parts.append(f"truncation{self.truncation:g}")
+        return "_".join(parts)
+
+
+def read_request(
+    options: Mapping[str, str], *, count: int, seed: int, label: int | None
+) -> Request:
+    """Reads the flags of the command line.
+
+    Args:
+        options: values of the flags ``OPTIONS`` by name.
+        count: ``config.samples.count``.
+        seed: ``config.samples.seed``.
+        label: ``config.samples.label``.
+
+    Raises:
+        ConfigError: if a flag is invalid; the message names it.
+        ArchiveError: if the file of latents is damaged.
+    """
+    request = Request(count=count, seed=seed)
+    if label is not None:
+        request = replace(request, labels=(label,))
+    if "labels" in options:
+        text = options["labels"]
+        if not re.fullmatch(r"\d+(,\d+)*", text):
+            raise ConfigError(
+                f"--labels is {text!r}; it must be whole numbers separated by commas."
+            )
+        request = replace(request, labels=tuple(map(int, text.split(","))))
+    if "truncation" in options:
+        request = replace(request, truncation=_above_0(options["truncation"]))
+    if "format" in options:
+        formats = tuple(options["format"].split(","))
+        for name in formats:
+            if name not in FORMATS:
+                raise ConfigError(f"--format has {name!r}; {choices(FORMATS)}.")
+        request = replace(request, formats=formats)
+    if "latents" in options:
+        found = _read_latents(Path(options["latents"]))
+        request = replace(request, latents=found, count=len(found))
+    if "interpolate" in options:
+        match = re.fullmatch(r"(\d+)x(\d+)", options["interpolate"])
+        rows, columns = map(int, match.groups()) if match else (0, 0)
+        if rows < 1 or columns < 2:
+            raise ConfigError(
+                f"--interpolate is {options['interpolate']!r}; it must be "
+                "ROWSxCOLUMNS, such as 8x10, at least 1x2."
+            )
+        request = replace(request, count=rows, columns=columns)
+    if "walk" in options:
+        if options["walk"] not in FILMS:
+            raise ConfigError(f"--walk is {options['walk']!r}; {choices(FILMS)}.")
+        request = replace(request, walk=options["walk"])
+    _check(request, options)
+    return request
+
+
+def draw_images(
+    request: Request,
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    *,
+    tell: Callable[[str], None],
+) -> np.ndarray:
+    """Draws the samples of a request.
+
+    Args:
+        request: what to draw.
+        gan: static definition of the GAN.
+        params: parameters of the generator.
+        model_state: other collections of the generator.
+        tell: function that prints one line of progress.
+
+    Returns:
+        uint8 images, or floating-point points ``[n, ...]``; the rows of an
+        interpolation one after the other, or the frames of a walk.
+
+    Raises:
+        ConfigError: if the GAN does not have the given labels or latents.
+    """
+    labels = labels_of(request, gan)
+    if request.columns is None and request.walk is None and request.latents is None:
+        total = request.count
+        batches = as_config_error(
+            generate_batches,
+            gan,
+            params,
+            model_state,
+            jax.random.key(request.seed),
+            total,
+            labels=labels,
+            truncation=request.truncation,
+        )
+    else:
+        z = _path(request, gan)
+        total = len(z)
+        batches = as_config_error(
+            generate_from_latents, gan, params, model_state, z, labels=labels
+        )
+    found, done, told = [], 0, 0
+    for batch in batches:
+        values = np.asarray(batch)
+        found.append(to_uint8(values) if values.ndim == 4 else values)
+        done += len(values)
+        if total > _MANY and done - told >= _MANY:
+            told = done
+            tell(f"{done:,} of {total:,} samples")
+    return np.concatenate(found)
+
+
+def labels_of(request: Request, gan: Gan) -> Array | None:
+    """Returns int32 labels of the samples that ``draw_images`` returns, or None.
+
+    Args:
+        request: what to draw.
+        gan: static definition of the GAN.
+
+    Raises:
+        ConfigError: if the GAN is not conditional, or has fewer classes.
+    """
+    if gan.conditional is None:
+        if request.labels is None:
+            return None
+        raise ConfigError(
+            "this generator is not conditional, so --labels and config.samples.label "
+            "must be unset."
+        )
+    classes = gan.conditional.classes
+    chosen = request.labels or tuple(range(classes))
+    if max(chosen) >= classes:
+        raise ConfigError(
+            f"the label is {max(chosen)}; it must be in 0 to {classes - 1}."
+        )
+    turns = itertools.islice(itertools.cycle(chosen), request.count)
+    labels = jnp.array(list(turns), jnp.int32)
+    if request.columns is not None:
+        return jnp.repeat(labels, request.columns)
+    # The class of a film does not change between two latents.
+    return jnp.repeat(labels, _STEPS) if request.walk else labels
+
+
+def write(
+    request: Request,
+    stem: Path,
+    images: np.ndarray,
+    picture: Callable[[], np.ndarray],
+    about: Mapping[str, Any],
+) -> list[Path]:
+    """Writes samples.
+
+    Args:
+        request: what was drawn.
+        stem: path of the files without their suffixes.
+        images: uint8 images ``[n, H, W, C]``, or points.
+        picture: function that returns all of them as one picture.
+        about: other arrays of the ``.npz`` file by name.
+
+    Returns:
+        The files, or folders of files.
+
+    Raises:
+        ConfigError: if a file exists with other content.
+        OSError: if a file cannot be written.
+    """
+    if request.walk is not None:
+        path = stem.with_name(f"{stem.name}.{request.walk}")
+        _refuse(path)
+        save_film(path, images, rate=_RATE)
+        return [path]
+    paths = {
+        "grid": stem.with_name(f"{stem.name}.png"),
+        "npz": stem.with_name(f"{stem.name}.npz"),
+        "png": stem.with_name(f"{stem.name}_png"),
+        "webp": stem.with_name(f"{stem.name}_webp"),
+    }
+    chosen = {name: paths[name] for name in request.formats}
+    for path in chosen.values():
+        _refuse(path)
+    for name, path in chosen.items():
+        if name == "grid":
+            save_picture(path, picture())
+        elif name == "npz":
+            with atomic_write(path) as stream:
+                np.savez(stream, images=images, **about)
+        else:
+            digits = len(str(len(images) - 1))
+            for i, image in enumerate(images):
+                save_picture(path / f"{i:0{digits}d}.{name}", image)
+    return list(chosen.values())
+
+
+def _refuse(path: Path) -> None:
+    if path.exists():
+        raise ConfigError(
+            f"{path} exists; use another --output, or remove it to draw it again."
+        )
+
+
+def _path(request: Request, gan: Gan) -> Array:
+    """Returns the latents of an interpolation or a walk, or the given ones."""
+
+    def drawn(indices: Array) -> Array:
+        if request.latents is not None:
+            return jnp.asarray(request.latents)[indices % request.count]
+        key = jax.random.key(request.seed)
+        return latents(
+            key, indices, size=gan.latent_size, truncation=request.truncation
+        )
+
+    if request.latents is not None:
+        shape = request.latents.shape
+        if shape[1] != gan.latent_size:
+            raise ConfigError(
+                f"--latents has latents of size {shape[1]}; this generator takes "
+                f"{gan.latent_size}."
+            )
+    starts = jnp.arange(request.count)
+    if request.columns is not None:
+        parts = jnp.linspace(0.0, 1.0, request.columns)
+        first, last = drawn(2 * starts), drawn(2 * starts + 1)
+    elif request.walk is not None:
+        parts = jnp.arange(_STEPS) / _STEPS
+        first, last = drawn(starts), drawn((starts + 1) % request.count)
+    else:
+        return drawn(starts)
+    rows = len(parts)
+    t = jnp.tile(parts, request.count)[:, None]
+    return great_arc(jnp.repeat(first, rows, axis=0), jnp.repeat(last, rows, axis=0), t)
+
+
+def _above_0(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"--truncation is {text!r}; it must be a number above 0.")
+    return value
+
+
+def _read_latents(path: Path) -> np.ndarray:
+    try:
+        if path.suffix == ".npz":
+            arrays = read_arrays(path)
+            found = arrays["latents"] if "latents" in arrays else np.zeros(0)
+        else:
+            found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, ArchiveError) as error:
+        raise ConfigError(f"--latents: {path} cannot be read ({error}).") from error
+    numbers = np.issubdtype(found.dtype, np.floating) and np.isfinite(found).all()
+    if found.ndim != 2 or not len(found) or not numbers:
+        raise ConfigError(
+            f"--latents: {path} has no array of finite floating-point numbers [n, Z]; "
+            "an .npz file must have one named latents."
+        )
+    return found.astype(np.float32)
+
+
+def _check(request: Request, options: Mapping[str, str]) -> None:
+    """Raises ConfigError for flags that exclude each other."""
+    pairs = [
+        ("latents", "truncation"),
+        ("interpolate", "walk"),
+        ("walk", "format"),
+        ("interpolate", "latents"),
+    ]
+    for first, second in pairs:
+        if first in options and second in options:
+            raise ConfigError(f"--{first} and --{second} cannot be combined.")
+    if request.walk is not None and request.count < 2:
+        raise ConfigError(
+            "--walk needs at least 2 latents; set --config.samples.count."
+        )
