@@ -1,6 +1,6 @@
 """Samples from a generator; sample i depends only on (key, i)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import jax
@@ -137,17 +137,11 @@ def generate_batches(
         raise ValueError(f"sample: n is {n}; it must be at least 1.")
     if truncation is not None and not truncation > 0:
         raise ValueError(f"sample: truncation is {truncation}; it must be above 0.")
-    classes = sample_labels(gan, n, labels)
 
-    def part(start: int) -> Array:
-        # All batches, including the last one, have the same size. They share one
-        # compiled program, so the bits of an image do not depend on n.
-        indices = start + jnp.arange(batch_size)
-        rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
-        z = latents(key, indices, size=gan.latent_size, truncation=truncation)
-        return _generate(gan, params, model_state, z, rows)[: n - start]
+    def drawn(indices: Array) -> Array:
+        return latents(key, indices, size=gan.latent_size, truncation=truncation)
 
-    return map(part, range(0, n, batch_size))
+    return _batches(gan, (params, model_state), drawn, n, labels, batch_size)
 
 
 def generate_from_latents(
@@ -183,13 +177,30 @@ def generate_from_latents(
             f"the latents have the shape {list(z.shape)}; it must be [n, "
             f"{gan.latent_size}], n at least 1."
         )
+
+    def given(indices: Array) -> Array:
+        return z[jnp.minimum(indices, n - 1)]
+
+    return _batches(gan, (params, model_state), given, n, labels, batch_size)
+
+
+def _batches(
+    gan: Gan,
+    weights: tuple[Params, PyTree],
+    latents_of: Callable[[Array], Array],
+    n: int,
+    labels: Array | int | None,
+    batch_size: int,
+) -> Iterator[Array]:
+    """Yields the images of a function from indices to latents."""
     classes = sample_labels(gan, n, labels)
 
     def part(start: int) -> Array:
-        # All batches have the same size, as in generate_batches.
-        indices = jnp.minimum(start + jnp.arange(batch_size), n - 1)
-        rows = None if classes is None else classes[indices]
-        return _generate(gan, params, model_state, z[indices], rows)[: n - start]
+        # All batches, including the last one, have the same size. They share one
+        # compiled program, so the bits of an image do not depend on n.
+        indices = start + jnp.arange(batch_size)
+        rows = None if classes is None else classes[jnp.minimum(indices, n - 1)]
+        return _generate(gan, *weights, latents_of(indices), rows)[: n - start]
 
     return map(part, range(0, n, batch_size))
 

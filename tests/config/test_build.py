@@ -183,7 +183,7 @@ MISTAKES = [
     ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
     ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
     ("penalty.weight", 0.0, "penalty.weight is 0.0; it must be a number above 0."),
-    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: batch_norm, head"),
+    ("critic.depth", 3, "not read by 'dcgan_gp'; choices: batch_norm, dropout, head"),
     ("generator.conv_transpose", "x", "not read by 'dcgan_gp'"),
     ("generator.latent_size", 0, "latent_size is 0"),
     ("training.n_critics", 5, "choices: batch_size"),

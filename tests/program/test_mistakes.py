@@ -12,7 +12,7 @@ from wgan_jax.program.cli import main
 
 # Arguments with one mistake, and a part of the message.
 SINGLE = {
-    "--mode=trian": "choices: configs, evaluate, plan",
+    "--mode=trian": "choices: configs, data, evaluate, export, plan",
     "--cnofig.x=1": "cnofig.x",
     "extra": "'extra' is not an option",
     "--checkpoint=best": "not read by --mode=train",

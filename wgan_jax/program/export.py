@@ -1,6 +1,7 @@
 """``--mode=export``: a trained generator in formats that run elsewhere."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wgan_jax import zoo
@@ -31,7 +32,7 @@ def export(
     Args:
         config: config of the run.
         workdir: folder of the run.
-        command: not used; the card has the command of the training.
+        command: command line, stored in the card.
         log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
         weights: ``ema`` or ``live``; None for the EMA if there is one.
@@ -49,7 +50,6 @@ def export(
         CheckpointError: if no suitable checkpoint exists.
         WorkdirError: if the folder does not belong to this run.
     """
-    del command
     chosen = _checked(formats, dtype)
     texts = read_texts(Path(card)) if card else {}
     generator, step, kind = trained_generator(
@@ -60,6 +60,7 @@ def export(
         texts=texts,
         log=log,
     )
+    generator = replace(generator, card=generator.card | {"exported_with": command})
     folder = workdir.path / "export" / f"step_{step:08d}_{kind}"
     return _write(generator, Path(output) if output else folder, chosen, dtype, log)
 
