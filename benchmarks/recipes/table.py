@@ -1,8 +1,11 @@
 """Prints trials as a Markdown table, best first.
 
-python benchmarks/recipes/table.py docs/recipes/cifar10.jsonl
+    python benchmarks/recipes/table.py docs/recipes/cifar10.jsonl
+
+With ``--names``, the overrides are left out; they are in ``trials.py``.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -33,13 +36,15 @@ def row(trial: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Prints the table of one file."""
-    lines = Path(sys.argv[1]).read_text().splitlines()
-    trials = [json.loads(line) for line in lines]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, help="file of JSON lines")
+    parser.add_argument("--names", action="store_true", help="no overrides")
+    options = parser.parse_args()
+    trials = [json.loads(line) for line in options.file.read_text().splitlines()]
     trials.sort(key=lambda t: t["marks"][-1].get("kernel_distance", float("inf")))
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for trial in trials:
-        print("| " + " | ".join(row(trial)) + " |")
+    for cells in (COLUMNS, ("---",) * len(COLUMNS), *map(row, trials)):
+        shown = [c for i, c in enumerate(cells) if i != 1 or not options.names]
+        print(f"| {' | '.join(shown)} |")
     return 0
 
 

@@ -38,6 +38,33 @@ GP = (
     "penalty.every=2"
 )
 
+EMA = "training.ema_decay=None training.ema_half_life=20000 training.ema_rampup=0.05"
+
+
+def rates(generator: str, critic: str) -> str:
+    """Returns the overrides of both learning rates."""
+    return (
+        f"optimizer.generator.learning_rate={generator} "
+        f"optimizer.critic.learning_rate={critic}"
+    )
+
+
+def moments(b1: str, b2: str) -> str:
+    """Returns the overrides of the decay rates of Adam for both networks."""
+    return " ".join(
+        f"optimizer.{player}.b1={b1} optimizer.{player}.b2={b2}"
+        for player in ("generator", "critic")
+    )
+
+
+BIASED = f"{EMA} critic.name=dcgan_gp critic.kernel_size=4"
+WGAN = (
+    f"{BIASED} objective=wasserstein penalty.name=gradient_penalty "
+    "penalty.weight=10.0 penalty.every=2"
+)
+SLOW, FAST = moments("0.0", "0.999"), moments("0.0", "0.9")
+SMALL = "training.batch_size=32"
+
 METHODS_BASE = "methods_base.py"
 ADAM = " ".join(
     f"optimizer.{player}.{field}"
@@ -115,6 +142,40 @@ TRIALS = {
             "ns generator 4e-4 batch 128": f"{G4} training.batch_size=128",
             "ns generator 4e-4 b1 0": f"{G4} optimizer.generator.b1=0.0 "
             "optimizer.critic.b1=0.0",
+        },
+    ),
+    "wasserstein": Round(
+        "cifar10_base.py",
+        300,
+        {
+            "wgan 2e-4 4e-4": f"{WGAN} {rates('2e-4', '4e-4')}",
+            "wgan 1e-3": f"{WGAN} {rates('1e-3', '1e-3')}",
+            "wgan 2e-3": f"{WGAN} {rates('2e-3', '2e-3')}",
+            "wgan 1e-3 weight 1": f"{WGAN} {rates('1e-3', '1e-3')} penalty.weight=1.0",
+            "wgan 1e-3 batch 32": f"{WGAN} {rates('1e-3', '1e-3')} {SMALL}",
+            "wgan 1e-3 b1 0": f"{WGAN} {rates('1e-3', '1e-3')} {SLOW}",
+            "wgan 2e-3 1e-3 b1 0": f"{WGAN} {rates('2e-3', '1e-3')} {SLOW}",
+            "wgan 1e-3 b1 0 batch 32": f"{WGAN} {rates('1e-3', '1e-3')} {SLOW} {SMALL}",
+            "wgan 1e-3 b1 0 b2 0.9": f"{WGAN} {rates('1e-3', '1e-3')} {FAST}",
+            "wgan 2e-3 1e-3 b1 0 b2 0.9": f"{WGAN} {rates('2e-3', '1e-3')} {FAST}",
+            "wgan 2e-3 b1 0 b2 0.9": f"{WGAN} {rates('2e-3', '2e-3')} {FAST}",
+            "wgan one-sided": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} "
+            "penalty.one_sided=True",
+            "wgan batch 32": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} {SMALL}",
+            "wgan batch 32 2e-3 1e-3": f"{WGAN} {rates('2e-3', '1e-3')} {FAST} {SMALL}",
+            "wgan batch 16": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} "
+            "training.batch_size=16",
+            "wgan batch 32 labels": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} {SMALL} "
+            f"{LABELS}",
+            "wgan batch 32 every 4": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} {SMALL} "
+            "penalty.every=4",
+            "wgan batch 32 weight 2": f"{WGAN} {rates('1e-3', '1e-3')} {FAST} {SMALL} "
+            "penalty.weight=2.0",
+            "ns batch 32 4e-4 2e-4": f"{EMA} {rates('4e-4', '2e-4')} {SMALL}",
+            "ns batch 32 4e-4 2e-4 b1 0 b2 0.9": f"{EMA} {rates('4e-4', '2e-4')} "
+            f"{SMALL} {FAST}",
+            "hinge sn batch 32": f"{BIASED} objective=hinge "
+            f"critic.parametrization=spectral {rates('1e-3', '1e-3')} {FAST} {SMALL}",
         },
     ),
     "fashion_mnist methods": Round(

@@ -333,8 +333,8 @@ def test_a_run_is_exported(run, tmp_path, capsys):
     assert str(folder) in capsys.readouterr().out
     assert "# My digits" in (folder / "README.md").read_text()
     card = json.loads((folder / "card.json").read_text())
-    assert card["exported_with"].startswith("wgan-jax export --workdir=")
-    assert card["command"].startswith("wgan-jax train --config=digits_wgan_gp")
+    assert card["exported_with"].startswith("wgan-jax export ")
+    assert card["command"].startswith("wgan-jax train ")
     assert (
         main(["wgan-jax", "sample", f"--workdir={run}", "--config.samples.count=9"])
         == 0
