@@ -18,6 +18,7 @@ from wgan_jax.parallel.sharding import (
 )
 from wgan_jax.training.compilation import compiler_options
 from wgan_jax.training.init import abstract_state
+from wgan_jax.training.inputs import CheckedStep
 from wgan_jax.training.steps import critic_step, generator_step, train_step, train_steps
 from wgan_jax.types import Array, Batch, PRNGKey
 
@@ -28,7 +29,8 @@ def make_train_step(
     *,
     placement: str = "replicated",
     donate: bool = True,
-) -> Wrapped:
+    check_values: bool = True,
+) -> CheckedStep | Wrapped:
     """Compiles ``train_step`` for a mesh.
 
     Args:
@@ -38,21 +40,25 @@ def make_train_step(
         placement: placement of the state, as for ``init_state``.
         donate: reuse the memory of the old state for the new one. The old state
             can then no longer be used.
+        check_values: check the values of the first batch, outside of the
+            compiled function: images in [-1, 1], labels of the classes, no NaN.
 
     Returns:
         ``step(state, batch, key) -> (state, metrics)``, a jitted function. It
         is compiled once for each N.
 
     Raises:
-        ValueError: if the placement is unknown.
+        ValueError: if the placement is unknown. The function raises ValueError
+            for batches that do not fit the networks.
     """
 
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
         return train_step(gan, state, batch, key)
 
-    return _compiled(
+    compiled = _compiled(
         step, gan, mesh, placement, donate, lambda m: (batch_sharding(m), replicated(m))
     )
+    return CheckedStep(compiled, gan, axes=2) if check_values else compiled
 
 
 def make_train_steps(
@@ -61,7 +67,8 @@ def make_train_steps(
     *,
     placement: str = "replicated",
     donate: bool = True,
-) -> Wrapped:
+    check_values: bool = True,
+) -> CheckedStep | Wrapped:
     """Compiles ``train_steps`` for a mesh.
 
     Args:
@@ -69,6 +76,7 @@ def make_train_steps(
         mesh: as for ``make_train_step``.
         placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
+        check_values: as for ``make_train_step``.
 
     Returns:
         ``steps(state, batches, key) -> (state, metrics)``, with batches and
@@ -79,7 +87,7 @@ def make_train_steps(
     def steps(state: GanState, batches: Batch | Array, key: PRNGKey) -> Any:
         return train_steps(gan, state, batches, key)
 
-    return _compiled(
+    compiled = _compiled(
         steps,
         gan,
         mesh,
@@ -87,6 +95,7 @@ def make_train_steps(
         donate,
         lambda m: (batch_sharding(m, axis=2), replicated(m)),
     )
+    return CheckedStep(compiled, gan, axes=3) if check_values else compiled
 
 
 def make_critic_step(
@@ -95,7 +104,8 @@ def make_critic_step(
     *,
     placement: str = "replicated",
     donate: bool = True,
-) -> Wrapped:
+    check_values: bool = True,
+) -> CheckedStep | Wrapped:
     """Compiles ``critic_step`` for a mesh.
 
     Args:
@@ -103,6 +113,7 @@ def make_critic_step(
         mesh: as for ``make_train_step``.
         placement: as for ``make_train_step``.
         donate: as for ``make_train_step``.
+        check_values: as for ``make_train_step``.
 
     Returns:
         ``step(state, batch, key) -> (state, metrics)``, with the batch as for
@@ -112,9 +123,10 @@ def make_critic_step(
     def step(state: GanState, batch: Batch | Array, key: PRNGKey) -> Any:
         return critic_step(gan, state, jax.tree.map(constrain_batch, batch), key)
 
-    return _compiled(
+    compiled = _compiled(
         step, gan, mesh, placement, donate, lambda m: (None, replicated(m))
     )
+    return CheckedStep(compiled, gan, axes=1) if check_values else compiled
 
 
 def make_generator_step(

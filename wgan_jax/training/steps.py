@@ -24,6 +24,7 @@ from wgan_jax.training.gradients import (
     critic_gradients,
     generator_gradients,
 )
+from wgan_jax.training.inputs import check_batch
 from wgan_jax.training.updates import (
     apply_gradients,
     examples,
@@ -55,13 +56,15 @@ def critic_step(
         The new state and the metrics, as ``critic_update``.
 
     Raises:
-        ValueError: if required labels are missing, or the batch size is not
-            divisible by the number of microbatches.
+        ValueError: if the batch does not fit the networks, required labels are
+            missing, or the batch size is not divisible by the number of
+            microbatches.
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 3 to 9;
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 3 to 7.
     """
+    check_batch(gan, state, batch, axes=1)
     images, labels = examples(gan, batch)
     (latent_key, noise_key, _), (_, flip_key, label_key) = _critic_keys(key, state)
     real = _prepare(gan, images, noise_key, flip_key)
@@ -260,6 +263,7 @@ def train_step(
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1.
     """
+    check_batch(gan, state, batch, axes=2)
     images, labels = examples(gan, batch)
     batches = (
         {"image": images} if labels is None else {"image": images, "label": labels}
@@ -346,6 +350,7 @@ def train_steps(
     Raises:
         ValueError: as ``train_step``.
     """
+    check_batch(gan, state, batches, axes=3)
 
     def one(state: GanState, batch: Any) -> tuple[GanState, Metrics]:
         return train_step(gan, state, batch, key)

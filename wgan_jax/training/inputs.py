@@ -1,0 +1,150 @@
+"""Checks of the batches that are passed to training steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.stages import Wrapped
+
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.types import Array, Batch
+
+_TOLERANCE = 1e-3  # of the range of images, for rounding
+_LEADS = {1: "B", 2: "N, B", 3: "K, N, B"}
+
+
+def check_batch(gan: Gan, state: GanState, batch: Batch | Array, *, axes: int) -> None:
+    """Raises ValueError if a batch does not fit the networks, by shapes and dtypes.
+
+    It looks at no values, so a compiled step checks when it is traced.
+
+    Args:
+        gan: static definition of the GAN.
+        state: training state.
+        batch: the argument of a step.
+        axes: number of axes before those of an example: 1 for ``[B, ...]``, 2
+            for ``[N, B, ...]``, 3 for ``[K, N, B, ...]``.
+
+    Raises:
+        ValueError: naming what is wrong and what would be right.
+    """
+    if isinstance(batch, Mapping) and "image" not in batch:
+        raise ValueError(
+            f"the batch has the keys {', '.join(map(repr, batch)) or 'none'}; the "
+            "examples must be under 'image'."
+        )
+    images = batch["image"] if isinstance(batch, Mapping) else batch
+    if not (hasattr(images, "dtype") and hasattr(images, "shape")):
+        raise ValueError(
+            f"the batch is {type(images).__name__}; it must be an array of examples, "
+            "or a dict with 'image' and 'label'."
+        )
+    _check_images(gan, state, images, axes)
+    if gan.conditional is not None and isinstance(batch, Mapping) and "label" in batch:
+        labels, lead = batch["label"], images.shape[:axes]
+        if tuple(labels.shape) != tuple(lead):
+            raise ValueError(
+                f"the labels have the shape {list(labels.shape)}; it must be "
+                f"{list(lead)}, one for each example."
+            )
+        if not jnp.issubdtype(labels.dtype, jnp.integer):
+            raise ValueError(f"the labels are {labels.dtype}; they must be int32.")
+
+
+def _check_images(gan: Gan, state: GanState, images: Any, axes: int) -> None:
+    example = _example_shape(gan, state)
+    wanted = f"[{_LEADS[axes]}, {', '.join(map(str, example))}]"
+    shape = tuple(images.shape)
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"the examples are {images.dtype}; they must be uint8 in 0 to 255, or "
+            "floating-point in [-1, 1]."
+        )
+    if len(shape) == len(example) + axes and shape[axes:] == example:
+        if 0 in shape:
+            raise ValueError(f"the batch has the shape {list(shape)} and no examples.")
+        return
+    hint = ""
+    if shape[axes - 1 :] == example and axes > 1:
+        hint = " The first axis, of critic updates, is missing."
+    elif len(example) == 3 and shape[-3:] == (example[2], *example[:2]):
+        hint = " Move the channels to the end."
+    raise ValueError(
+        f"the examples have the shape {list(shape)}; it must be {wanted}, as the "
+        f"generator's images are.{hint}"
+    )
+
+
+def _example_shape(gan: Gan, state: GanState) -> tuple[int, ...]:
+    """Returns the shape of one generated example."""
+
+    def draw(state: GanState) -> Array:
+        labels = None if gan.conditional is None else jnp.zeros((1,), jnp.int32)
+        player, z = state.generator, jnp.zeros((1, gan.latent_size))
+        return gan.generate(
+            player.params, player.model_state, z, train=False, labels=labels
+        )[0]
+
+    return tuple(jax.eval_shape(draw, state).shape[1:])
+
+
+def check_values(gan: Gan, batch: Batch | Array) -> None:
+    """Raises ValueError if the values of a batch are out of range.
+
+    Args:
+        gan: static definition of the GAN.
+        batch: the argument of a step, on the host or a device.
+
+    Raises:
+        ValueError: if examples are not finite, images are not in [-1, 1], or
+            labels are not those of a class.
+    """
+    fields = batch if isinstance(batch, Mapping) else {"image": batch}
+    images = _local(fields["image"])
+    if images.dtype != np.uint8:
+        least, most = float(images.min()), float(images.max())
+        if not (np.isfinite(least) and np.isfinite(most)):
+            raise ValueError("the examples have values that are not finite.")
+        # Points may be anywhere; images are compared with the range of tanh.
+        if images.ndim >= 4 and max(-least, most) > 1 + _TOLERANCE:
+            raise ValueError(
+                f"the images are from {least:g} to {most:g}; they must be uint8, or in "
+                "[-1, 1]. If the generator has this range, set check_values=False."
+            )
+    if gan.conditional is not None and "label" in fields:
+        labels, classes = _local(fields["label"]), gan.conditional.classes
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(
+                f"the labels are in {labels.min()} to {labels.max()}; they must be in "
+                f"0 to {classes - 1}."
+            )
+
+
+def _local(array: Any) -> np.ndarray:
+    """Returns the part of an array that this process holds."""
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return np.asarray(array.addressable_shards[0].data)
+    return np.asarray(array)
+
+
+class CheckedStep:
+    """A compiled step that checks the values of its first batch."""
+
+    def __init__(self, step: Wrapped, gan: Gan, *, axes: int) -> None:
+        """Stores a jitted ``step(state, batch, key)``; axes as for ``check_batch``."""
+        self._step, self._gan, self._axes = step, gan, axes
+        self._is_checked = False
+
+    def __call__(self, state: GanState, batch: Any, key: Any) -> Any:
+        """Calls the step."""
+        if not self._is_checked:
+            check_batch(self._gan, state, batch, axes=self._axes)
+            check_values(self._gan, batch)
+            self._is_checked = True
+        return self._step(state, batch, key)
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns an attribute of the jitted step, such as ``lower``."""
+        return getattr(self._step, name)
