@@ -6,6 +6,11 @@ Paper:   Gulrajani et al. 2017, arXiv:1704.00028, for the loss; Radford, Metz, C
          the penalty in every second one, small batches and learning rates of 1e-3 are
          the result of a search, see docs/results.md.
 Command: python launch.py --config=configs/cifar10_wgan_fast.py
+Cost:    generator 929,536 and critic 703,937 parameters; 19 iterations per second on
+         two cores of an AMD EPYC (Zen 4) with bfloat16 products, 24 minutes in all.
+Expect:  ships, horses and trucks from iteration 10,000 on; kernel distance 0.92 at
+         iteration 4,000, 0.58 at 10,000 and 0.43 at the end (Lite0 features, 5,000
+         samples, JPEG re-compressed images).
 """
 
 import ml_collections
