@@ -66,24 +66,13 @@ SLOW, FAST = moments("0.0", "0.999"), moments("0.0", "0.9")
 SMALL = "training.batch_size=32"
 
 METHODS_BASE = "methods_base.py"
-ADAM = " ".join(
-    f"optimizer.{player}.{field}"
-    for player in ("generator", "critic")
-    for field in ("learning_rate=2e-4", "b1=0.5", "b2=0.999")
-)
+ADAM = f"{rates('2e-4', '2e-4')} {moments('0.5', '0.999')}"
 RMSPROP = " ".join(
     f"optimizer.{player}.name=rmsprop optimizer.{player}.b1=None "
     f"optimizer.{player}.b2=None optimizer.{player}.learning_rate=5e-5"
     for player in ("generator", "critic")
 )
-RECIPE = (
-    " ".join(
-        f"optimizer.{player}.{field}"
-        for player in ("generator", "critic")
-        for field in ("learning_rate=1e-3", "b1=0.0", "b2=0.9")
-    )
-    + " training.learning_rate_schedule=linear_decay"
-)
+RECIPE = f"{rates('1e-3', '1e-3')} {FAST} {DECAY}"
 NO_PENALTY = "penalty=None"
 ONE_UPDATE = f"{ADAM} training.n_critic=1"
 BATCH_NORM = f"{NO_PENALTY} critic.batch_norm=True {ONE_UPDATE}"

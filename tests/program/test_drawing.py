@@ -231,3 +231,13 @@ def test_unconditional_generators_take_no_labels(tmp_path, capsys):
     assert names == {
         f"sample_00000001_{weights}_seed0_4.npz" for weights in ("live", "ema")
     }
+
+
+@pytest.mark.parametrize("flag", ["--walk=gif", "--format=png"])
+def test_points_are_not_drawn_one_by_one(flag, tmp_path, capsys):
+    small = ["training.iterations=1", "generator.width=4", "critic.width=4"]
+    small += ["evaluation=None", "samples.count=4", "training.batch_size=8"]
+    arguments = [f"--workdir={tmp_path}", *(f"--config.{f}" for f in small)]
+    assert main(["wgan-jax", "train", "--config=gaussians_wgan_gp", *arguments]) == 0
+    assert main(["wgan-jax", "sample", f"--workdir={tmp_path}", flag]) == 2
+    assert "need the images of a single run" in capsys.readouterr().err

@@ -158,5 +158,6 @@ def test_points_may_be_anywhere():
     )
     points = np.random.RandomState(0).normal(5, 9, (2, 8, 2)).astype(np.float32)
     make_train_step(gan)(init_state(gan, KEY), points, KEY)
+    make_train_steps(gan)(init_state(gan, KEY), points[None], KEY)
     with pytest.raises(ValueError, match=r"it must be \[N, B, 2\]"):
         make_train_step(gan)(init_state(gan, KEY), points[..., :1], KEY)

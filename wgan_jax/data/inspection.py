@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from wgan_jax.data.files import (
-    find_pictures,
     folder_labels,
     other_files,
     read_pictures,
@@ -83,7 +82,6 @@ def inspect_pictures(path: Path) -> Inspection:
         DataError: if there is no such path, it has no pictures, or it cannot be
             read.
     """
-    find_pictures(path)  # reports a wrong path
     headers: dict[str, Header] = {}
     unreadable: dict[str, str] = {}
     names_of: dict[str, list[str]] = {}

@@ -33,7 +33,7 @@ Images = Callable[[Gan, Params, PyTree], Iterator[Array]]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Samples that were asked for.
+    """Samples to draw.
 
     Attributes:
         count: number of samples.
@@ -233,6 +233,12 @@ def write(
         ConfigError: if a file exists with other content.
         OSError: if a file cannot be written.
     """
+    apart = {"png", "webp"} & set(request.formats)
+    if images.ndim != 4 and (request.walk is not None or apart):
+        raise ConfigError(
+            "--walk and --format=png,webp need the images of a single run; use "
+            "--format=grid,npz for points and replicas."
+        )
     if request.walk is not None:
         path = stem.with_name(f"{stem.name}.{request.walk}")
         _refuse(path)

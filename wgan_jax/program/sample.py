@@ -82,8 +82,6 @@ def sample(
         return tile([grid(images, source, columns=columns) for images in drawn])
 
     images = np.stack(drawn) if experiment.is_replicated else drawn[0]
-    if request.walk is not None and experiment.is_replicated:
-        images = np.stack([tile(list(frames)) for frames in zip(*drawn, strict=True)])
     about: dict[str, Any] = {"step": step, "weights": kind, "command": command}
     about |= _about(request, experiment)
     paths = write(request, stem, images, picture, about)

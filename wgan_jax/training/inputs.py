@@ -90,12 +90,13 @@ def _example_shape(gan: Gan, state: GanState) -> tuple[int, ...]:
     return tuple(jax.eval_shape(draw, state).shape[1:])
 
 
-def check_values(gan: Gan, batch: Batch | Array) -> None:
+def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
     """Raises ValueError if the values of a batch are out of range.
 
     Args:
         gan: static definition of the GAN.
         batch: the argument of a step, on the host or a device.
+        axes: as for ``check_batch``.
 
     Raises:
         ValueError: if examples are not finite, images are not in [-1, 1], or
@@ -108,7 +109,7 @@ def check_values(gan: Gan, batch: Batch | Array) -> None:
         if not (np.isfinite(least) and np.isfinite(most)):
             raise ValueError("the examples have values that are not finite.")
         # Points may be anywhere; images are compared with the range of tanh.
-        if images.ndim >= 4 and max(-least, most) > 1 + _TOLERANCE:
+        if images.ndim - axes == 3 and max(-least, most) > 1 + _TOLERANCE:
             raise ValueError(
                 f"the images are from {least:g} to {most:g}; they must be uint8, or in "
                 "[-1, 1]. If the generator has this range, set check_values=False."
@@ -141,7 +142,7 @@ class CheckedStep:
         """Calls the step."""
         if not self._is_checked:
             check_batch(self._gan, state, batch, axes=self._axes)
-            check_values(self._gan, batch)
+            check_values(self._gan, batch, axes=self._axes)
             self._is_checked = True
         return self._step(state, batch, key)
 

@@ -4,7 +4,7 @@
     images = zoo.load("digits").sample(jax.random.key(0), 64)
 
 Each is a file ``NAME.safetensors`` of half-precision weights and a model card
-``NAME.md`` in this folder. ``zoo.packing`` writes them from a run.
+``NAME.md`` in this folder. ``benchmarks/recipes/pack.py`` writes them from a run.
 """
 
 import os
@@ -138,14 +138,14 @@ def load(name: str | os.PathLike[str]) -> Pretrained:
         ValueError: if the name is unknown; the message lists the names.
         ArchiveError: if the file is damaged, or has no card.
     """
-    path = Path(name)
-    if name in names():
+    path, known = Path(name), names()
+    if name in known:
         path = _FOLDER / f"{name}.safetensors"
     elif path.is_dir():
         path = path / "weights.safetensors"
     if not path.is_file():
         raise ValueError(
-            f"the trained generator {unknown(str(name), names())} Or use a folder "
+            f"the trained generator {unknown(str(name), known)} Or use a folder "
             "written by wgan-jax export."
         )
     arrays, card = load_weights(path)
@@ -164,5 +164,5 @@ def load(name: str | os.PathLike[str]) -> Pretrained:
     except ValueError as error:
         raise ArchiveError(f"{path} does not fit its config: {error}") from error
     params = variables.pop("params")
-    title = str(name) if name in names() else path.parent.name
+    title = str(name) if name in known else path.parent.name
     return Pretrained(title, gan, params, variables, card)
