@@ -85,8 +85,18 @@ def accepts_argument(module: Network, argument: str) -> bool:
         return bool(module.accepts(argument))
     # A wrapper of NNX modules has the class of the module.
     kind = getattr(module, "nnx_class", type(module))
-    parameters = inspect.signature(kind.__call__).parameters
-    wild = "VAR_KEYWORD" if argument == "train" else "VAR_POSITIONAL"
+    return takes(inspect.signature(kind.__call__), argument)
+
+
+def takes(signature: inspect.Signature, argument: str) -> bool:
+    """Returns whether a call takes an argument, by its name or among any others.
+
+    Args:
+        signature: signature of the call.
+        argument: name; ``labels`` are passed by position, others by keyword.
+    """
+    wild = {"train": "VAR_KEYWORD", "labels": "VAR_POSITIONAL"}.get(argument)
+    parameters = signature.parameters
     return argument in parameters or any(
         p.kind.name == wild for p in parameters.values()
     )

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from wgan_jax.modules import Network, check_network
+from wgan_jax.modules import Network, check_network, takes
 from wgan_jax.types import Array, PRNGKey, PyTree
 
 _COLLECTIONS = ((nnx.Param, "params"), (nnx.BatchStat, "batch_stats"))
@@ -67,7 +67,7 @@ class NNXNetwork:
 
     def accepts(self, argument: str) -> bool:
         """Returns whether the network takes an argument; all of them take ``train``."""
-        return argument == "train" or _takes(self._call, argument)
+        return argument == "train" or takes(self._call, argument)
 
     def init(self, key: PRNGKey, *inputs: Array, train: bool) -> PyTree:
         """Returns the initial variables."""
@@ -93,7 +93,7 @@ class NNXNetwork:
             deterministic=key is None,
             raise_if_not_found=False,
         )
-        options = {"train": train} if _takes(self._call, "train") else {}
+        options = {"train": train} if takes(self._call, "train") else {}
         output, sown = nnx.capture(module, nnx.Intermediate)(*inputs, **options)
         updated = self._collected(module)
         kept = {name: updated[name] for name in mutable if name in updated}
@@ -164,7 +164,7 @@ class FunctionNetwork:
         self._init, self._apply = init, apply
         self.title = getattr(apply, "__name__", type(apply).__name__)
         self._call = inspect.signature(apply)
-        if not _takes(self._call, "train"):
+        if not takes(self._call, "train"):
             raise ValueError(
                 f"from_functions: {self.title} has no parameter 'train'; it must be "
                 "callable as apply(variables, x, train=...)."
@@ -174,7 +174,7 @@ class FunctionNetwork:
 
     def accepts(self, argument: str) -> bool:
         """Returns whether the network takes an argument."""
-        return _takes(self._call, argument)
+        return takes(self._call, argument)
 
     def init(self, key: PRNGKey, *inputs: Array, train: bool) -> PyTree:
         """Returns the initial variables."""
@@ -192,7 +192,7 @@ class FunctionNetwork:
     ) -> tuple[Array, PyTree]:
         """Returns the output and the updated collections, with ``intermediates``."""
         options: dict[str, Any] = {"train": train}
-        if _takes(self._call, "key"):
+        if takes(self._call, "key"):
             options["key"] = (rngs or {}).get("dropout")
         given = variables if self._has_collections else variables["params"]
         output = self._apply(given, *inputs, **options)
@@ -273,11 +273,3 @@ def _collection(variable: Any) -> str:
         if isinstance(variable, kind):
             return name
     return _OTHERS
-
-
-def _takes(signature: inspect.Signature, argument: str) -> bool:
-    """Returns whether a function has a parameter, or any keyword or label."""
-    kinds = {p.kind for p in signature.parameters.values()}
-    positional = argument == "labels" and inspect.Parameter.VAR_POSITIONAL in kinds
-    keyword = argument == "train" and inspect.Parameter.VAR_KEYWORD in kinds
-    return argument in signature.parameters or positional or keyword
