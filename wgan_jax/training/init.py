@@ -240,7 +240,7 @@ def _check_penalties(gan: Gan, state: GanState, *, head: bool) -> None:
         )
         return [t.function(critic_fn, real, fake, key) for t in gan.penalties]
 
-    images, labels = _abstract_images(gan, state), _some_labels(gan)
+    images, labels = abstract_images(gan, state), _some_labels(gan)
     key = jax.eval_shape(lambda: jax.random.key(0))
     found = jax.eval_shape(values, state, images, images, labels, key)
     for term, value in zip(gan.penalties, found, strict=True):
@@ -278,7 +278,7 @@ def _is_above_0(weight: Any) -> bool:
     return isinstance(weight, jax.core.Tracer) or weight > 0
 
 
-def _abstract_images(gan: Gan, state: GanState) -> Any:
+def abstract_images(gan: Gan, state: GanState) -> Any:
     """Returns shapes and dtypes of two generated images."""
     latent = jax.ShapeDtypeStruct((2, gan.latent_size), jnp.result_type(float))
     labels = _some_labels(gan)
@@ -298,7 +298,7 @@ def _abstract_output(gan: Gan, state: GanState) -> Any:
         labels = _some_labels(gan)
         return gan.score(params, model_state, images, train=False, labels=labels)[0]
 
-    return jax.eval_shape(score, state.critic, _abstract_images(gan, state))
+    return jax.eval_shape(score, state.critic, abstract_images(gan, state))
 
 
 def _some_labels(gan: Gan) -> Array | None:

@@ -9,6 +9,7 @@ import numpy as np
 from jax.stages import Wrapped
 
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.training.init import abstract_images
 from wgan_jax.types import Array, Batch
 
 _TOLERANCE = 1e-3  # of the range of images, for rounding
@@ -54,7 +55,7 @@ def check_batch(gan: Gan, state: GanState, batch: Batch | Array, *, axes: int) -
 
 
 def _check_images(gan: Gan, state: GanState, images: Any, axes: int) -> None:
-    example = _example_shape(gan, state)
+    example = tuple(abstract_images(gan, state).shape[1:])
     wanted = f"[{_LEADS[axes]}, {', '.join(map(str, example))}]"
     shape = tuple(images.shape)
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
@@ -75,19 +76,6 @@ def _check_images(gan: Gan, state: GanState, images: Any, axes: int) -> None:
         f"the examples have the shape {list(shape)}; it must be {wanted}, as the "
         f"generator's images are.{hint}"
     )
-
-
-def _example_shape(gan: Gan, state: GanState) -> tuple[int, ...]:
-    """Returns the shape of one generated example."""
-
-    def draw(state: GanState) -> Array:
-        labels = None if gan.conditional is None else jnp.zeros((1,), jnp.int32)
-        player, z = state.generator, jnp.zeros((1, gan.latent_size))
-        return gan.generate(
-            player.params, player.model_state, z, train=False, labels=labels
-        )[0]
-
-    return tuple(jax.eval_shape(draw, state).shape[1:])
 
 
 def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
