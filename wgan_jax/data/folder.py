@@ -184,7 +184,7 @@ def _in_memory(
     if size is None or channels is None:
         size, channels = _from_headers(folder, size, channels, unreadable)
     conversion = Conversion(**wanted | {"size": size, "channels": channels})
-    count = len(picture_names(folder))
+    count = len(files) if folder.is_dir() else len(picture_names(folder))
     needed = count * size * size * channels / 2**20
     if needed > memory_limit:
         raise DataError(
