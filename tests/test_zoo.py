@@ -58,6 +58,16 @@ def test_labels_select_classes(generator):
         generator.sample(key, 2, labels=len(generator.class_names))
 
 
+def test_images_can_be_compiled_and_differentiated(generator):
+    z = latents(jax.random.key(0), np.arange(2), size=generator.latent_size)
+    labels = np.ones(2, np.int32) if generator.class_names else None
+    draw = lambda z, labels: generator(z, labels).sum()  # noqa: E731
+    gradient = np.asarray(jax.jit(jax.grad(draw))(z, labels))
+    step = 1e-2 * gradient / np.linalg.norm(gradient)
+    change = draw(z + step, labels) - draw(z - step, labels)
+    np.testing.assert_allclose(change, 2e-2 * np.linalg.norm(gradient), rtol=0.02)
+
+
 def test_cards_are_complete_and_free_of_local_paths(generator):
     card = generator.card
     for name in ("title", "description", "command", "training", "license", "limits"):

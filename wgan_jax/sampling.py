@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -383,7 +384,8 @@ def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
         int32 ``[n]``, or None for an unconditional GAN.
 
     Raises:
-        ValueError: if the GAN does not have the given labels.
+        ValueError: if the GAN does not have the given labels. The values of
+            traced labels are not checked.
     """
     if gan.conditional is None:
         if labels is not None:
@@ -395,13 +397,14 @@ def sample_labels(gan: Gan, n: int, labels: Array | int | None) -> Array | None:
     count = gan.conditional.classes
     if labels is None:
         return jnp.arange(n, dtype=jnp.int32) % count
-    asked = np.asarray(labels)
+    traced = isinstance(labels, jax.core.Tracer)
+    asked: Any = labels if traced else np.asarray(labels)
     if asked.shape not in ((), (n,)) or not np.issubdtype(asked.dtype, np.integer):
         raise ValueError(
             f"sample: labels are {asked.dtype} {list(asked.shape)}; they must be one "
             f"whole number, or {n} of them."
         )
-    if asked.min() < 0 or asked.max() >= count:
+    if not traced and (asked.min() < 0 or asked.max() >= count):
         raise ValueError(
             f"sample: labels are in {asked.min()} to {asked.max()}; they must be in 0 "
             f"to {count - 1}."

@@ -1,7 +1,7 @@
 """A folder with a trained generator in several formats."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -12,6 +12,7 @@ from wgan_jax.errors import ExportError
 from wgan_jax.export.card import model_card
 from wgan_jax.export.graph import BATCH, Graph, trace
 from wgan_jax.export.onnx import OPSET, to_onnx
+from wgan_jax.export.page import page_files
 from wgan_jax.export.pytorch import to_pytorch
 from wgan_jax.export.stablehlo import PLATFORMS, to_stablehlo
 from wgan_jax.io.files import atomic_write, write_text
@@ -30,6 +31,7 @@ def export_generator(
     *,
     formats: Sequence[str] = FORMATS,
     dtype: str = "float32",
+    runtime: Mapping[str, bytes] | None = None,
 ) -> list[Path]:
     """Writes a generator to a folder.
 
@@ -43,6 +45,8 @@ def export_generator(
         formats: some of ``FORMATS``.
         dtype: dtype of the images of StableHLO programs: ``float32`` in
             [-1, 1], or ``uint8``. Those of other formats are float32.
+        runtime: files of onnxruntime-web, from ``page.read_runtime``, to write a
+            page for browsers to the folder ``page``; None for no page.
 
     Returns:
         The files.
@@ -60,14 +64,17 @@ def export_generator(
         sampler = to_stablehlo(generator, from_seed=True, dtype=dtype)
         contents["sampler.stablehlo"] = sampler
         contents["example_jax.py"] = _example_jax(generator)
-    if {"onnx", "pytorch"} & set(formats):
+    if {"onnx", "pytorch"} & set(formats) or runtime is not None:
         graph = graph_of(generator)
         title = str(generator.card["title"])
+        if "onnx" in formats or runtime is not None:
+            onnx = to_onnx(graph, output="images", description=title)
         if "onnx" in formats:
-            contents["generator.onnx"] = to_onnx(
-                graph, output="images", description=title
-            )
+            contents["generator.onnx"] = onnx
             contents["example_onnx.py"] = _example_onnx(generator)
+        if runtime is not None:
+            page = page_files(generator, onnx, runtime)
+            contents |= {f"page/{name}": content for name, content in page.items()}
         if "pytorch" in formats:
             text = to_pytorch(graph, title=title, weights=WEIGHTS)
             contents["generator_torch.py"] = text
@@ -77,7 +84,7 @@ def export_generator(
     variables = {"params": generator.params, **generator.model_state}
     weights = folder / WEIGHTS
     save_weights(weights, variables, metadata=generator.card)
-    usage = _usage(generator, formats, dtype)
+    usage = _usage(generator, formats, dtype, has_page=runtime is not None)
     size = weights.stat().st_size
     contents["README.md"] = model_card(generator.card, usage=usage, size=size)
     for name, content in contents.items():
@@ -86,7 +93,7 @@ def export_generator(
         else:
             with atomic_write(folder / name) as stream:
                 stream.write(content)
-    return sorted(folder.iterdir())
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def graph_of(generator: Pretrained) -> Graph:
@@ -119,7 +126,9 @@ def _labels(generator: Pretrained) -> int:
     return 0 if conditional is None else conditional.classes
 
 
-def _usage(generator: Pretrained, formats: Sequence[str], dtype: str) -> str:
+def _usage(
+    generator: Pretrained, formats: Sequence[str], dtype: str, *, has_page: bool
+) -> str:
     classes = _labels(generator)
     shape = ", ".join(map(str, generator.card["data"]["example_shape"]))
     also = f", and `labels` int32 `[B]` in 0 to {classes - 1}" if classes else ""
@@ -155,6 +164,9 @@ def _usage(generator: Pretrained, formats: Sequence[str], dtype: str) -> str:
                 "`example_torch.py` needs torch and safetensors",
             )
         )
+    if has_page:
+        about = "draws in a browser, from the disk or any server of files"
+        rows.append(("`page/index.html`", about))
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return (
         f"Input: `latents` float32 `[B, {generator.latent_size}]`, standard "

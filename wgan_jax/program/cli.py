@@ -133,8 +133,9 @@ def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--workdir", action="append", default=[])
     parser.add_argument("--profile", type=_above_0)
+    parser.add_argument("--page", nargs="?", const="")
     for name in FLAGS:
-        if name not in ("config.FIELD", "workdir", "profile"):
+        if name not in ("config.FIELD", "workdir", "profile", "page"):
             parser.add_argument(f"--{name}")
     known, unknown = parser.parse_known_args(others)
     if unknown:

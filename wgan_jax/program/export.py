@@ -1,6 +1,6 @@
 """``--mode=export``: a trained generator in formats that run elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.export.bundle import DTYPES, FORMATS, export_generator
+from wgan_jax.export.page import find_runtime, read_runtime
 from wgan_jax.program.setup import Log
 from wgan_jax.program.trained import read_texts, trained_generator
 from wgan_jax.program.workdir import Workdir
@@ -26,6 +27,7 @@ def export(
     dtype: str = "float32",
     card: str | None = None,
     output: str | None = None,
+    page: str | None = None,
 ) -> int:
     """Exports the generator of a run.
 
@@ -40,6 +42,8 @@ def export(
         dtype: dtype of the images of StableHLO programs.
         card: JSON file with texts of the model card.
         output: new folder; None for one in the folder of the run.
+        page: the npm package onnxruntime-web, or "" for that in the current
+            folder, to write a page for browsers; None for no page.
 
     Returns:
         Exit code 0.
@@ -50,7 +54,7 @@ def export(
         CheckpointError: if no suitable checkpoint exists.
         WorkdirError: if the folder does not belong to this run.
     """
-    chosen = _checked(formats, dtype)
+    chosen, runtime = _checked(formats, dtype), _runtime(page)
     texts = read_texts(Path(card)) if card else {}
     generator, step, kind = trained_generator(
         resolve(config),
@@ -62,7 +66,8 @@ def export(
     )
     generator = replace(generator, card=generator.card | {"exported_with": command})
     folder = workdir.path / "export" / f"step_{step:08d}_{kind}"
-    return _write(generator, Path(output) if output else folder, chosen, dtype, log)
+    folder = Path(output) if output else folder
+    return _write(generator, folder, chosen, dtype, runtime, log)
 
 
 def export_pretrained(
@@ -72,6 +77,7 @@ def export_pretrained(
     log: Log,
     formats: str | None = None,
     dtype: str = "float32",
+    page: str | None = None,
 ) -> int:
     """Exports a trained generator that comes with the package.
 
@@ -81,6 +87,7 @@ def export_pretrained(
         log: function that prints one line.
         formats: as for ``export``.
         dtype: as for ``export``.
+        page: as for ``export``.
 
     Returns:
         Exit code 0.
@@ -89,8 +96,9 @@ def export_pretrained(
         ConfigError: if the name or an option is invalid.
         ExportError: as for ``export``.
     """
-    chosen = _checked(formats, dtype)
-    return _write(as_config_error(zoo.load, name), folder, chosen, dtype, log)
+    chosen, runtime = _checked(formats, dtype), _runtime(page)
+    generator = as_config_error(zoo.load, name)
+    return _write(generator, folder, chosen, dtype, runtime, log)
 
 
 def _checked(formats: str | None, dtype: str) -> Sequence[str]:
@@ -104,15 +112,25 @@ def _checked(formats: str | None, dtype: str) -> Sequence[str]:
     return chosen
 
 
+def _runtime(page: str | None) -> Mapping[str, bytes] | None:
+    """Returns the files of onnxruntime-web, or None without a page."""
+    if page is None:
+        return None
+    return read_runtime(Path(page) if page else find_runtime(Path()))
+
+
 def _write(
     generator: zoo.Pretrained,
     folder: Path,
     formats: Sequence[str],
     dtype: str,
+    runtime: Mapping[str, bytes] | None,
     log: Log,
 ) -> int:
-    files = export_generator(generator, folder, formats=formats, dtype=dtype)
+    files = export_generator(
+        generator, folder, formats=formats, dtype=dtype, runtime=runtime
+    )
     log(f"Exported the generator {generator.name} to {folder}:")
     for path in files:
-        log(f"  {path.name:24} {path.stat().st_size:>12,} bytes")
+        log(f"  {path.relative_to(folder)!s:24} {path.stat().st_size:>12,} bytes")
     return 0

@@ -68,6 +68,7 @@ MODES = {
             "dtype",
             "card",
             "output",
+            "page",
         ),
     ),
     "report": Mode(
@@ -106,6 +107,7 @@ FLAGS = {
     "formats": "formats to write: stablehlo,onnx,pytorch [all]",
     "dtype": "images of StableHLO programs: float32 in [-1, 1], or uint8 [float32]",
     "card": "JSON file with title, description, license, intended_use, limits",
+    "page": "also write a page for browsers; the npm package onnxruntime-web [./]",
     "images": "an .npz file to evaluate instead of samples from a run",
     "output": "folder of samples or of an export, page of a report, plan as JSON",
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",
