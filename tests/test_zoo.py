@@ -61,7 +61,7 @@ def test_labels_select_classes(generator):
 def test_images_can_be_compiled_and_differentiated(generator):
     z = latents(jax.random.key(0), np.arange(2), size=generator.latent_size)
     labels = np.ones(2, np.int32) if generator.class_names else None
-    draw = lambda z, labels: generator(z, labels).sum()  # noqa: E731
+    draw = lambda z, labels: generator(z, labels).sum()
     gradient = np.asarray(jax.jit(jax.grad(draw))(z, labels))
     step = 1e-2 * gradient / np.linalg.norm(gradient)
     change = draw(z + step, labels) - draw(z - step, labels)

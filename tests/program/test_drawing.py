@@ -1,6 +1,7 @@
 """Tests of what ``wgan-jax sample`` draws, and of the files that it writes."""
 
 import io
+from pathlib import Path
 
 import av
 import jax
@@ -79,6 +80,47 @@ def test_latents_are_read_from_a_file(suffix, sample, generator, tmp_path):
         found = file["images"]
     expected = generator(jnp.float32(z), jnp.full(3, 4, jnp.int32))
     assert np.abs(found.astype(int) - levels(expected)).max() <= 1
+
+
+def test_latents_of_pictures_are_found_and_drawn_again(sample, generator, tmp_path):
+    [folder] = sample("--config.samples.count=3", "--labels=5,2", "--format=png")
+    with Image.open(folder / "1.png") as picture:  # larger, and in colors
+        picture.convert("RGB").resize((36, 36), 0).save(folder / "large.png")
+        target = np.asarray(picture)
+    grid, npz = sorted(sample(f"--project={folder}"), key=lambda path: path.suffix)[
+        ::-1
+    ]
+    assert npz.name == f"digits_seed0_project_{folder.name}.npz"
+    with np.load(npz) as file:
+        found = dict(file)
+    assert found["names"].tolist() == ["0.png", "1.png", "2.png", "large.png"]
+    assert found["labels"].tolist() == [5, 2, 5, 2]
+    assert found["errors"].max() < 0.15
+    difference = found["images"][1, ..., 0] / 255 - target / 255
+    error = np.sqrt(np.square(2 * difference).mean())
+    assert error == pytest.approx(found["errors"][1], abs=0.01)
+    with Image.open(grid) as picture:
+        assert picture.size == (8 * (8 * 8 + 4) + 4, 8 * 8 + 8)
+    [again] = sample(f"--latents={npz}", "--format=npz")
+    with np.load(again) as file:
+        assert file["labels"].tolist() == [5, 2, 5, 2]
+        close = np.abs(file["images"].astype(int) - found["images"])
+    assert close.max() <= 1
+    [one] = sample(f"--project={folder / '1.png'}", "--format=npz")
+    with np.load(one) as file:
+        assert file["labels"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros(3, np.int32), np.zeros(2, np.float32), np.array([0, -1])]
+)
+def test_wrong_labels_of_latents_are_named(labels, sample, generator, tmp_path):
+    z = np.zeros((2, generator.latent_size), np.float32)
+    path = tmp_path / "z.npz"
+    np.savez(path, latents=z, labels=labels)
+    assert "z.npz has 2 latents, but its labels are" in sample(
+        f"--latents={path}", code=2
+    )
 
 
 def test_interpolations_go_from_one_latent_to_another(sample, generator):
@@ -181,12 +223,20 @@ def test_many_samples_are_drawn_with_progress(sample, capsys):
         (["--walk=gif", "--format=npz"], "--walk and --format cannot be combined"),
         (["--latents=nowhere.npy"], "nowhere.npy cannot be read"),
         (["--latents=z.npy", "--truncation=1"], "cannot be combined"),
+        (["--project=nowhere.png"], "nowhere.png"),
+        (["--project=z.npy"], "z.npy is neither a folder nor an archive"),
+        (["--project=text.png"], "text.png cannot be used"),
+        (["--project=empty"], "empty has no pictures"),
+        (["--project=text.png", "--labels=3"], "--project and --labels cannot be"),
+        (["--project=text.png", "--walk=gif"], "--project and --walk cannot be"),
         (["--weights=live"], "--weights and --pretrained cannot be combined."),
     ],
 )
 def test_mistakes_are_one_sentence(flags, message, sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("z.npy", np.zeros((2, 3), np.float32))
+    Path("text.png").write_text("no picture")
+    Path("empty").mkdir()
     assert message in sample(*flags, code=2)
 
 

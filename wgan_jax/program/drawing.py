@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,20 @@ from wgan_jax.io.files import atomic_write
 from wgan_jax.io.films import FILMS, save_film
 from wgan_jax.io.images import save_picture, to_uint8
 from wgan_jax.latents import great_arc, latents
+from wgan_jax.program.projecting import Targets, find_latents, read_targets
 from wgan_jax.sampling import generate_batches, generate_from_latents
 from wgan_jax.types import Array, Params, PyTree
 
 FORMATS = ("grid", "npz", "png", "webp")
-OPTIONS = ("format", "labels", "truncation", "latents", "interpolate", "walk")
+OPTIONS = (
+    "format",
+    "labels",
+    "truncation",
+    "latents",
+    "interpolate",
+    "walk",
+    "project",
+)
 _RATE = 24  # frames per second
 _STEPS = 24  # frames from one latent of a walk to the next
 _MANY = 5_000  # samples after which progress is told
@@ -45,6 +54,7 @@ class Request:
         columns: samples from one end of an interpolation to the other, or None
             for independent samples.
         walk: format of a film along the latents, one of ``FILMS``, or None.
+        project: pictures whose latents are searched for, or None.
     """
 
     count: int
@@ -55,12 +65,15 @@ class Request:
     latents: np.ndarray | None = None
     columns: int | None = None
     walk: str | None = None
+    project: Path | None = None
 
     @property
     def title(self) -> str:
         """Part of the names of the files."""
         parts = ["latents" if self.latents is not None else f"seed{self.seed}"]
-        if self.columns is not None:
+        if self.project is not None:
+            parts.append(f"project_{self.project.stem}")
+        elif self.columns is not None:
             parts.append(f"interpolation_{self.count}x{self.columns}")
         else:
             parts.append(f"{'walk_' if self.walk else ''}{self.count}")
@@ -106,8 +119,10 @@ def read_request(
                 raise ConfigError(f"--format has {name!r}; {choices(FORMATS)}.")
         request = replace(request, formats=formats)
     if "latents" in options:
-        found = _read_latents(Path(options["latents"]))
+        found, labels = _read_latents(Path(options["latents"]))
         request = replace(request, latents=found, count=len(found))
+        if labels is not None and request.labels is None:
+            request = replace(request, labels=labels)
     if "interpolate" in options:
         match = re.fullmatch(r"(\d+)x(\d+)", options["interpolate"])
         rows, columns = map(int, match.groups()) if match else (0, 0)
@@ -121,18 +136,57 @@ def read_request(
         if options["walk"] not in FILMS:
             raise ConfigError(f"--walk is {options['walk']!r}; {choices(FILMS)}.")
         request = replace(request, walk=options["walk"])
+    if "project" in options:
+        request = replace(request, project=Path(options["project"]), labels=None)
     _check(request, options)
     return request
 
 
-def draw_images(
+class Drawn(NamedTuple):
+    """What was drawn.
+
+    Attributes:
+        images: uint8 images, or floating-point points ``[n, ...]``; the rows of
+            an interpolation one after the other, or the frames of a walk.
+        arrays: the seed, the labels and others by name.
+        shown: the images of the picture of all, with given ones among them.
+        columns: images per row of that picture; None for a square.
+    """
+
+    images: np.ndarray
+    arrays: dict[str, Any]
+    shown: np.ndarray
+    columns: int | None = None
+
+
+def targets_of(
+    request: Request, shape: tuple[int, ...], options: Mapping[str, Any]
+) -> Targets | None:
+    """Reads the pictures whose latents are searched for; None without.
+
+    Args:
+        request: what to draw.
+        shape: H, W and C of the images of the generator.
+        options: options of its dataset.
+
+    Raises:
+        ConfigError: if the generator does not draw square images.
+        DataError: if a picture cannot be read.
+    """
+    if request.project is None:
+        return None
+    return read_targets(request.project, shape, options)
+
+
+def draw(
     request: Request,
     gan: Gan,
     params: Params,
     model_state: PyTree,
+    targets: Targets | None,
     *,
     tell: Callable[[str], None],
-) -> np.ndarray:
+) -> Drawn:
     """Draws the samples of a request.
 
     Args:
@@ -140,16 +194,37 @@ def draw_images(
         gan: static definition of the GAN.
         params: parameters of the generator.
         model_state: other collections of the generator.
+        targets: what ``targets_of`` returns.
         tell: function that prints one line of progress.
 
     Returns:
-        uint8 images, or floating-point points ``[n, ...]``; the rows of an
-        interpolation one after the other, or the frames of a walk.
+        The samples.
 
     Raises:
         ConfigError: if the GAN does not have the given labels or latents.
     """
+    parts = (gan, params, model_state)
+    arrays: dict[str, Any] = {"seed": request.seed}
+    if targets is not None:
+        found = find_latents(targets, *parts, seed=request.seed, tell=tell)
+        shown, columns = found.beside(targets)
+        return Drawn(found.images, arrays | found.arrays, shown, columns)
     labels = labels_of(request, gan)
+    if labels is not None:
+        arrays["labels"] = np.asarray(labels)
+    images = _draw_images(request, *parts, labels, tell=tell)
+    return Drawn(images, arrays, images, request.columns)
+
+
+def _draw_images(
+    request: Request,
+    gan: Gan,
+    params: Params,
+    model_state: PyTree,
+    labels: Array | None,
+    *,
+    tell: Callable[[str], None],
+) -> np.ndarray:
     if request.columns is None and request.walk is None and request.latents is None:
         total = request.count
         batches = as_config_error(
@@ -180,7 +255,7 @@ def draw_images(
 
 
 def labels_of(request: Request, gan: Gan) -> Array | None:
-    """Returns int32 labels of the samples that ``draw_images`` returns, or None.
+    """Returns int32 labels of the samples that ``draw`` returns, or None.
 
     Args:
         request: what to draw.
@@ -315,11 +390,14 @@ def _above_0(text: str) -> float:
     return value
 
 
-def _read_latents(path: Path) -> np.ndarray:
+def _read_latents(path: Path) -> tuple[np.ndarray, tuple[int, ...] | None]:
+    """Returns the latents of a file, and their labels if it has some."""
+    labels = None
     try:
         if path.suffix == ".npz":
             arrays = read_arrays(path)
             found = arrays["latents"] if "latents" in arrays else np.zeros(0)
+            labels = arrays.get("labels")
         else:
             found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, ArchiveError) as error:
@@ -330,7 +408,16 @@ def _read_latents(path: Path) -> np.ndarray:
             f"--latents: {path} has no array of finite floating-point numbers [n, Z]; "
             "an .npz file must have one named latents."
         )
-    return found.astype(np.float32)
+    if labels is None:
+        return found.astype(np.float32), None
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.shape != found.shape[:1] or labels.min() < 0:
+        raise ConfigError(
+            f"--latents: {path} has {len(found)} latents, but its labels are "
+            f"{labels.dtype}{list(labels.shape)}; they must be a whole number at least "
+            "0 for each."
+        )
+    return found.astype(np.float32), tuple(map(int, labels))
 
 
 def _check(request: Request, options: Mapping[str, str]) -> None:
@@ -340,6 +427,7 @@ def _check(request: Request, options: Mapping[str, str]) -> None:
         ("interpolate", "walk"),
         ("walk", "format"),
         ("interpolate", "latents"),
+        *(("project", other) for other in OPTIONS[1:-1]),
     ]
     for first, second in pairs:
         if first in options and second in options:

@@ -50,6 +50,7 @@ MODES = {
             "latents",
             "interpolate",
             "walk",
+            "project",
         ),
     ),
     "evaluate": Mode(
@@ -104,6 +105,7 @@ FLAGS = {
     "latents": ".npy or .npz file of latents [n, Z]",
     "interpolate": "ROWSxCOLUMNS of samples between pairs of latents, such as 8x10",
     "walk": "film along config.samples.count latents: gif, webp or mp4",
+    "project": "picture, or folder of pictures, whose latents are searched for",
     "formats": "formats to write: stablehlo,onnx,pytorch [all]",
     "dtype": "images of StableHLO programs: float32 in [-1, 1], or uint8 [float32]",
     "card": "JSON file with title, description, license, intended_use, limits",

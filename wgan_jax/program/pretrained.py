@@ -14,7 +14,7 @@ from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.images import image_grid
-from wgan_jax.program.drawing import draw_images, labels_of, read_request, write
+from wgan_jax.program.drawing import draw, read_request, targets_of, write
 from wgan_jax.program.pictures import GRID_LIMIT
 from wgan_jax.program.setup import Log
 
@@ -55,20 +55,21 @@ def sample_pretrained(
         options, count=fields.count, seed=fields.seed, label=fields.label
     )
     parts = (generator.gan, generator.params, generator.model_state)
-    images = draw_images(request, *parts, tell=log)
+    card = generator.card
+    shape = tuple(card["data"]["example_shape"])
+    targets = targets_of(request, shape, card["config"]["dataset"])
+    drawn = draw(request, *parts, targets, tell=log)
 
     def picture() -> np.ndarray:
-        shown = images if request.columns else images[:GRID_LIMIT]
-        return image_grid(shown, columns=request.columns, padding=4)
+        shown = drawn.shown if drawn.columns else drawn.shown[:GRID_LIMIT]
+        return image_grid(shown, columns=drawn.columns, padding=4)
 
-    about: dict[str, Any] = {"seed": request.seed, "command": command}
-    labels = labels_of(request, generator.gan)
-    if labels is not None:
-        about["labels"] = np.asarray(labels)
+    about: dict[str, Any] = {"command": command, **drawn.arrays}
     stem = folder / f"{generator.name}_{request.title}"
-    paths = write(request, stem, images, picture, about)
+    paths = write(request, stem, drawn.images, picture, about)
     told = ", ".join(map(str, paths))
-    log(f"{len(images):,} samples of the trained generator {generator.name}: {told}.")
+    count = len(drawn.images)
+    log(f"{count:,} samples of the trained generator {generator.name}: {told}.")
     return 0
 
 

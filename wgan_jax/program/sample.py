@@ -1,22 +1,22 @@
 """``--mode=sample``: samples from a checkpoint."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wgan_jax.config.resolve import Config, resolve
+from wgan_jax.errors import ConfigError
 from wgan_jax.program.drawing import (
-    Request,
-    draw_images,
+    draw,
     labels_of,
     read_request,
+    targets_of,
     write,
 )
 from wgan_jax.program.pictures import grid, tile
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
-from wgan_jax.program.setup import Experiment, Log, prepare
+from wgan_jax.program.setup import Log, prepare
 from wgan_jax.program.trained import choose_weights
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import generator_weights
@@ -68,34 +68,31 @@ def sample(
     kind = choose_weights(weights, has_ema=config.training.has_ema)
     experiment = prepare(config, log=log, data=workdir.data())
     labels_of(request, experiment.gan)  # before the checkpoint is read
+    if request.project is not None and experiment.is_replicated:
+        raise ConfigError("--project needs a single run, and not replicas.")
+    shape, dataset = experiment.source.example_shape, config.dataset
+    targets = targets_of(request, shape, dataset.options)
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
     drawn = []
     for _, gan, arrays in experiment.runs(state):
         standing = with_standing_statistics(config, gan, arrays)
         params, model_state = generator_weights(standing, use_ema=kind == "ema")
-        drawn.append(draw_images(request, gan, params, model_state, tell=log))
+        drawn.append(draw(request, gan, params, model_state, targets, tell=log))
     stem = Path(output) if output else workdir.samples
     stem /= f"sample_{step:08d}_{kind}_{request.title}"
 
     def picture() -> np.ndarray:
-        source, columns = experiment.source, request.columns
-        return tile([grid(images, source, columns=columns) for images in drawn])
+        source = experiment.source
+        return tile([grid(one.shown, source, columns=one.columns) for one in drawn])
 
-    images = np.stack(drawn) if experiment.is_replicated else drawn[0]
+    images = drawn[0].images
     about: dict[str, Any] = {"step": step, "weights": kind, "command": command}
-    about |= _about(request, experiment)
+    about |= drawn[0].arrays
+    if experiment.is_replicated:
+        images = np.stack([one.images for one in drawn])
+        about["replicas"] = np.array(experiment.names)
     paths = write(request, stem, images, picture, about)
     told = ", ".join(map(str, paths))
-    log(f"{len(drawn[0]):,} samples of iteration {step} ({kind} weights): {told}.")
+    count = len(drawn[0].images)
+    log(f"{count:,} samples of iteration {step} ({kind} weights): {told}.")
     return 0
-
-
-def _about(request: Request, experiment: Experiment) -> Mapping[str, Any]:
-    """Returns the seed, and the classes and names of the replicas, if any."""
-    labels = labels_of(request, experiment.gan)
-    found: dict[str, Any] = {"seed": request.seed}
-    if labels is not None:
-        found["labels"] = np.asarray(labels)
-    if experiment.is_replicated:
-        found["replicas"] = np.array(experiment.names)
-    return found
