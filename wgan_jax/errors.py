@@ -18,6 +18,10 @@ class DataError(ValueError):
     The message names the dataset, the location searched, and what to do.
     """
 
+    def __init__(self, *lines: str) -> None:
+        """Stores the lines of the message; unprintable characters are escaped."""
+        super().__init__("\n".join(map(printable, lines)))
+
 
 class ArchiveError(ValueError):
     """A file is damaged or is not an archive of arrays."""
@@ -48,6 +52,16 @@ class Diverged(Exception):
 
     The program exits with status 1, because the run failed and not the command.
     """
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line, with escapes for what cannot be printed.
+
+    Names of files may have newlines, and bytes that are not UTF-8.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def choices(names: Iterable[str]) -> str:

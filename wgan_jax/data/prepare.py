@@ -184,13 +184,13 @@ def check_reachable(name: str, *, builder: Any, url: str) -> None:
     root = Path(builder.data_dir_root)
     raise DataError(
         f"{name} is not in {builder.data_dir}, and {urlsplit(url).netloc} does not "
-        f"serve its archive ({trouble[0]}). Options:\n"
+        f"serve its archive ({trouble[0]}). Options:",
         "  1. Download: start again on a network that reaches that host, or put "
-        f"{archives} into {root / 'downloads' / 'manual'}.\n"
+        f"{archives} into {root / 'downloads' / 'manual'}.",
         "  2. Prepared data elsewhere: use --config.dataset.data_dir=DIR, where DIR "
-        f"contains {Path(builder.data_dir).relative_to(root)}.\n"
+        f"contains {Path(builder.data_dir).relative_to(root)}.",
         "  3. No download: use --config=digits_wgan_gp, whose data is part of the "
-        "package."
+        "package.",
     )
 
 
