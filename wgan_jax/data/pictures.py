@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -165,8 +164,10 @@ def decode(encoded: bytes, conversion: Conversion) -> np.ndarray:
 def _reporting_damage() -> Iterator[None]:
     try:
         yield
+    except (ValueError, MemoryError):
+        raise
     # Damaged files make Pillow raise exceptions of many types.
-    except (OSError, SyntaxError, EOFError, IndexError, struct.error) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"it is damaged ({reason})") from error
 
@@ -178,7 +179,9 @@ def _open(encoded: bytes) -> "Image.Image":
         picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ValueError(_TOO_LARGE) from error
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of many types as well
         what = "it is empty" if not encoded else "it is not a picture that can be read"
         raise ValueError(what) from error
     width, height = picture.size
@@ -198,10 +201,16 @@ def _flat(picture: "Image.Image", conversion: Conversion) -> "Image.Image":
                 f"its pixels are {values.min()} to {values.max()}; they must be 0 to "
                 "65535"
             )
-        levels = np.rint(values / 257).astype(np.uint8)
-        picture = Image.fromarray(levels)
+        levels = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+        clear = picture.info.get("transparency")  # a value of the sixteen bits
+        if isinstance(clear, int):
+            alpha = Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))
+            levels = Image.merge("LA", (levels, alpha))
+        picture = levels
     elif picture.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
+    elif picture.mode == "LAB":
+        picture = picture.convert("RGB")  # there is no way to gray but by RGB
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         color = (*ImageColor.getrgb(conversion.background)[:3], 255)
