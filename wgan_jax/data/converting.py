@@ -20,6 +20,7 @@ from wgan_jax.data.files import (
     find_pictures,
     picture_names,
     read_pictures,
+    state,
     unreadable_error,
 )
 from wgan_jax.data.pictures import Conversion, decode
@@ -56,7 +57,7 @@ class _Task:
         """Returns what the files of the conversion depend on."""
         import PIL
 
-        states = [os.stat(file) for file in find_pictures(self.path)]
+        states = [state(file) for file in find_pictures(self.path)]
         listed = json.dumps([names, [(s.st_size, s.st_mtime_ns) for s in states]])
         return {
             "format": FORMAT,
@@ -100,8 +101,6 @@ def convert_pictures(
         path=path, folder=folder, conversion=conversion, skip=unreadable == "skip"
     )
     names = picture_names(path)
-    if not names:
-        raise DataError(f"{path} has no pictures.")
     try:
         _claim(folder, task.about(names))
         if not (folder / SUMMARY).is_file():

@@ -11,13 +11,13 @@ from annotated_types import Ge, Lt
 
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
-    file_labels,
+    expanded,
     find_pictures,
-    folder_labels,
     picture_names,
     read_pictures,
     unreadable_error,
 )
+from wgan_jax.data.labels import file_labels, folder_labels
 from wgan_jax.data.pictures import Conversion, Filter, decode, read_header
 from wgan_jax.data.records import StoredImages, is_converted, open_converted, take
 from wgan_jax.data.source import Source
@@ -26,7 +26,7 @@ from wgan_jax.errors import DataError
 from wgan_jax.ranges import Count
 
 # Version of the decoded cache. Increment it when decoding changes.
-_DECODER = 2
+_DECODER = 3
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def load_folder(
         raise ValueError(
             "path is not set; it must be a folder of pictures, or a zip or tar archive."
         )
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     wanted = {"size": size, "channels": channels, "crop": crop, "filter": filter}
     wanted["background"] = background
-    if folder.is_dir() and is_converted(folder):
+    if is_converted(folder):
         decoded = _converted(folder, wanted)
     else:
         decoded = _in_memory(folder, wanted, unreadable, memory_limit)
@@ -274,4 +274,4 @@ def _labels(
 ) -> tuple[list[int], list[str]] | None:
     if label_file is None:
         return folder_labels(names)
-    return file_labels(Path(label_file).expanduser(), names)
+    return file_labels(expanded(label_file), names)

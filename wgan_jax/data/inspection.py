@@ -7,11 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data.files import (
-    folder_labels,
-    other_files,
-    read_pictures,
-)
+from wgan_jax.data.files import other_files, read_pictures
+from wgan_jax.data.labels import folder_labels
 from wgan_jax.data.pictures import Conversion, Header, decode, read_header
 
 _SHEET = 100  # pictures on the contact sheet

@@ -7,6 +7,7 @@ and ``pictures.json``, which is written last.
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ SUMMARY = "pictures.json"
 PLAN = "conversion.json"
 # One record a group: batches are read at random, and a group is read as a whole.
 WRITER_OPTIONS = "group_size:1,zstd:1"
+_CODEC = ("utf-8", "surrogatepass")  # names may have bytes that are not UTF-8
 _INDEX = ("names", "files", "pixels", "minima", "maxima", "sums")
 
 
@@ -92,7 +94,7 @@ def index_arrays(names: Sequence[str], entries: Sequence[Entry]) -> dict[str, An
         field: column.astype(dtypes.get(field, np.uint64))
         for field, column in zip(Entry._fields, columns, strict=True)
     }
-    return {"names": np.array([name.encode() for name in names], np.bytes_), **found}
+    return {"names": np.array([n.encode(*_CODEC) for n in names], np.bytes_), **found}
 
 
 class Summary(NamedTuple):
@@ -214,12 +216,12 @@ class Converted:
     @property
     def names(self) -> list[str]:
         """Name of each picture."""
-        return [name.decode() for name in self.images.index.names.tolist()]
+        return [name.decode(*_CODEC) for name in self.images.index.names.tolist()]
 
 
 def is_converted(folder: Path) -> bool:
     """Returns whether a folder has converted pictures, perhaps not yet all."""
-    return (folder / PLAN).is_file()
+    return os.path.isfile(folder / PLAN)
 
 
 def open_converted(folder: Path) -> Converted:

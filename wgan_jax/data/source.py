@@ -9,6 +9,8 @@ import numpy as np
 
 from wgan_jax.data.records import StoredImages, Summary
 
+MOST_CLASSES = 2**16  # more labels of a file are taken for numbers that are no classes
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:

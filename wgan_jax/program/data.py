@@ -12,10 +12,11 @@ from typing import NoReturn
 
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data.files import expanded
 from wgan_jax.data.folder import load_folder
 from wgan_jax.data.inspection import Inspection, inspect_pictures
 from wgan_jax.data.pictures import Conversion
-from wgan_jax.errors import ConfigError, choices
+from wgan_jax.errors import ConfigError, choices, printable
 from wgan_jax.io.images import image_grid, save_png
 from wgan_jax.program.help import FOLDER
 from wgan_jax.program.setup import Log
@@ -49,11 +50,11 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
     if command not in COMMANDS:
         raise ConfigError(f"{command!r} is not a command; {choices(COMMANDS)}.")
     parser = Parser(prog=f"data {command}", add_help=False, allow_abbrev=False)
-    parser.add_argument("path", metavar="PATH", type=Path)
+    parser.add_argument("path", metavar="PATH", type=expanded)
     if command == "inspect":
         parser.add_argument("--output", type=_file)
         return _inspect(parser.parse_args(rest), log)
-    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument("folder", metavar="FOLDER", type=expanded)
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--channels", type=int, default=3)
     for name in ("crop", "filter", "background", "unreadable"):
@@ -76,7 +77,7 @@ def _file(text: str) -> Path:
 
 
 def _inspect(options: argparse.Namespace, log: Log) -> int:
-    path = options.path.expanduser()
+    path = options.path
     found = inspect_pictures(path)
     for line in described(found):
         log(line)
@@ -106,9 +107,9 @@ def _convert(options: argparse.Namespace, log: Log) -> int:
             told = time.monotonic()
             log(f"{done:,} of {total:,} pictures, {done / (told - began):,.0f}/s")
 
-    path, folder = options.path.expanduser(), options.folder.expanduser()
+    folder = options.folder
     converted = convert_pictures(
-        path,
+        options.path,
         folder,
         conversion=conversion,
         unreadable=options.unreadable,
@@ -137,7 +138,7 @@ def _convert(options: argparse.Namespace, log: Log) -> int:
 def described(found: Inspection) -> list[str]:
     """Returns the lines that are printed."""
     total = len(found.headers) + len(found.unreadable)
-    lines = [f"{found.path}: {total:,} pictures"]
+    lines = [f"{printable(str(found.path))}: {total:,} pictures"]
     headers = list(found.headers.values())
     for title, values in (
         ("sizes", [f"{h.width} x {h.height}" for h in headers]),
@@ -161,7 +162,7 @@ def described(found: Inspection) -> list[str]:
     ):
         if names:
             lines.append(f"  {title}: {len(names):,}")
-            lines += [f"    {name}" for name in _short(names)]
+            lines += [f"    {printable(name)}" for name in _short(names)]
     if found.classes:
         counts = Counter(found.classes)
         lines.append(f"  classes: {len(counts)}; {_counted(counts)}")
@@ -178,7 +179,10 @@ def described(found: Inspection) -> list[str]:
 
 def _counted(counts: Counter[str]) -> str:
     """Returns the most frequent values with their numbers."""
-    shown = [f"{value} ({count:,})" for value, count in counts.most_common(_LISTED)]
+    shown = [
+        f"{printable(value)} ({count:,})"
+        for value, count in counts.most_common(_LISTED)
+    ]
     left = len(counts) - len(shown)
     return ", ".join(shown) + (f", and {left:,} others" if left > 0 else "")
 
