@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Lt
 
+from wgan_jax.data.files import check_file, expanded
 from wgan_jax.data.records import take
-from wgan_jax.data.source import Source
+from wgan_jax.data.source import MOST_CLASSES, Source
 from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
@@ -57,9 +58,8 @@ def load_arrays(
     """
     if not path:
         raise ValueError("path is not set; it must be an .npy or .npz file.")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise DataError(f"{file} does not exist.")
+    file = expanded(path)
+    check_file(file)
     images, labels = _read(file)
     levels = as_levels(images, where=str(file), low=low, high=high)
     about = {"origin": "arrays"}
@@ -155,7 +155,12 @@ def as_levels(
     if images.ndim != 4 or not images.size:
         raise DataError(
             f"{where}: the images have the shape {shape}; it must be [n, H, W, C], or "
-            "[n, H, W] for gray."
+            "[n, H, W] for gray, and none may be 0."
+        )
+    if len(shape) == 3 and shape[2] in (1, 3):
+        raise DataError(
+            f"{where}: the images have the shape {shape}, which is that of a single "
+            "one; the first axis of [n, H, W, C] is missing."
         )
     if images.shape[3] not in (1, 3):
         transposed = images.shape[1] in (1, 3)
@@ -177,13 +182,16 @@ def as_levels(
             "floating-point with the range low to high."
         )
     least, most = float(images.min()), float(images.max())
-    if low is None or high is None or not low < high:
+    if not (np.isfinite(least) and np.isfinite(most)):
+        raise DataError(f"{where}: the images have values that are not finite.")
+    # An infinite range would make all levels 0.
+    if low is None or high is None or not -np.inf < low < high < np.inf:
         raise DataError(
             f"{where}: the images are {images.dtype} from {least:g} to {most:g}; low "
             "and high must be set to the values of black and white, such as low=0.0 "
             "and high=1.0."
         )
-    if not (low <= least and most <= high):  # also if there is a NaN
+    if not (low <= least and most <= high):
         raise DataError(
             f"{where}: the images are from {least:g} to {most:g}; they must be from "
             f"low={low:g} to high={high:g}."
@@ -214,6 +222,11 @@ def as_labels(labels: Any, count: int, where: str) -> np.ndarray:
         raise DataError(
             f"{where}: the labels are {labels.dtype} {least}".rstrip()
             + "; they must be whole numbers from 0."
+        )
+    if labels.max() >= MOST_CLASSES:  # before int32, which would wrap around
+        raise DataError(
+            f"{where}: the labels are {labels.dtype} {labels.max()}; they must be "
+            f"below {MOST_CLASSES:,}."
         )
     return labels.astype(np.int32)
 
@@ -258,13 +271,21 @@ def _source(
 def _read(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
     if file.suffix.lower() == ".npy":
         try:
-            return np.load(file, allow_pickle=False), None
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{file} cannot be read as an .npy file.") from error
+            with file.open("rb") as stream:
+                return np.lib.format.read_array(stream, allow_pickle=False), None
+        # For a damaged header, numpy raises many different exceptions.
+        except Exception as error:
+            raise DataError(
+                f"{file} cannot be read as an .npy file ({type(error).__name__}); it "
+                "must be written by numpy.save, without Python objects."
+            ) from error
     try:
         arrays = read_arrays(file)
-    except ArchiveError as error:
-        raise DataError(str(error)) from error
+    except (OSError, ArchiveError) as error:
+        raise DataError(
+            f"{str(error).removesuffix('.')}; it must be written by numpy.savez, "
+            "without Python objects."
+        ) from error
     images = _named(arrays, "images")
     if images is None:
         raise DataError(
