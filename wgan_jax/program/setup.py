@@ -18,6 +18,7 @@ from wgan_jax.config.problems import Problems
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.data import AnyPipeline, PipelineCalls, PipelineStack, Source
+from wgan_jax.data.checks import check_training_set
 from wgan_jax.data.sources import described_source
 from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
@@ -225,6 +226,9 @@ def prepare(
         log(f"Loading the dataset {config.dataset.name}.")
         source = build_source(config)
     problems.attempt(check_drawable, source)
+    if not described:
+        labels = config.dataset.labels
+        problems.attempt(check_training_set, source, labels=labels)
     built = check_parts(config, source, mesh, problems)
     if problems.messages and config.evaluation is not None:
         problems.attempt(build_evaluator, config, source)
