@@ -6,6 +6,7 @@ implemented in the module with its name.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         failed run.
     """
     argv = list(sys.argv if argv is None else argv)
+    with contextlib.suppress(AttributeError):  # of a stream that is no file
+        # As of stderr: names of files may have characters outside of the encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         mode, rest = _mode(argv[1:])
         done = _information(mode, rest, _program(argv))
