@@ -4,9 +4,13 @@ Whatever happens, nothing is written but the cache, and no file stays open.
 """
 
 import dataclasses
+import errno
 import os
 import re
+import shutil
 import tempfile
+import zipfile
+from pathlib import Path
 
 import bad_archives
 import bad_arrays
@@ -15,9 +19,11 @@ import bad_names
 import bad_pictures
 import numpy as np
 import pytest
-from bad_inputs import SIDE
+from bad_archives import in_directory
+from bad_inputs import PNG_A, SIDE, THREE, pictures, tar_file, zip_file
 
-from wgan_jax.data import load_source
+import wgan_jax.data.folder
+from wgan_jax.data import archives, load_source
 from wgan_jax.data.converting import convert_pictures
 from wgan_jax.data.files import expanded
 from wgan_jax.data.inspection import inspect_pictures
@@ -169,3 +175,55 @@ def test_input_is_converted(case, place):
     assert not any(file.startswith(str(place)) for file in opened())
     after = {k: v for k, v in written(place).items() if b"/converted" not in k}
     assert after == before
+
+
+def denied(*_, **__):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "sub")
+
+
+def test_file_without_permission_is_named(place, monkeypatch):
+    path = pictures(THREE)(place)
+    monkeypatch.setattr(Path, "read_bytes", denied)  # the superuser may read all
+    _, message = outcome(load_source, "folder", path=str(path), size=SIDE)
+    check_message(message, r"pictures/000\.png cannot be read \(Permission denied\)")
+    skipped = {"size": SIDE, "unreadable": "skip"}
+    _, message = outcome(load_source, "folder", path=str(path), **skipped)
+    check_message(message, r"000\.png cannot be read .* Make it readable, or remove it")
+
+
+def test_subfolder_without_permission_is_named(place, monkeypatch):
+    path = pictures({"a.png": PNG_A})(place)
+    monkeypatch.setattr(os, "scandir", denied)
+    _, message = outcome(load_source, "folder", path=str(path))
+    check_message(message, r"sub cannot be read \(Permission denied\)")
+
+
+@pytest.mark.parametrize("size", [None, SIDE])
+def test_folder_that_disappears_is_named(size, place, monkeypatch):
+    path = pictures(THREE)(place)
+    function = "read_header" if size is None else "decode"
+    original = getattr(wgan_jax.data.folder, function)
+
+    def remove_first(*arguments):
+        shutil.rmtree(path)
+        return original(*arguments)
+
+    monkeypatch.setattr(wgan_jax.data.folder, function, remove_first)
+    _, message = outcome(load_source, "folder", path=str(path), size=size, channels=3)
+    check_message(message, r"pictures/001\.png does not exist")
+
+
+def test_members_that_expand_are_not_read_to_their_end(place, monkeypatch):
+    members = {"a.png": bytes(10**6)}
+    compressed = {"compress_type": zipfile.ZIP_DEFLATED}
+    zipped = zip_file(members, **compressed)(place)
+    assert zipped.stat().st_size < 2000
+    # The directory declares fewer bytes than there are.
+    shorter = in_directory(24, "<I", 1000)
+    short = zip_file(members, "short.zip", damage=shorter, **compressed)(place)
+    _, message = outcome(load_source, "folder", path=str(short))
+    check_message(message, r"short\.zip cannot be read \(Bad CRC-32 ")
+    monkeypatch.setattr(archives, "LARGEST_FILE", 10**5)
+    for path in (zipped, tar_file(members)(place)):
+        _, message = outcome(load_source, "folder", path=str(path))
+        check_message(message, rf"a\.png in .*{path.name} has more than 100,000 bytes")
