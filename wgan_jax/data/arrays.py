@@ -41,8 +41,8 @@ def load_arrays(
         path: the file. It has to be given. An ``.npz`` file has the images as
             ``images`` (or ``image``, ``x``, ``arr_0``), and may have labels as
             ``labels`` (or ``label``, ``y``). Images are uint8 or floating-point
-            ``[n, H, W, C]``, or ``[n, H, W]`` for gray; labels are whole
-            numbers ``[n]`` from 0.
+            ``[n, H, W, C]``, or ``[n, H, W]`` for gray with another width than
+            1 and 3; labels are whole numbers ``[n]`` from 0, below 65,536.
         low: value of black in floating-point images.
         high: value of white in floating-point images. They are rounded to 256
             levels.

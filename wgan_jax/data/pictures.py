@@ -25,9 +25,9 @@ _WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # 16 bits per pixel
 class Conversion:
     """How a picture becomes an array.
 
-    Pictures are rotated as their EXIF data says. Of an animation, the first frame
-    is used. Sixteen bits are scaled to eight, CMYK and palettes are converted to
-    RGB, and transparent pixels are put on the background.
+    Pictures are rotated as their EXIF data says. Of an animation or several pages,
+    the first one is used. Sixteen bits are scaled to eight, CMYK, LAB and palettes
+    are converted to RGB, and transparent pixels are put on the background.
 
     Attributes:
         size: side S of the result in pixels.
