@@ -101,7 +101,7 @@ def palette(transparent):
 
 
 def with_corner(background, corner):
-    picture = flat(*background)
+    picture = np.array(np.broadcast_to(background, (SIDE, SIDE, 3)), np.uint8)
     picture[0, 0] = corner
     return picture
 
@@ -139,6 +139,7 @@ def on_white(gray, alpha):
     return np.rint(blended / 255)
 
 
+KEY = (A[0, 0].astype(">u2") * 257).tobytes()
 ALPHA = np.full((SIDE, SIDE), 128, np.uint8)
 NO_SIZE = b"II*\0\x08\0\0\0\x01\0\x03\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0"
 
@@ -192,6 +193,12 @@ KINDS = [
     ),
     read("16-bit tiff", "x.tif", encode(WIDE, "TIFF"), rounded(WIDE)),
     read("16-bit rgb", "x.png", sixteen_bit_rgb(), A),
+    read(
+        "16-bit rgb with a transparent value",
+        "x.png",
+        sixteen_bit_rgb(between=chunk(b"tRNS", KEY)),
+        with_corner(A, (255, 255, 255)),
+    ),
     read(
         "16-bit gray with a transparent value",
         "x.png",

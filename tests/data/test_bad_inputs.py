@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -221,7 +222,11 @@ def test_members_that_expand_are_not_read_to_their_end(place, monkeypatch):
     # The directory declares fewer bytes than there are.
     shorter = in_directory(24, "<I", 1000)
     short = zip_file(members, "short.zip", damage=shorter, **compressed)(place)
+    tracemalloc.start()
     _, message = outcome(load_source, "folder", path=str(short))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 500_000
     check_message(message, r"short\.zip cannot be read \(Bad CRC-32 ")
     monkeypatch.setattr(archives, "LARGEST_FILE", 10**5)
     for path in (zipped, tar_file(members)(place)):
