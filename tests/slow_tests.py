@@ -26,6 +26,7 @@ FUNCTIONS = {
     "test_flax_layers_make_the_same_network": "",
     "test_given_number_of_iterations_is_traced": "",
     "test_interrupted_last_evaluation_is_repeated": "",
+    "test_killed_runs_end_as_the_unbroken_one": "",
     "test_operations_of_every_config_are_counted": (
         "^(?!digits|gaussians_wgan_gp|cifar10_wgan_gp$)"
     ),
@@ -39,6 +40,7 @@ FUNCTIONS = {
     "test_resumed_run_equals_the_uninterrupted_run": "",
     "test_resumed_run_has_equal_evaluations": "",
     "test_run_resumes_exactly_after_sigterm": "",
+    "test_runs_go_on_after_the_disk_was_full": "",
     "test_sample_mode_uses_the_label": "",
     "test_short_run_is_traced_to_its_end": "",
     "test_signal_saves_a_checkpoint_and_says_how_to_resume": "^2$",
