@@ -24,7 +24,7 @@ from wgan_jax import zoo
 from wgan_jax.errors import ExportError
 from wgan_jax.export.bundle import export_generator
 from wgan_jax.export.directions import principal_directions
-from wgan_jax.export.page import find_runtime, page_files, read_runtime
+from wgan_jax.export.page import VERSION, find_runtime, page_files, read_runtime
 from wgan_jax.io.images import to_uint8
 from wgan_jax.program.cli import main
 
@@ -88,6 +88,16 @@ def test_the_command_that_fetches_the_package_is_told(tmp_path, monkeypatch, cap
     assert main(["wgan-jax", "export", "--pretrained=digits", "--page"]) == 2
     assert "run `npm pack onnxruntime-web@" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", [".ci/run", "docs/usage.md", "docs/tutorials/own-pictures.md"]
+)
+def test_the_documented_package_is_the_tested_one(path):
+    text = (Path(__file__).parents[2] / path).read_text()
+    found = re.findall(r"onnxruntime-web@([\d.]+)", text)
+    assert found
+    assert set(found) == {VERSION}
 
 
 def test_a_page_has_all_its_files_and_no_addresses(package):
