@@ -134,7 +134,8 @@ def _from_tfds(
     resize: Count | None = None,
 ) -> Source:
     """Loads images from files, optionally resized to squares of side ``resize``."""
-    from wgan_jax.data.tfds_reader import RESIZE_FILTER, read_tfds
+    from wgan_jax.data.tfds_reader import read_tfds
+    from wgan_jax.data.tfds_records import RESIZE_FILTER
 
     records = read_tfds(
         name.removeprefix(_TFDS_PREFIX), split=split, data_dir=data_dir, resize=resize

@@ -2,31 +2,22 @@
 
 import dataclasses
 import importlib.util
-import io
 import os
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import resolve_split
+from wgan_jax.data.tfds_records import pixels, read_examples
 from wgan_jax.errors import DataError
 
-# Version of the decoded cache. Increment it when ``_decode`` or ``_pixels`` changes.
+# Version of the decoded cache. Increment it when ``_decode`` or ``pixels`` changes.
 _DECODER = 1
-# Limits the number of encoded records in memory; the decoded arrays are kept whole.
-_CHUNK = 4096
-# Pillow's mode of 8-bit images by number of channels.
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# The filter of torchvision's Scale for CIFAR-10 in the code of arXiv:1701.07875.
-RESIZE_FILTER = Image.Resampling.BILINEAR
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,10 +67,7 @@ def read_tfds(
         DataError: if the dataset is damaged, or missing and cannot be
             downloaded.
     """
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    builder = open_builder(name, data_dir)
-    if not builder.is_prepared():
-        builder = _obtain(name, builder, data_dir)
+    builder = open_prepared(name, data_dir)
     sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
     resolve_split(split, sizes)
     features = image_features(name, builder)
@@ -89,11 +77,7 @@ def read_tfds(
         raise
     # The readers raise exceptions of any type for a damaged file.
     except Exception as error:
-        raise DataError(
-            f"the prepared {name} in {builder.data_dir} is damaged ({_reason(error)}). "
-            "Remove that folder to prepare it again, or use another folder with "
-            "--config.dataset.data_dir=DIR."
-        ) from error
+        raise damaged_error(name, builder, error) from error
     return Records(
         images=images,
         labels=labels,
@@ -101,6 +85,35 @@ def read_tfds(
         version=str(builder.version),
         file_format=builder.info.file_format.value,
     )
+
+
+def damaged_error(name: str, builder: Any, error: Exception) -> DataError:
+    """Returns the error for a prepared dataset that cannot be read."""
+    return DataError(
+        f"the prepared {name} in {builder.data_dir} is damaged ({_reason(error)}). "
+        "Remove that folder to prepare it again, or use another folder with "
+        "--config.dataset.data_dir=DIR."
+    )
+
+
+def open_prepared(name: str, data_dir: str | None) -> Any:
+    """Returns the builder of a dataset, preparing the dataset first if necessary.
+
+    Args:
+        name: name in tfds.
+        data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
+            environment, or else tfds' default.
+
+    Returns:
+        The tfds builder.
+
+    Raises:
+        ValueError: if there is no such dataset.
+        DataError: if it is missing and cannot be downloaded, or damaged.
+    """
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
+    builder = open_builder(name, data_dir)
+    return builder if builder.is_prepared() else _obtain(name, builder, data_dir)
 
 
 def open_builder(name: str, data_dir: str | None) -> Any:
@@ -240,78 +253,14 @@ def _decode(
     sides = shape[:2] if resize is None else (resize, resize)
     images = np.empty((count, *sides, shape[2]), np.uint8)
     labels = np.empty(count, np.int32)
-    # Decoded here with Pillow. tfds uses OpenCV if it is installed, so the same JPEG
-    # would give different pixels on different machines.
-    skip = {"image": tfds.decode.SkipDecoding()}
     row = 0
-    for record in _raw_records(builder, split):
-        example = features.deserialize_example_np(record, decoders=skip)
-        images[row] = _pixels(example["image"], shape, sides)
-        labels[row] = example.get("label", 0)
+    for encoded, label in read_examples(builder, split, features):
+        images[row] = pixels(encoded, shape, sides)
+        labels[row] = label
         row += 1
     if row != count:
         raise ValueError(f"there are {row} examples, but {count} are declared")
     return images, labels if "label" in features else None
-
-
-def _pixels(
-    encoded: bytes, shape: tuple[int, int, int], sides: tuple[int, int]
-) -> np.ndarray:
-    """Decodes a PNG or JPEG file of ``shape`` to uint8 ``[*sides, C]``."""
-    height, width, channels = shape
-    # Naming two formats and using bytes instead of the array interface is 1.5 times as
-    # fast for such small images.
-    picture = Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG"))
-    if picture.size != (width, height) or picture.mode != _MODES.get(channels):
-        raise ValueError(
-            f"an image is {picture.height} x {picture.width} in mode {picture.mode}, "
-            f"but {list(shape)} is declared"
-        )
-    if sides != (height, width):
-        pixels = picture.resize(sides[::-1], RESIZE_FILTER).tobytes()
-    else:
-        pixels = picture.tobytes()
-    return np.frombuffer(pixels, np.uint8).reshape(*sides, channels)
-
-
-def _raw_records(builder: Any, split: str) -> Iterator[bytes]:
-    """Yields the serialized examples of a split in file order."""
-    file_format = builder.info.file_format.value
-    if file_format == "array_record":
-        method = tfds.decode.DeserializeMethod.RAW_BYTES
-        source = builder.as_data_source(split, deserialize_method=method)
-        for start in range(0, len(source), _CHUNK):
-            stop = min(start + _CHUNK, len(source))
-            yield from source.__getitems__(list(range(start, stop)))
-    elif file_format == "tfrecord":
-        for part in builder.info.splits[split].file_instructions:
-            yield from _tfrecords(part.filename, part.skip, part.take)
-    else:
-        raise DataError(
-            f"{builder.data_dir} is stored as {file_format}, which only TensorFlow can "
-            "read. Prepare it with file_format='array_record'."
-        )
-
-
-def _tfrecords(path: str, skip: int, take: int) -> Iterator[bytes]:
-    """Yields records skip to skip + take - 1 of a TFRecord file.
-
-    A record consists of its length (8 bytes, little-endian), a checksum of the
-    length (4), the content, and a checksum of the content (4). The checksums
-    are CRC-32C, which Python's standard library does not provide, so they are
-    not verified. A damaged PNG or JPEG fails to decode.
-    """
-    with open(path, "rb") as file:
-        for index in range(skip + take):
-            head = file.read(12)
-            if len(head) < 12:
-                raise EOFError(f"{path} ends after {index} records")
-            (length,) = struct.unpack("<Q", head[:8])
-            content = file.read(length + 4)[:-4]
-            if len(content) < length:
-                raise EOFError(f"{path} ends within record {index}")
-            if index >= skip:
-                yield content
 
 
 def _reason(error: Exception) -> str:
