@@ -27,7 +27,8 @@ from bad_inputs import PNG_A, SIDE, THREE, pictures, tar_file, zip_file
 
 import wgan_jax.data.folder
 from wgan_jax.data import archives, load_source
-from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data.convertible import from_pictures
+from wgan_jax.data.converting import convert
 from wgan_jax.data.files import expanded
 from wgan_jax.data.inspection import inspect_pictures
 from wgan_jax.data.pictures import Conversion
@@ -164,7 +165,9 @@ def test_input_is_converted(case, place):
     skip = others.pop("unreadable", "error")
     conversion = Conversion(**{"size": SIDE} | kind)
     found, message = outcome(
-        convert_pictures, path, target, conversion=conversion, unreadable=skip
+        lambda: convert(
+            from_pictures(path, conversion=conversion, unreadable=skip), target
+        )
     )
     if found is None:
         check_message(message)

@@ -9,7 +9,8 @@ from bad_inputs import PNG_A, THREE, colors, encode, flat, pictures, put
 
 from wgan_jax.data import Source, load_source
 from wgan_jax.data.checks import check_training_set
-from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data.convertible import from_pictures
+from wgan_jax.data.converting import convert
 from wgan_jax.data.pictures import Conversion
 from wgan_jax.errors import DataError
 from wgan_jax.program.cli import main
@@ -82,7 +83,7 @@ def test_converted_pictures_are_compared_by_their_pixels(place, limit):
     files = {f"{i}.png": encode(flat(1, 2, 3), compress_level=i) for i in range(3)}
     for name, more in (("equal", {}), ("different", {"x.png": PNG_A})):
         path = pictures(files | more)(place).rename(place / f"{name}-pictures")
-        convert_pictures(path, place / name, conversion=Conversion(size=512))
+        convert(from_pictures(path, conversion=Conversion(size=512)), place / name)
     different, equal = (
         load_source("folder", path=str(place / name), memory_limit=limit)
         for name in ("different", "equal")

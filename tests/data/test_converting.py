@@ -1,4 +1,4 @@
-"""Tests of ``wgan-jax data convert``, and of reading what it writes."""
+"""Tests of the conversion of pictures, and of reading what it writes."""
 
 import contextlib
 import json
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wgan_jax.data import Pipeline, converting, load_source
-from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data import Pipeline, convertible, converting, load_source
+from wgan_jax.data.converted import open_converted
+from wgan_jax.data.convertible import from_pictures
 from wgan_jax.data.pictures import Conversion
-from wgan_jax.data.records import open_converted
 from wgan_jax.errors import DataError
 from wgan_jax.program.cli import main
 
@@ -36,8 +36,10 @@ def folder(tmp_path):
     return tmp_path / "pictures"
 
 
-def convert(folder, out, size=8, **options):
-    return convert_pictures(folder, out, conversion=Conversion(size=size), **options)
+def convert(folder, out, size=8, unreadable="error", **options):
+    conversion = Conversion(size=size)
+    given = from_pictures(folder, conversion=conversion, unreadable=unreadable)
+    return converting.convert(given, out, **options)
 
 
 def load(path, **options):
@@ -138,13 +140,13 @@ def test_an_interrupted_conversion_goes_on(folder, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="was not finished; start wgan-jax data"):
         load(tmp_path / "out")  # is not mistaken for a finished one
     decoded = []
-    original = converting.decode
+    original = convertible.decode
 
     def counted(content, conversion):
         decoded.append(content)
         return original(content, conversion)
 
-    monkeypatch.setattr(converting, "decode", counted)
+    monkeypatch.setattr(convertible, "decode", counted)
     found = convert(folder, tmp_path / "out")
     assert len(decoded) == COUNT - 16  # two shards of eight had been written
     np.testing.assert_array_equal(found.images[:], expected.images[:])
@@ -269,7 +271,7 @@ def test_the_command_converts_and_says_how_to_train(folder, tmp_path, capsys):
     arguments = ["convert", str(folder), str(out), "--size=8", "--background=black"]
     assert main(["wgan-jax", "data", *arguments]) == 0
     text = capsys.readouterr().out
-    assert f"45 pictures of 8 pixels in {out}, 0 MiB." in text
+    assert f"45 images of 8 pixels in {out}, 0 MiB." in text
     assert (
         f"  wgan-jax train --config=folder_fast --config.dataset.path='{out}' "
         "--config.dataset.size=8 --config.dataset.background=black"
@@ -279,7 +281,12 @@ def test_the_command_converts_and_says_how_to_train(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["in"], "data convert: the following arguments are required: FOLDER, --size."),
+        (["in"], "data convert: the following arguments are required: FOLDER."),
+        (["in", "out"], "--size is not set; it is the side of the images in pixels."),
+        (["in", "out", "--size=8", "--low=0"], "--low is for .npy and .npz files, but"),
+        (["tfds:digits", "out", "--unreadable=skip"], "--unreadable is for pictures"),
+        (["x.npz", "out", "--data-dir=x"], "--data-dir is for tfds:NAME, but the data"),
+        (["x.npz", "out"], "x.npz does not exist."),
         (["in", "out", "--size=0"], "size is 0; it must be at least 1."),
         (["in", "out", "--size=8", "--crop=left"], "crop is 'left'"),
         (["in", "out", "--size=8", "--channels=2"], "channels is 2"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Lt
 
+from wgan_jax.data.array_files import named, no_images
 from wgan_jax.data.files import check_file, expanded
 from wgan_jax.data.records import take
 from wgan_jax.data.source import MOST_CLASSES, Source
@@ -16,11 +17,6 @@ from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.imports import import_object
-
-_KEYS = {
-    "images": ("images", "image", "x", "arr_0"),
-    "labels": ("labels", "label", "y"),
-}
 
 
 def load_arrays(
@@ -286,17 +282,10 @@ def _read(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
             f"{str(error).removesuffix('.')}; it must be written by numpy.savez, "
             "without Python objects."
         ) from error
-    images = _named(arrays, "images")
+    images = named(arrays, "images")
     if images is None:
-        raise DataError(
-            f"{file} has the arrays {', '.join(arrays) or 'none'}; one of them must be "
-            "named images."
-        )
-    return images, _named(arrays, "labels")
-
-
-def _named(arrays: Mapping[str, np.ndarray], kind: str) -> np.ndarray | None:
-    return next((arrays[name] for name in _KEYS[kind] if name in arrays), None)
+        raise no_images(file, list(arrays))
+    return images, named(arrays, "labels")
 
 
 def _collected(found: Sequence[Any], labels: Any, name: str) -> tuple[np.ndarray, Any]:

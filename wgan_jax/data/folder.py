@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Lt
 
+from wgan_jax.data.converted import Origin, is_converted, open_converted
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
     expanded,
@@ -19,9 +20,9 @@ from wgan_jax.data.files import (
 )
 from wgan_jax.data.labels import file_labels, folder_labels
 from wgan_jax.data.pictures import Conversion, Filter, decode, read_header
-from wgan_jax.data.records import StoredImages, is_converted, open_converted, take
+from wgan_jax.data.records import StoredImages, take
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import are_held_out, short_hash, split_rows
+from wgan_jax.data.splits import are_held_out, short_hash, split_rows, stored_rows
 from wgan_jax.errors import DataError
 from wgan_jax.ranges import Count
 
@@ -38,12 +39,16 @@ class Decoded:
         names: their names.
         files: uint64 ``[n]``, first eight bytes of the SHA-256 of each file.
         skipped: names of the files that could not be decoded.
+        origin: what is known of the dataset that they come from.
+        labels: int32 ``[n]``, if that dataset has classes of its own.
     """
 
     images: np.ndarray | StoredImages
     names: list[str]
     files: np.ndarray
     skipped: list[str]
+    origin: Origin = field(default_factory=Origin)
+    labels: np.ndarray | None = None
 
 
 def load_folder(
@@ -65,8 +70,9 @@ def load_folder(
 
     PNG, JPEG, WebP, GIF, BMP and TIFF files are read, in all subfolders. See
     ``pictures.Conversion`` for what happens to transparency, animations, and
-    other kinds of pixels. A folder of ``convert_pictures`` has images of the
-    size and the kind that were chosen then.
+    other kinds of pixels. A folder written by ``converting.convert`` has images
+    of the size and the kind that were chosen then, and the classes and splits of
+    the dataset that was converted.
 
     Args:
         name: ``folder``.
@@ -108,8 +114,8 @@ def load_folder(
         decoded = _converted(folder, wanted)
     else:
         decoded = _in_memory(folder, wanted, unreadable, memory_limit)
-    labels = _labels(folder, decoded.names, label_file)
-    rows = split_rows(split, are_held_out(decoded.files, held_out))
+    labels = _labels(decoded, label_file)
+    rows = _rows(folder, decoded, split, held_out)
     images = take(decoded.images, rows)
     if isinstance(images, StoredImages) and images.nbytes <= memory_limit * 2**20:
         images.load()
@@ -120,7 +126,7 @@ def load_folder(
         labels=None if labels is None else np.array(labels[0], np.int32)[rows],
         num_classes=None if labels is None else len(labels[1]),
         provenance={
-            "origin": "pictures",
+            **decoded.origin.provenance,
             "skipped": len(decoded.skipped),
             **({} if labels is None else {"class_names": labels[1]}),
         },
@@ -172,7 +178,14 @@ def _converted(folder: Path, wanted: dict[str, Any]) -> Decoded:
                 f"{name} is {value}. Set --config.dataset.{name}={known}, or convert "
                 "the pictures again."
             )
-    return Decoded(found.images, found.names, found.images.index.files, found.skipped)
+    return Decoded(
+        images=found.images,
+        names=found.names,
+        files=found.images.index.files,
+        skipped=found.skipped,
+        origin=found.origin,
+        labels=found.labels,
+    )
 
 
 def _in_memory(
@@ -270,8 +283,23 @@ def _from_headers(
 
 
 def _labels(
-    folder: Path, names: Sequence[str], label_file: str | None
-) -> tuple[list[int], list[str]] | None:
-    if label_file is None:
-        return folder_labels(names)
-    return file_labels(expanded(label_file), names)
+    decoded: Decoded, label_file: str | None
+) -> tuple[Sequence[int] | np.ndarray, Sequence[str]] | None:
+    if label_file is not None:
+        return file_labels(expanded(label_file), decoded.names)
+    if decoded.labels is not None and decoded.origin.class_names is not None:
+        return decoded.labels, decoded.origin.class_names
+    return folder_labels(decoded.names)
+
+
+def _rows(folder: Path, decoded: Decoded, split: str, held_out: float) -> np.ndarray:
+    """Returns the rows of a split, of the dataset's own ones if it has any."""
+    sizes = decoded.origin.splits
+    if sizes is None:
+        return split_rows(split, are_held_out(decoded.files, held_out))
+    if held_out:
+        raise DataError(
+            f"the images in {folder} have the splits {', '.join(sizes)}, but held_out "
+            f"is {held_out:g}; leave it at 0."
+        )
+    return stored_rows(split, sizes)

@@ -139,11 +139,40 @@ def decode(encoded: bytes, conversion: Conversion) -> np.ndarray:
             a kind of pixels that cannot be converted, or is not square without
             cropping.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     with _reporting_damage(), _open(encoded) as opened:
         opened.load()
         picture = _flat(ImageOps.exif_transpose(opened), conversion)
+    return _fitted(picture, conversion)
+
+
+def convert_levels(levels: np.ndarray, conversion: Conversion) -> np.ndarray:
+    """Converts an image in memory as ``decode`` converts a picture.
+
+    Args:
+        levels: uint8 ``[H, W, C]`` with 1, 3 or 4 channels; the last of four is
+            transparency.
+        conversion: how it becomes an array.
+
+    Returns:
+        uint8 ``[S, S, C]``; the same values if it has this shape already.
+
+    Raises:
+        ValueError: if it is not square without cropping.
+    """
+    from PIL import Image
+
+    if levels.shape == (conversion.size, conversion.size, conversion.channels):
+        return np.ascontiguousarray(levels)
+    picture = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+    return _fitted(_flat(picture, conversion), conversion)
+
+
+def _fitted(picture: "Image.Image", conversion: Conversion) -> np.ndarray:
+    """Returns a picture in mode ``L`` or ``RGB`` as ``[S, S, C]``."""
+    from PIL import Image
+
     width, height = picture.size
     if width != height:
         if conversion.crop == "none":

@@ -1,32 +1,20 @@
-"""Converted pictures: array_record files that are read one batch at a time.
-
-A folder of converted pictures has the files ``shard-NNNNN.array_record``, whose records
-are the pixels of one image each; ``shard-NNNNN.npz``, what is known of these images;
-and ``pictures.json``, which is written last.
-"""
+"""Images in array_record files, which are read one batch at a time."""
 
 import hashlib
-import json
-import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wgan_jax.data.pictures import Conversion
 from wgan_jax.data.splits import short_hash
-from wgan_jax.errors import ArchiveError, DataError
-from wgan_jax.io.caches import read_arrays
+from wgan_jax.errors import DataError
 
-FORMAT = 1
-SUMMARY = "pictures.json"
-PLAN = "conversion.json"
 # One record a group: batches are read at random, and a group is read as a whole.
 WRITER_OPTIONS = "group_size:1,zstd:1"
-_CODEC = ("utf-8", "surrogatepass")  # names may have bytes that are not UTF-8
+CODEC = ("utf-8", "surrogatepass")  # names may have bytes that are not UTF-8
 _INDEX = ("names", "files", "pixels", "minima", "maxima", "sums")
 
 
@@ -94,7 +82,7 @@ def index_arrays(names: Sequence[str], entries: Sequence[Entry]) -> dict[str, An
         field: column.astype(dtypes.get(field, np.uint64))
         for field, column in zip(Entry._fields, columns, strict=True)
     }
-    return {"names": np.array([n.encode(*_CODEC) for n in names], np.bytes_), **found}
+    return {"names": np.array([n.encode(*CODEC) for n in names], np.bytes_), **found}
 
 
 class Summary(NamedTuple):
@@ -197,100 +185,3 @@ class StoredImages:
 def take(images: np.ndarray | StoredImages, rows: np.ndarray) -> Any:
     """Returns some images; those in files are not read."""
     return images.select(rows) if isinstance(images, StoredImages) else images[rows]
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A folder of converted pictures.
-
-    Attributes:
-        images: the images.
-        conversion: how the pictures became images.
-        skipped: names of the files that could not be decoded.
-    """
-
-    images: StoredImages
-    conversion: Conversion
-    skipped: list[str]
-
-    @property
-    def names(self) -> list[str]:
-        """Name of each picture."""
-        return [name.decode(*_CODEC) for name in self.images.index.names.tolist()]
-
-
-def is_converted(folder: Path) -> bool:
-    """Returns whether a folder has converted pictures, perhaps not yet all."""
-    return os.path.isfile(folder / PLAN)
-
-
-def open_converted(folder: Path) -> Converted:
-    """Opens a folder of converted pictures.
-
-    Args:
-        folder: a folder written by ``convert_pictures``.
-
-    Raises:
-        DataError: if a file is missing, damaged or of another version.
-    """
-    summary = _summary(folder)
-    conversion = Conversion(**summary["conversion"])
-    files, parts = [], []
-    for number, count in enumerate(summary["shards"]):
-        if not count:
-            continue  # a file without records cannot be opened
-        files.append(folder / f"{shard_name(number)}.array_record")
-        part, _ = read_index(folder, number)
-        if len(part.names) != count or not files[-1].is_file():
-            raise DataError(_again(folder, f"{files[-1].name} is incomplete"))
-        parts.append(part)
-    size = conversion.size
-    shape = (size, size, int(conversion.channels))
-    images = StoredImages(files, Index.concatenate(parts), shape)
-    return Converted(images, conversion, summary["skipped"])
-
-
-def shard_name(number: int) -> str:
-    """Returns the name of a shard's files without their suffixes."""
-    return f"shard-{number:05d}"
-
-
-def read_index(folder: Path, number: int) -> tuple[Index, list[str]]:
-    """Returns the index of a shard, and the names of the pictures left out.
-
-    Raises:
-        DataError: if it is missing or damaged.
-    """
-    path = folder / f"{shard_name(number)}.npz"
-    try:
-        arrays = read_arrays(path)
-        skipped = arrays.pop("skipped").tolist()
-        return Index(**arrays), skipped
-    except (OSError, ArchiveError, TypeError, KeyError) as error:
-        raise DataError(_again(folder, f"{path.name} is missing or damaged")) from error
-
-
-def _summary(folder: Path) -> Mapping[str, Any]:
-    path = folder / SUMMARY
-    if not path.is_file():
-        raise DataError(
-            f"the conversion in {folder} was not finished; start wgan-jax data convert "
-            "again."
-        )
-    try:
-        found = json.loads(path.read_text())
-        known = {
-            key: found[key] for key in ("format", "conversion", "shards", "skipped")
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(_again(folder, f"{SUMMARY} is damaged")) from error
-    if known["format"] != FORMAT:
-        raise DataError(
-            f"{folder} was converted by another version of wgan_jax (format "
-            f"{known['format']}, here {FORMAT}); convert the pictures again."
-        )
-    return known
-
-
-def _again(folder: Path, what: str) -> str:
-    return f"{folder} cannot be read: {what}. Convert the pictures again."

@@ -12,7 +12,7 @@ from annotated_types import Ge
 from wgan_jax.data.arrays import find_function, load_arrays
 from wgan_jax.data.folder import described_folder, load_folder
 from wgan_jax.data.source import Source
-from wgan_jax.data.splits import resolve_split
+from wgan_jax.data.splits import resolve_split, stored_rows
 from wgan_jax.data.toys import TOYS, draw_points
 from wgan_jax.errors import unknown
 from wgan_jax.io.caches import read_arrays
@@ -199,13 +199,8 @@ def _digits(name: str, *, split: str) -> Source:
     table = read_arrays(_DIGITS)
     levels = table["scans"].astype(np.int64).reshape(-1, 8, 8, 1)
     images = ((255 * levels + 8) // 16).astype(np.uint8)
-    offsets = {"train": 0, "test": _DIGITS_TRAIN}
-    ranges = resolve_split(
-        split, {"train": _DIGITS_TRAIN, "test": len(images) - _DIGITS_TRAIN}
-    )
-    rows = np.concatenate(
-        [offsets[part] + np.arange(start, stop) for part, start, stop in ranges]
-    )
+    sizes = {"train": _DIGITS_TRAIN, "test": len(images) - _DIGITS_TRAIN}
+    rows = stored_rows(split, sizes)
     return Source(
         name=name,
         split=split,

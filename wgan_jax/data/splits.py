@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from itertools import accumulate
 
 import numpy as np
 
@@ -64,6 +65,23 @@ def split_rows(split: str, tests: np.ndarray) -> np.ndarray:
     sizes = {name: len(rows) for name, rows in parts.items() if len(rows)}
     ranges = resolve_split(split, sizes)
     return np.concatenate([parts[part][start:stop] for part, start, stop in ranges])
+
+
+def stored_rows(split: str, sizes: Mapping[str, int]) -> np.ndarray:
+    """Returns the rows of a split of examples that are stored split by split.
+
+    Args:
+        split: in the syntax of ``resolve_split``.
+        sizes: number of examples in each split, in the order of the examples.
+
+    Raises:
+        ValueError: if the split is invalid.
+    """
+    offsets = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+    ranges = resolve_split(split, sizes)
+    return np.concatenate(
+        [offsets[part] + np.arange(start, stop) for part, start, stop in ranges]
+    )
 
 
 def is_about_split(error: ValueError) -> bool:

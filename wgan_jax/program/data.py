@@ -1,4 +1,4 @@
-"""``wgan-jax data``: inspects and converts one's own pictures."""
+"""``wgan-jax data``: inspects pictures and converts datasets."""
 
 import argparse
 import inspect
@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from wgan_jax.config.rows import as_config_error
-from wgan_jax.data.converting import convert_pictures
+from wgan_jax.data.convertible import (
+    Convertible,
+    from_arrays,
+    from_pictures,
+    from_tfds,
+)
+from wgan_jax.data.converting import convert
 from wgan_jax.data.files import expanded
 from wgan_jax.data.folder import load_folder
 from wgan_jax.data.inspection import Inspection, inspect_pictures
@@ -22,6 +28,19 @@ from wgan_jax.program.help import FOLDER
 from wgan_jax.program.setup import Log
 
 COMMANDS = ("inspect", "convert")
+TFDS = "tfds:"  # before the name of a tfds dataset
+# The datasets that an option of ``data convert`` is for.
+_ONLY = {
+    "unreadable": "pictures",
+    "data_dir": "tfds",
+    "low": "arrays",
+    "high": "arrays",
+}
+_TITLES = {
+    "pictures": "pictures",
+    "tfds": f"{TFDS}NAME",
+    "arrays": ".npy and .npz files",
+}
 DEFAULTS = {
     name: parameter.default
     for name, parameter in inspect.signature(load_folder).parameters.items()
@@ -31,7 +50,7 @@ _SECONDS = 2.0  # between two lines of progress
 
 
 def data_command(arguments: Sequence[str], *, log: Log) -> int:
-    """Runs ``data inspect PATH`` or ``data convert PATH FOLDER``.
+    """Runs ``data inspect PATH`` or ``data convert DATASET FOLDER``.
 
     Args:
         arguments: the arguments after ``data``.
@@ -42,7 +61,7 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
 
     Raises:
         ConfigError: if the arguments are invalid.
-        DataError: if the pictures cannot be read or converted.
+        DataError: if the images cannot be read or converted.
     """
     if not arguments or arguments[0].startswith("-"):
         raise ConfigError(f"data needs a command; {choices(COMMANDS)}.")
@@ -50,15 +69,20 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
     if command not in COMMANDS:
         raise ConfigError(f"{command!r} is not a command; {choices(COMMANDS)}.")
     parser = Parser(prog=f"data {command}", add_help=False, allow_abbrev=False)
-    parser.add_argument("path", metavar="PATH", type=expanded)
     if command == "inspect":
+        parser.add_argument("path", metavar="PATH", type=expanded)
         parser.add_argument("--output", type=_file)
         return _inspect(parser.parse_args(rest), log)
+    parser.add_argument("dataset", metavar="DATASET")
     parser.add_argument("folder", metavar="FOLDER", type=expanded)
-    parser.add_argument("--size", type=int, required=True)
-    parser.add_argument("--channels", type=int, default=3)
-    for name in ("crop", "filter", "background", "unreadable"):
+    for name in ("size", "channels"):
+        parser.add_argument(f"--{name}", type=int)
+    for name in ("crop", "filter", "background"):
         parser.add_argument(f"--{name}", default=DEFAULTS[name])
+    for name in ("unreadable", "data-dir"):
+        parser.add_argument(f"--{name}")
+    for name in ("low", "high"):
+        parser.add_argument(f"--{name}", type=float)
     return _convert(parser.parse_args(rest), log)
 
 
@@ -90,37 +114,61 @@ def _inspect(options: argparse.Namespace, log: Log) -> int:
     return 0
 
 
-def _convert(options: argparse.Namespace, log: Log) -> int:
-    conversion = as_config_error(
-        Conversion,
-        **{field.name: getattr(options, field.name) for field in fields(Conversion)},
-    )
-    if options.unreadable not in ("error", "skip"):
+def _convertible(options: argparse.Namespace) -> Convertible:
+    """Returns what ``data convert`` converts."""
+    name = options.dataset
+    kind = "pictures"
+    if name.startswith(TFDS):
+        kind = "tfds"
+    elif name.lower().endswith((".npy", ".npz")):
+        kind = "arrays"
+    given = {only: getattr(options, only) for only in _ONLY}
+    given = {only: value for only, value in given.items() if value is not None}
+    for only in given:
+        if _ONLY[only] != kind:
+            raise ConfigError(
+                f"--{only.replace('_', '-')} is for {_TITLES[_ONLY[only]]}, but the "
+                f"dataset is {name}."
+            )
+    form = {field.name: getattr(options, field.name) for field in fields(Conversion)}
+    if kind == "tfds":
+        return as_config_error(from_tfds, name.removeprefix(TFDS), **given | form)
+    path = expanded(name)
+    if kind == "arrays":
+        return as_config_error(from_arrays, path, **given | form)
+    if options.size is None:
+        raise ConfigError("--size is not set; it is the side of the images in pixels.")
+    unreadable = given.get("unreadable", "error")
+    if unreadable not in ("error", "skip"):
         raise ConfigError(
-            f"--unreadable is {options.unreadable!r}; {choices(['error', 'skip'])}."
+            f"--unreadable is {unreadable!r}; {choices(['error', 'skip'])}."
         )
+    form["channels"] = 3 if options.channels is None else options.channels
+    conversion = as_config_error(Conversion, **form)
+    return from_pictures(path, conversion=conversion, unreadable=unreadable)
+
+
+def _convert(options: argparse.Namespace, log: Log) -> int:
+    given = _convertible(options)
     began = told = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         nonlocal told
         if time.monotonic() - told >= _SECONDS:
             told = time.monotonic()
-            log(f"{done:,} of {total:,} pictures, {done / (told - began):,.0f}/s")
+            log(f"{done:,} of {total:,} images, {done / (told - began):,.0f}/s")
 
-    folder = options.folder
-    converted = convert_pictures(
-        options.path,
-        folder,
-        conversion=conversion,
-        unreadable=options.unreadable,
-        progress=progress,
-    )
+    folder, conversion = options.folder, given.conversion
+    converted = convert(given, folder, progress=progress)
     skipped = len(converted.skipped)
     log(
-        f"{len(converted.images):,} pictures of {conversion.size} pixels in {folder}, "
+        f"{len(converted.images):,} images of {conversion.size} pixels in {folder}, "
         f"{converted.images.nbytes / 2**20:,.0f} MiB"
         + (f"; {skipped:,} unreadable ones left out." if skipped else ".")
     )
+    if converted.origin.splits is not None:
+        parts = (f"{k} ({n:,})" for k, n in converted.origin.splits.items())
+        log(f"Splits: {', '.join(parts)}.")
     chosen = {"path": str(folder), "size": conversion.size}
     chosen |= {
         name: getattr(conversion, name)

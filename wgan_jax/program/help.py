@@ -86,10 +86,12 @@ MODES = {
 OTHERS = {
     "configs": Mode("Lists the shipped configs, or the fields of one.", "[NAME]"),
     "data": Mode(
-        "Says what is in a folder or an archive of pictures, or converts many of them.",
+        "Says what is in a folder or an archive of pictures, or converts large sets.",
         "inspect PATH [--output=SHEET.png]\n"
-        "  ... data convert PATH FOLDER --size=N [--channels=1] [--crop=none]\n"
-        "      [--filter=NAME] [--background=COLOR] [--unreadable=skip]",
+        "  ... data convert PATH FOLDER --size=N [--unreadable=skip]\n"
+        "  ... data convert tfds:NAME FOLDER [--size=N] [--data-dir=DIR]\n"
+        "  ... data convert FILE.npz FOLDER [--size=N] [--low=X] [--high=X]\n"
+        "      all: [--channels=1] [--crop=none] [--filter=NAME] [--background=COLOR]",
     ),
 }
 FLAGS = {
