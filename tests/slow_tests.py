@@ -12,6 +12,7 @@ FIXTURES = frozenset({"rehearsed", "eight_devices"})
 
 # Functions, and the cases of each that are slow; an empty pattern is all of them.
 FUNCTIONS = {
+    "test_a_step_with_a_gradient_penalty_is_finite": "^r3gan",
     "test_all_derivatives_with_each_form_forced": "^(?!forward_conv|backward_conv)",
     "test_bfloat16_is_near_float32": "",
     "test_bfloat16_training_is_close_to_float32": "",
@@ -55,9 +56,11 @@ FUNCTIONS = {
 NETWORKS = re.compile("resnet64|sngan_cnn|resnet dropout|resnet auxiliary|r3gan by cl")
 ONCE = frozenset(
     {
+        "test_both_networks_take_powers_of_two",
         "test_image_depends_only_on_its_own_latent",
         "test_score_depends_only_on_its_own_example",
         "test_shapes_and_range_at_the_start",
+        "test_the_command_names_the_nearest_sizes",
     }
 )
 PAIRS_OF_THE_CONTRACT = re.compile("^(article|mlp weight_norm|dcgan batch|dcgan_gp by)")

@@ -12,6 +12,7 @@ from small_networks import (
     NAMES,
     ROWS,
     SMALL,
+    SQUARE,
     apply,
     call,
     critic_of,
@@ -289,9 +290,6 @@ def test_batch_norm_in_a_critic_mixes_examples_in_training_alone(key):
 def test_a_size_a_generator_cannot_make_is_refused(make, message, key):
     with pytest.raises(ValueError, match=message):
         make().init(key, jnp.zeros((2, 8)), train=False)
-
-
-SQUARE = ("dcgan", "dcgan_gp", "sngan_cnn", "resnet", "resnet64", "r3gan")
 
 
 @pytest.mark.parametrize("name", CRITICS)

@@ -13,20 +13,30 @@ from wgan_jax.networks.labels import check_generator, check_labels
 from wgan_jax.networks.layers import Conv, ConvTranspose, drop, normal_init, scale_init
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
+from wgan_jax.networks.sizes import nearest_sides
 from wgan_jax.types import Array
 
 
 def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
     """Returns the side of the smallest map, and the number of halvings to reach it."""
-    side, halvings = size[0], 0
-    while side > 7 and side % 2 == 0:
-        side, halvings = side // 2, halvings + 1
-    if len(size) != 3 or size[0] != size[1] or side not in (4, 7) or not halvings:
+    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
         raise ValueError(
             f"DCGAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with S "
-            "= 4 * 2^k or 7 * 2^k and k at least 1."
+            f"= 4 * 2^k or 7 * 2^k and k at least 1{nearest_sides(size, _fits)}"
         )
+    return _halved(size[0])
+
+
+def _halved(side: int) -> tuple[int, int]:
+    halvings = 0
+    while side > 7 and side % 2 == 0:
+        side, halvings = side // 2, halvings + 1
     return side, halvings
+
+
+def _fits(side: int) -> bool:
+    smallest, halvings = _halved(side)
+    return smallest in (4, 7) and halvings > 0
 
 
 class Generator(nn.Module):

@@ -13,6 +13,7 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he, drop
 from wgan_jax.networks.normalization import BatchNorm, normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
+from wgan_jax.networks.sizes import nearest_sides
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -20,16 +21,25 @@ _LINEAR = nn.initializers.glorot_uniform()
 
 def _sides(size: Sequence[int], owner: str) -> list[int]:
     """Returns the map sides from 4 up to S, each half the next one, rounded up."""
-    sides = [size[0]]
-    while sides[0] > 4:
-        sides.insert(0, -(-sides[0] // 2))
-    if len(size) != 3 or size[0] != size[1] or sides[0] != 4 or len(sides) < 2:
+    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
         raise ValueError(
             f"DCGAN-GP {owner}: image shape is {tuple(size)}; it must be (S, S, C), "
             "where S is at least 8 and repeated halving, rounded up, reaches 4, such "
-            "as 8, 28, 32 or 64."
+            f"as 8, 28, 32 or 64{nearest_sides(size, _fits)}"
         )
+    return _halved(size[0])
+
+
+def _halved(side: int) -> list[int]:
+    sides = [side]
+    while sides[0] > 4:
+        sides.insert(0, -(-sides[0] // 2))
     return sides
+
+
+def _fits(side: int) -> bool:
+    sides = _halved(side)
+    return sides[0] == 4 and len(sides) > 1
 
 
 class Generator(nn.Module):

@@ -17,6 +17,7 @@ from wgan_jax.networks.layers import (
     conv_he,
 )
 from wgan_jax.networks.normalization import BatchNorm, LayerNorm, normalize_maps
+from wgan_jax.networks.sizes import nearest_sides
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -222,10 +223,13 @@ def doublings(size: tuple[int, ...], owner: str) -> int:
     Raises:
         ValueError: if the image has another shape.
     """
-    k = size[0].bit_length() - 3
-    if len(size) != 3 or size[0] != size[1] or k < 1 or size[0] != 4 << k:
+    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
         raise ValueError(
             f"{owner}: image shape is {tuple(size)}; it must be (S, S, C) with S = 4 * "
-            "2^k and k at least 1."
+            f"2^k and k at least 1{nearest_sides(size, _fits)}"
         )
-    return k
+    return size[0].bit_length() - 3
+
+
+def _fits(side: int) -> bool:
+    return side >= 8 and side & (side - 1) == 0

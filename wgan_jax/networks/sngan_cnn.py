@@ -13,15 +13,20 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, normal_init
 from wgan_jax.networks.normalization import normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
+from wgan_jax.networks.sizes import nearest_sides
 from wgan_jax.types import Array
 
 
 def _check_size(size: tuple[int, ...], owner: str) -> None:
-    if len(size) != 3 or size[0] != size[1] or size[0] % 8 or not size[0]:
+    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
         raise ValueError(
             f"SN-GAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with "
-            "S divisible by 8."
+            f"S divisible by 8{nearest_sides(size, _fits)}"
         )
+
+
+def _fits(side: int) -> bool:
+    return side > 0 and side % 8 == 0
 
 
 class Generator(nn.Module):
