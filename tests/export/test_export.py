@@ -20,7 +20,8 @@ from small_networks import jit
 from wgan_jax import zoo
 from wgan_jax.errors import ArchiveError, ExportError
 from wgan_jax.export.bundle import export_generator, graph_of
-from wgan_jax.export.graph import BATCH, trace
+from wgan_jax.export.graph import BATCH
+from wgan_jax.export.jaxpr import trace
 from wgan_jax.export.onnx import to_onnx
 from wgan_jax.export.pytorch import to_pytorch
 from wgan_jax.io.images import to_uint8

@@ -10,7 +10,8 @@ import numpy as np
 
 from wgan_jax.errors import ExportError
 from wgan_jax.export.card import model_card
-from wgan_jax.export.graph import BATCH, Graph, trace
+from wgan_jax.export.graph import BATCH, Graph
+from wgan_jax.export.jaxpr import trace
 from wgan_jax.export.onnx import OPSET, to_onnx
 from wgan_jax.export.page import page_files
 from wgan_jax.export.pytorch import to_pytorch
