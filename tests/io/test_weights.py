@@ -8,6 +8,7 @@ from wgan_jax.io.weights import load_weights, save_weights, unflatten
 VARIABLES = {
     "params": {"conv_0": {"kernel": np.linspace(-1, 1, 24).reshape(2, 3, 4)}},
     "batch_stats": {"norm": {"mean": np.ones(3), "count": np.array([7, 9])}},
+    "state": {"sigma": np.float32(3)},
 }
 FACTS = {"step": 3, "config": {"seed": 0}, "name": "täst"}
 
@@ -20,6 +21,7 @@ def test_weights_and_facts_are_restored(tmp_path):
     assert facts == FACTS
     assert found["params"]["conv_0"]["kernel"].dtype == np.float32
     assert found["batch_stats"]["norm"]["count"].dtype == np.int64
+    assert arrays["state.sigma"].shape == ()
 
 
 def test_half_precision_takes_half_of_the_space_and_is_rounded(tmp_path):

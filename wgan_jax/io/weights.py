@@ -42,7 +42,8 @@ def save_weights(
         array = np.asarray(value)
         if np.issubdtype(array.dtype, np.floating):
             array = array.astype(dtype)
-        arrays[name] = np.ascontiguousarray(array)
+        # Not ascontiguousarray, which makes a vector of a scalar.
+        arrays[name] = np.asarray(array, order="C")
     header = {name: json.dumps(value) for name, value in metadata.items()}
     with atomic_write(path) as stream:
         stream.write(save(arrays, metadata=header))
