@@ -107,6 +107,29 @@ def title(module: Network) -> str:
     return str(getattr(module, "title", type(module).__name__))
 
 
+def has_batch_norm(model_state: PyTree) -> bool:
+    """Returns whether a network has averages over the examples of a batch.
+
+    Args:
+        model_state: collections of the network, apart from ``params``.
+    """
+    found = jax.tree_util.tree_leaves_with_path(model_state.get("batch_stats", {}))
+    return any(is_average(path) for path, _ in found)
+
+
+def is_average(path: Any) -> bool:
+    """Returns whether a variable in ``batch_stats`` is an average over a batch.
+
+    Flax's layers of spectral normalization store their singular vector and value
+    in the same collection, as ``u`` and ``sigma``.
+
+    Args:
+        path: path of the variable, as in ``jax.tree_util``.
+    """
+    name = jax.tree_util.keystr(path[-1:], simple=True)
+    return name.rsplit("/")[-1] not in ("u", "sigma")
+
+
 def uses_joint_pass(critic: Network, model_state: PyTree) -> bool:
     """Returns whether a critic takes real and fake examples in one pass.
 

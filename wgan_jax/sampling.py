@@ -10,6 +10,7 @@ import numpy as np
 
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.latents import great_arc, latents
+from wgan_jax.modules import has_batch_norm, is_average
 from wgan_jax.parallel.sharding import gather
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
@@ -282,7 +283,7 @@ def standing_statistics(
 
     Returns:
         The state, with the generator's ``batch_stats`` (or those of its EMA)
-        replaced; equal to ``state`` if the generator has none.
+        replaced; equal to ``state`` if the generator has no batch norm.
 
     Raises:
         ValueError: if ``batches`` is below 1, or as ``sample``.
@@ -295,7 +296,7 @@ def standing_statistics(
             f"standing_statistics: batches is {batches}; it must be at least 1."
         )
     params, model_state = generator_weights(state, use_ema=use_ema)
-    if "batch_stats" not in model_state:
+    if not has_batch_norm(model_state):
         return state
     classes = sample_labels(gan, batches * batch_size, None)
     found = _standing(gan, params, model_state, key, classes, batches, batch_size)
@@ -320,8 +321,9 @@ def _standing(
     def averaged(value: float, index: Array) -> PyTree:
         """Returns the running averages after one batch, starting from a value."""
         indices = index * batch_size + jnp.arange(batch_size)
-        start = jax.tree.map(
-            lambda x: jnp.full_like(x, value), model_state["batch_stats"]
+        start = jax.tree_util.tree_map_with_path(
+            lambda path, x: jnp.full_like(x, value) if is_average(path) else x,
+            model_state["batch_stats"],
         )
         _, after = gan.generate(
             params,
@@ -344,7 +346,12 @@ def _standing(
         lambda i, sums: jax.tree.map(jnp.add, sums, averaged(0.0, i)),
         first,
     )
-    mean = jax.tree.map(lambda s, m: s / batches / (1.0 - m), total, momentum)
+    mean = jax.tree_util.tree_map_with_path(
+        lambda path, old, s, m: s / batches / (1.0 - m) if is_average(path) else old,
+        model_state["batch_stats"],
+        total,
+        momentum,
+    )
     return {"batch_stats": mean, **others}
 
 

@@ -6,7 +6,7 @@ Each adapter has the two methods of a linen module that training uses, ``init`` 
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -115,8 +115,8 @@ class NNXNetwork:
                 value = jnp.zeros(variable.shape, variable.dtype)
             else:
                 value = variables[_collection(variable)]
-                for part in path:
-                    value = value[str(part)]
+                for name in _names(path):
+                    value = value[name]
             flat.append((path, variable.replace(value)))
         return nnx.merge(self._graph, nnx.from_flat_state(flat))
 
@@ -127,9 +127,10 @@ class NNXNetwork:
             if isinstance(variable, (nnx.RngState, nnx.Intermediate)):
                 continue
             place = found.setdefault(_collection(variable), {})
-            for part in path[:-1]:
-                place = place.setdefault(str(part), {})
-            place[str(path[-1])] = variable.get_value()
+            *outer, last = _names(path)
+            for name in outer:
+                place = place.setdefault(name, {})
+            place[last] = variable.get_value()
         return found
 
 
@@ -266,6 +267,12 @@ def _is_plain(default: Any) -> bool:
     """Returns whether an option can be in a config: a number, a text, or required."""
     plain = (bool, int, float, str, tuple, type(None))
     return default is inspect.Parameter.empty or isinstance(default, plain)
+
+
+def _names(path: Iterable[Any]) -> list[str]:
+    """Returns the keys of a variable; those of spectral normalization are tuples."""
+    parts = [part if isinstance(part, tuple) else (part,) for part in path]
+    return [str(key) for part in parts for key in part]
 
 
 def _collection(variable: Any) -> str:

@@ -9,7 +9,14 @@ from jax.sharding import Mesh
 
 from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.losses.terms import nothing_measured
-from wgan_jax.modules import CriticOutput, Network, accepts_argument, reads, title
+from wgan_jax.modules import (
+    CriticOutput,
+    Network,
+    accepts_argument,
+    has_batch_norm,
+    reads,
+    title,
+)
 from wgan_jax.parallel.sharding import place_state, sharded_fields
 from wgan_jax.types import Array, PRNGKey
 
@@ -169,13 +176,13 @@ def check_gan(gan: Gan) -> GanState:
 
 
 def _check_batch_norm(gan: Gan, state: GanState) -> None:
-    if gan.penalties and "batch_stats" in state.critic.model_state:
+    if gan.penalties and has_batch_norm(state.critic.model_state):
         raise ValueError(
             f"{title(gan.critic)} has batch norm, which mixes the examples of "
             "a batch, so a penalty on its gradients is not defined. Use a critic "
             "without batch norm, or a constraint instead of the penalty."
         )
-    if gan.regularizers and "batch_stats" in state.generator.model_state:
+    if gan.regularizers and has_batch_norm(state.generator.model_state):
         raise ValueError(
             f"{title(gan.generator)} has batch norm, which mixes the examples "
             "of a batch, so a regularizer on its Jacobian is not defined. Use a "
