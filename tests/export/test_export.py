@@ -1,5 +1,6 @@
 """Tests of exported generators: each format draws the images of ``sample``."""
 
+import ast
 import functools
 import json
 import subprocess
@@ -285,6 +286,74 @@ def test_a_file_that_does_not_fit_its_config_is_an_error(folder, tmp_path):
             ArchiveError, match=f"does not fit its config: the {message}"
         ):
             zoo.load(path)
+
+
+class OtherLayouts(nn.Module):
+    """Convolutions with channels first, and kernels in the layouts of others."""
+
+    transposed: bool = False
+
+    @nn.compact
+    def __call__(self, latent, *, train):
+        x = nn.Dense(3 * 4 * 5)(latent).reshape(-1, 3, 4, 5)
+        normal = nn.initializers.normal(0.3)
+        for index, layout in enumerate(
+            [
+                ("NCHW", "OIHW", "NCHW"),
+                ("NCHW", "HWIO", "NHWC"),
+                ("NHWC", "IOHW", "HWNC"),
+            ]
+        ):
+            shape = {"O": 3, "I": 3, "H": 3, "W": 2}
+            kernel = self.param(
+                f"kernel_{index}", normal, tuple(shape[c] for c in layout[1])
+            )
+            x = jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                (1, 1),
+                ((1, 2), (1, 0)),
+                lhs_dilation=(2, 2) if self.transposed else (1, 1),
+                dimension_numbers=layout,
+            )
+        scale = jnp.arange(1, 4) / jnp.where(jnp.arange(3) > 0, 2.0, jnp.inf)
+        return jnp.tanh(x.transpose(2, 0, 1, 3)) * scale[None, None, None]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_convolutions_of_any_layout_are_exported(transposed):
+    module, z = OtherLayouts(transposed), jax.random.normal(jax.random.key(1), (4, Z))
+    variables = module.init(jax.random.key(0), z, train=False)
+
+    def draw(weights, z):
+        return module.apply(unflatten(weights, variables), z, train=False)
+
+    weights = {name: np.asarray(x) for name, x in flatten(variables).items()}
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    graph = trace(draw, weights, shapes)
+    session = onnxruntime.InferenceSession(
+        to_onnx(graph, output="images"), providers=["CPUExecutionProvider"]
+    )
+    [found] = session.run(["images"], {"latents": np.asarray(z)})
+    np.testing.assert_allclose(found, draw(weights, z), atol=1e-4)
+
+
+def test_infinite_numbers_are_exported():
+    def draw(weights, z):
+        z = jnp.where(z > jnp.inf, -jnp.inf, jnp.maximum(z, -jnp.inf))
+        return z * weights["a.b"][None]
+
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    graph = trace(draw, {"a.b": np.ones(Z, np.float32)}, shapes)
+    text = to_pytorch(graph, title="x", weights="w")
+    names = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+    assert not {"inf", "nan"} & names
+    assert text.count("float('-inf')") == 2
+    session = onnxruntime.InferenceSession(
+        to_onnx(graph, output="images"), providers=["CPUExecutionProvider"]
+    )
+    z = np.linspace(-1, 1, Z, dtype=np.float32)[None]
+    np.testing.assert_array_equal(session.run(["images"], {"latents": z})[0], z)
 
 
 def test_operations_that_other_formats_lack_are_named():

@@ -108,17 +108,42 @@ class _Reader:
             value = np.asarray(primitive.bind(*typed, **equation.params))
             if value.ndim == 0:
                 return value.item()
+        aval = variable.aval
+        if rule is None and value is not None:
+            name = f"={self._name()}"
+            return Tensor(name, batched(aval.shape), str(aval.dtype), value)
         if rule is None:
             raise ExportError(
                 f"the network has the operation {primitive.name!r}, which cannot be "
                 "exported to ONNX or PyTorch; export it as StableHLO."
             )
-        aval = variable.aval
-        output = Tensor(self._name(), batched(aval.shape), str(aval.dtype), value)
         kind, used, options = rule(equation, inputs)
         if kind == "same":
             return used[0]
+        shape, axes = batched(aval.shape), options.pop("layout", None)
+        if axes is not None:  # images and kernel in the layout of an operation
+            before, of_kernel, after = axes
+            images, kernel = used
+            used = [
+                self._transposed(images, before),
+                self._transposed(kernel, of_kernel),
+            ]
+            inner = [after.index(axis) for axis in range(len(after))]
+            shape = tuple(shape[axis] for axis in inner)
+            value = None if value is None else value.transpose(inner)
+        output = Tensor(self._name(), shape, str(aval.dtype), value)
         self.operations.append(Operation(kind, tuple(used), output, options))
+        return output if axes is None else self._transposed(output, axes[2])
+
+    def _transposed(self, x: Tensor, axes: Sequence[int]) -> Tensor:
+        """Adds a transposition, unless the order is the same."""
+        axes = tuple(axes)
+        if axes == tuple(range(len(axes))):
+            return x
+        shape = tuple(x.shape[axis] for axis in axes)
+        value = None if x.value is None else x.value.transpose(axes)
+        output = Tensor(self._name(), shape, x.dtype, value)
+        self.operations.append(Operation("transpose", (x,), output, {"axes": axes}))
         return output
 
     def _name(self) -> str:

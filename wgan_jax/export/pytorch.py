@@ -1,6 +1,7 @@
 """Networks as PyTorch modules in one Python file."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,7 +113,8 @@ def to_pytorch(graph: Graph, *, title: str, weights: str) -> str:
 def _name(x: Any) -> str:
     """Returns the expression of an input, weight, result or number."""
     if not isinstance(x, Tensor):
-        return repr(x)
+        finite = not isinstance(x, float) or math.isfinite(x)
+        return repr(x) if finite else f"float('{x}')"
     if "." in x.name:  # a weight
         return f"self.{x.name.replace('.', '_')}"
     return x.name
@@ -145,7 +147,7 @@ def _extreme(names: Sequence[str], operation: Operation) -> str:
         if isinstance(x, Tensor)
     )
     bound = "min" if operation.kind == "max" else "max"
-    return f"{tensor}.clamp({bound}={numbers[0]!r})"
+    return f"{tensor}.clamp({bound}={_name(numbers[0])})"
 
 
 def _where(names: Sequence[str], operation: Operation) -> str:

@@ -48,6 +48,8 @@ def _cast(equation: Any, inputs: list[Any]) -> Any:
 
 def _where(equation: Any, inputs: list[Any]) -> Any:
     condition, false, true = inputs
+    if isinstance(condition, bool):  # such as whether a variance has degrees of freedom
+        return "same", [true if condition else false], {}
     return "where", (condition, true, false), {}
 
 
@@ -184,16 +186,16 @@ def _own_transposed(equation: Any, inputs: list[Any]) -> Any:
 def _conv(equation: Any, inputs: list[Any]) -> Any:
     params = equation.params
     numbers, padding = params["dimension_numbers"], params["padding"]
-    layout = (numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
+    specs = (numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
     strides, steps = params["window_strides"], params["lhs_dilation"]
     groups = params["feature_group_count"]
-    sides = [equation.invars[1].aval.shape[axis] for axis in (0, 1)]
+    sides = [equation.invars[1].aval.shape[axis] for axis in numbers.rhs_spec[2:]]
     transposed = [
         (k - 1 - low, k - 1 - high)
         for k, (low, high) in zip(sides, padding, strict=True)
     ]
     if (
-        layout != ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+        len(strides) != 2
         or len(set(strides)) > 1
         or len(set(steps)) > 1
         or set(params["rhs_dilation"]) != {1}
@@ -202,14 +204,29 @@ def _conv(equation: Any, inputs: list[Any]) -> Any:
         or (steps[0] > 1 and min(min(pair) for pair in transposed) < 0)
     ):
         raise ExportError(
-            "the network has a convolution with dilation or an unusual layout, which "
-            "cannot be exported to ONNX or PyTorch; export it as StableHLO."
+            "the network has a convolution with dilation, or of other than two "
+            "dimensions, which cannot be exported to ONNX or PyTorch; export it as "
+            "StableHLO."
         )
+    layout = {"layout": _layout(*specs)}
     if steps[0] > 1:
         options = {"stride": steps[0], "pads": tuple(transposed), "extra": (0, 0)}
-        return "conv_transpose", inputs, options | {"flipped": True}
+        return "conv_transpose", inputs, options | {"flipped": True} | layout
     pads = tuple((low, high) for low, high in padding)
-    return "conv", inputs, {"stride": strides[0], "pads": pads, "groups": groups}
+    options = {"stride": strides[0], "pads": pads, "groups": groups}
+    return "conv", inputs, options | layout
+
+
+def _layout(images: Any, kernel: Any, output: Any) -> Any:
+    """Returns the transpositions to NHWC, to HWIO, and from NHWC to the output."""
+    batch, features, *sides = images
+    outputs, inputs, *window = kernel
+    axes = (output[0], *output[2:], output[1])
+    return (
+        (batch, *sides, features),
+        (*window, inputs, outputs),
+        tuple(axes.index(axis) for axis in range(4)),
+    )
 
 
 RULES: dict[str, Rule] = {
