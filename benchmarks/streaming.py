@@ -25,9 +25,8 @@ from machine import describe_machine
 from PIL import Image
 
 from wgan_jax.config.loading import apply_overrides, find_config, load_config
-from wgan_jax.data import load_source, prefetch
+from wgan_jax.data import converting, load_source, prefetch
 from wgan_jax.data.convertible import from_pictures
-from wgan_jax.data.converting import convert
 from wgan_jax.data.pictures import Conversion
 from wgan_jax.io.files import write_text
 from wgan_jax.program.setup import prepare
@@ -49,7 +48,9 @@ def draw(folder: Path, count: int, size: int) -> None:
 def convert(pictures: Path, folder: Path, size: int) -> dict[str, Any]:
     """Converts all pictures."""
     began = time.perf_counter()
-    found = convert(from_pictures(pictures, conversion=Conversion(size=size)), folder)
+    found = converting.convert(
+        from_pictures(pictures, conversion=Conversion(size=size)), folder
+    )
     seconds = time.perf_counter() - began
     return {
         "pictures": len(found.images),

@@ -304,6 +304,16 @@ def test_mistakes_are_one_sentence(arguments, message, tmp_path, monkeypatch, ca
     assert not list(tmp_path.iterdir())
 
 
+def test_errors_name_the_options_of_the_command(folder, tmp_path, capsys):
+    (folder / "a" / "x.png").write_bytes(b"no picture")
+    for dataset, option in ((folder, "--unreadable=skip"), ("tfds:", "--data-dir=DIR")):
+        arguments = [str(dataset), str(tmp_path / "out"), "--size=8"]
+        assert main(["wgan-jax", "data", "convert", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert option in error
+        assert "--config." not in error
+
+
 def test_training_does_not_depend_on_where_the_images_are(folder, tmp_path):
     convert(folder, tmp_path / "out", size=128)
     fields = ["size=128", f"path={tmp_path / 'out'}"]

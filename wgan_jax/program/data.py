@@ -22,7 +22,7 @@ from wgan_jax.data.files import expanded
 from wgan_jax.data.folder import load_folder
 from wgan_jax.data.inspection import Inspection, inspect_pictures
 from wgan_jax.data.pictures import Conversion
-from wgan_jax.errors import ConfigError, choices, printable
+from wgan_jax.errors import ConfigError, DataError, choices, printable
 from wgan_jax.io.images import image_grid, save_png
 from wgan_jax.program.help import FOLDER
 from wgan_jax.program.setup import Log
@@ -83,7 +83,12 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
         parser.add_argument(f"--{name}")
     for name in ("low", "high"):
         parser.add_argument(f"--{name}", type=float)
-    return _convert(parser.parse_args(rest), log)
+    try:
+        return _convert(parser.parse_args(rest), log)
+    except (ConfigError, DataError) as error:
+        # Where training has a field of the config, this command has an option.
+        text = str(error).replace("--config.dataset.data_dir", "--data-dir")
+        raise type(error)(text.replace("--config.dataset.", "--")) from error
 
 
 class Parser(argparse.ArgumentParser):
