@@ -24,11 +24,11 @@ from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.parallel.sharding import (
     batch_sharding,
-    check_divisible,
     make_mesh,
     put_batches,
     put_key,
 )
+from wgan_jax.program.batch_sizes import check_single_examples, check_sizes
 from wgan_jax.program.pictures import check_drawable
 from wgan_jax.program.sweep import build_replicas
 from wgan_jax.training.compiled import make_train_step, make_train_steps
@@ -272,7 +272,9 @@ def check_parts(
     if replicas is None:
         return None
     gan_of, settings, _ = replicas
-    problems.attempt(_check_label, config, gan_of(float(settings[0])))
+    gan = gan_of(float(settings[0]))
+    problems.attempt(_check_label, config, gan)
+    problems.attempt(check_single_examples, config, gan)
     return gan_of, settings, seeds, pipeline
 
 
@@ -330,33 +332,3 @@ def _check_label(config: ExperimentConfig, gan: Gan) -> None:
             f"config.samples.label is {label}; it must be in 0 to "
             f"{gan.conditional.classes - 1}."
         )
-
-
-def check_sizes(config: ExperimentConfig, mesh: Mesh, *, replicas: int) -> None:
-    """Raises ConfigError if batches or replicas do not divide among the devices.
-
-    Args:
-        config: an experiment.
-        mesh: device mesh.
-        replicas: number of replicas.
-
-    Raises:
-        ConfigError: if a size is not divisible. The message names valid sizes.
-    """
-    training = config.training
-    sizes = {
-        f"config.training.{name}": size
-        for name in ("batch_size", "generator_batch_size")
-        if (size := getattr(training, name))
-    }
-    shared = {"the number of replicas": replicas} if replicas > 1 else sizes
-    as_config_error(check_divisible, mesh, **shared)
-    parts = training.microbatches
-    pieces = parts if replicas > 1 else parts * mesh.size
-    for name, size in sizes.items():
-        if size % pieces:
-            raise ConfigError(
-                f"{name} is {size}, which is not divisible into "
-                f"config.training.microbatches={parts} parts on {pieces // parts} "
-                f"device(s). Use a multiple of {pieces}."
-            )

@@ -25,6 +25,7 @@ from wgan_jax.training.gradients import (
     generator_gradients,
 )
 from wgan_jax.training.inputs import check_batch
+from wgan_jax.training.single_examples import check_examples
 from wgan_jax.training.updates import (
     apply_gradients,
     examples,
@@ -57,8 +58,9 @@ def critic_step(
 
     Raises:
         ValueError: if the batch does not fit the networks, required labels are
-            missing, or the batch size is not divisible by the number of
-            microbatches.
+            missing, the batch size is not divisible by the number of
+            microbatches, or a network is constant for one example (see
+            ``check_examples``).
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 3 to 9;
@@ -66,6 +68,7 @@ def critic_step(
     """
     check_batch(gan, state, batch, axes=1)
     images, labels = examples(gan, batch)
+    check_examples(gan, generator=images.shape[0])
     (latent_key, noise_key, _), (_, flip_key, label_key) = _critic_keys(key, state)
     real = _prepare(gan, images, noise_key, flip_key)
     latent = _latents(gan, latent_key, real.shape[0])
@@ -112,11 +115,13 @@ def critic_update(
 
     Raises:
         ValueError: if the examples have different shapes, are not
-            floating-point, or lack the labels that a conditional GAN requires.
+            floating-point, or lack the labels that a conditional GAN requires,
+            or the critic is constant for one example.
     """
     (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
     keys = Keys(term_key, pass_key)
     _check_pairs(gan, pairs)
+    check_examples(gan, critic=len(pairs.real) // gan.microbatches)
     pairs = pairs._replace(fake=jax.lax.stop_gradient(pairs.fake))
     critic = state.critic
     if gan.constrain_before_update and gan.constraint is not None:
@@ -189,11 +194,14 @@ def generator_step(
 
     Raises:
         ValueError: if the objective is paired and the real examples are missing
-            or their number is not ``batch_size``.
+            or their number is not ``batch_size``, or a network is constant for
+            one example.
 
     Reference:
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 9 to 11.
     """
+    part = batch_size // gan.microbatches
+    check_examples(gan, generator=part, critic=part)
     latent_key = _update_key(key, _GENERATOR, state.step)
     passes = _update_key(key, _GENERATOR_PASSES, state.step)
     pass_key, term_key, label_key, noise_key, flip_key = jax.random.split(passes, 5)
