@@ -76,6 +76,8 @@ MISTAKES = [
         "best_by is 'coverage'; it must be a measured",
     ),
     ("held_out", "train", "which is the training split"),
+    ("held_out", "train[1400:]", "held_out: the held-out split 'train[1400:]' has 100"),
+    ("held_out", "test+train[:1]", "1 of them are in the training split 'train'"),
     ("seed", -1, "seed is -1"),
     ("measures", ("inception_score",), "needs features with class logits"),
     ("features", {"name": "vgg"}, choices(EXTRACTORS)),

@@ -16,6 +16,7 @@ from PIL import Image
 from table_rows import options
 
 from wgan_jax.data import DATASETS, Pipeline, load_source
+from wgan_jax.data.overlap import check_held_out
 
 PREPARED = Path(__file__).parents[2].parent / "shared" / "data" / "tfds"
 SIZE = 60  # of generated datasets
@@ -170,3 +171,12 @@ def test_each_epoch_has_each_example_once_across_hosts(load):
         np.testing.assert_array_equal(np.concatenate(parts, 1), whole.indices(t))
     first = [host.indices(0)[0].tolist() for host in hosts]
     assert len(set(itertools.chain(*first))) == 4
+
+
+def test_ids_find_the_examples_that_splits_share(load):
+    first, second = load(split="train[:12]"), load(split="train[8:20]")
+    np.testing.assert_array_equal(first.ids[8:], second.ids[:4])
+    assert len(set(first.ids) | set(second.ids)) == 20
+    with pytest.raises(ValueError, match=r"12 examples, and 4 of them are in the tr"):
+        check_held_out(first, second)
+    check_held_out(load(split="train[:8]"), second)

@@ -78,6 +78,9 @@ SINGLE = {
     "--config.evaluation.measures=fid,kernel": "measures 'fid' is not known",
     "--config.evaluation.best_by=fid": "best_by is 'fid'",
     "--config.evaluation.held_out=train": "which is the training split",
+    "--config.dataset.split=train[:1000] --config.evaluation.held_out=train[500:]": (
+        "1,000 examples, and 500 of them are in the training split 'train[:1000]'"
+    ),
     "--config.evaluation.split=dev": "config.evaluation.split: the split",
     "--config.evaluation.features.name=no": choices(EXTRACTORS),
 }

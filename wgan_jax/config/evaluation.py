@@ -7,6 +7,7 @@ from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.data import Source
+from wgan_jax.data.overlap import check_held_out
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.evaluation import (
     EXTRACTORS,
@@ -45,6 +46,13 @@ def build_evaluator(
         )
     except ValueError as error:
         raise ConfigError(f"config.evaluation.features: {error}") from error
+    held_out = None
+    if fields.held_out is not None:
+        held_out = _with_split(config, source, fields.held_out, "held_out")
+        try:
+            check_held_out(source, held_out)
+        except ValueError as error:
+            raise ConfigError(f"config.evaluation.held_out: {error}") from error
     evaluator = as_config_error(
         make_evaluator,
         _with_split(config, source, fields.split, "split"),
@@ -54,9 +62,7 @@ def build_evaluator(
         seed=fields.seed,
         batch_size=fields.batch_size,
         train=source,
-        held_out=None
-        if fields.held_out is None
-        else _with_split(config, source, fields.held_out, "held_out"),
+        held_out=held_out,
         cache=cache,
     )
     _check_measures(evaluator, fields.best_by)

@@ -242,7 +242,8 @@ def select(source: Source, held_out: float) -> Source:
         hashes[:] = [short_hash(source.images[i].tobytes()) for i in range(len(source))]
     rows = split_rows(source.split, are_held_out(hashes, held_out))
     labels = None if source.labels is None else source.labels[rows]
-    return replace(source, images=take(source.images, rows), labels=labels)
+    images = take(source.images, rows)
+    return replace(source, images=images, labels=labels, ids=rows)
 
 
 def _source(

@@ -126,15 +126,19 @@ def from_tfds(
         DataError: if it is missing and cannot be downloaded, or its images
             cannot be converted.
     """
-    from wgan_jax.data.tfds_reader import damaged_error, image_features, open_prepared
+    from wgan_jax.data.tfds_reader import (
+        damaged_error,
+        image_features,
+        open_prepared,
+        split_sizes,
+    )
     from wgan_jax.data.tfds_records import pixels, read_examples
 
     builder = open_prepared(name, data_dir)
     features = image_features(name, builder)
     shape = features["image"].shape
     conversion = _conversion(f"tfds:{name}", shape, size, channels, options)
-    sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
-    sizes = {key: count for key, count in sizes.items() if count}
+    sizes = {key: count for key, count in split_sizes(builder).items() if count}
     labelled = "label" in features
 
     def image(encoded: bytes) -> np.ndarray:

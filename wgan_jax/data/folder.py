@@ -130,6 +130,7 @@ def load_folder(
             "skipped": len(decoded.skipped),
             **({} if labels is None else {"class_names": labels[1]}),
         },
+        ids=rows,
     )
 
 

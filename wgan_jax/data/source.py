@@ -26,6 +26,8 @@ class Source:
         provenance: origin of the examples, as JSON values.
         modes: centers ``[components, D]`` and standard deviation of the mixture
             of Gaussians that the points are drawn from, or None.
+        ids: int64 ``[n]``, a number for each example that is unique among all
+            splits of the dataset, or None if unknown.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Source:
     num_classes: int | None = None
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     modes: tuple[np.ndarray, float] | None = None
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         kind = (self.images.dtype, self.images.ndim)

@@ -153,6 +153,7 @@ def _from_tfds(
             "file_format": records.file_format,
             **(resized if resize is not None else {}),
         },
+        ids=records.ids,
     )
 
 
@@ -170,11 +171,10 @@ def _described(
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = tfds_reader.open_builder(title, data_dir)
     features = tfds_reader.image_features(title, builder)
-    count = 0
+    ids = np.zeros(0, np.int64)
     if builder.is_prepared():
-        sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
-        parts = resolve_split(split, sizes)
-        count = sum(stop - start for _, start, stop in parts)
+        ids = stored_rows(split, tfds_reader.split_sizes(builder))
+    count = len(ids)
     height, width, channels = features["image"].shape
     sides = (height, width) if resize is None else (resize, resize)
     labelled = "label" in features
@@ -184,6 +184,7 @@ def _described(
         images=np.broadcast_to(np.uint8(0), (count, *sides, channels)),
         labels=np.broadcast_to(np.int32(0), (count,)) if labelled else None,
         num_classes=features["label"].num_classes if labelled else None,
+        ids=ids,
     )
 
 
@@ -208,6 +209,7 @@ def _digits(name: str, *, split: str) -> Source:
         labels=table["digits"][rows].astype(np.int32),
         num_classes=10,
         provenance={"origin": "doi:10.24432/C50P49"},
+        ids=rows,
     )
 
 
@@ -216,7 +218,8 @@ def _toy(
 ) -> Source:
     """Generates a toy dataset with ``size`` points in each of train and test."""
     points, labels = [], []
-    for part, start, stop in resolve_split(split, {"train": size, "test": size}):
+    sizes = {"train": size, "test": size}
+    for part, start, stop in resolve_split(split, sizes):
         drawn, components = draw_points(name, split=part, seed=seed, size=size)
         points.append(drawn[start:stop])
         if components is not None:
@@ -229,6 +232,7 @@ def _toy(
         num_classes=TOYS[name].components,
         provenance={"origin": "drawn", "seed": seed, "size": size},
         modes=TOYS[name].mixture,
+        ids=stored_rows(split, sizes),
     )
 
 

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
-from wgan_jax.data.splits import resolve_split
+from wgan_jax.data.splits import stored_rows
 from wgan_jax.data.tfds_records import pixels, read_examples
 from wgan_jax.errors import DataError
 
@@ -30,6 +30,7 @@ class Records:
         num_classes: number of classes, or None without labels.
         version: version of the dataset.
         file_format: format of the files.
+        ids: int64 ``[n]``, positions among the examples of all splits.
     """
 
     images: np.ndarray
@@ -37,6 +38,7 @@ class Records:
     num_classes: int | None
     version: str
     file_format: str
+    ids: np.ndarray
 
 
 def read_tfds(
@@ -68,8 +70,7 @@ def read_tfds(
             downloaded.
     """
     builder = open_prepared(name, data_dir)
-    sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
-    resolve_split(split, sizes)
+    ids = stored_rows(split, split_sizes(builder))
     features = image_features(name, builder)
     try:
         images, labels = _decoded(builder, split, features, resize)
@@ -84,6 +85,7 @@ def read_tfds(
         num_classes=features["label"].num_classes if "label" in features else None,
         version=str(builder.version),
         file_format=builder.info.file_format.value,
+        ids=ids,
     )
 
 
@@ -114,6 +116,11 @@ def open_prepared(name: str, data_dir: str | None) -> Any:
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = open_builder(name, data_dir)
     return builder if builder.is_prepared() else _obtain(name, builder, data_dir)
+
+
+def split_sizes(builder: Any) -> dict[str, int]:
+    """Returns the number of examples in each split of a prepared dataset."""
+    return {key: info.num_examples for key, info in builder.info.splits.items()}
 
 
 def open_builder(name: str, data_dir: str | None) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from wgan_jax.data import Source
+from wgan_jax.data.overlap import check_held_out
 from wgan_jax.evaluation.measures import MEASURES
 from wgan_jax.evaluation.reference import reference_sample
 from wgan_jax.evaluation.sample import (
@@ -231,14 +232,16 @@ def make_evaluator(
         batch_size: examples per batch; rounded up to a multiple of the number
             of local devices.
         train: dataset that the critic was trained on, for the held-out gap.
-        held_out: split that the critic was not trained on.
+        held_out: split that the critic was not trained on. The reference dataset
+            may overlap with either.
         cache: folder for reference features.
 
     Returns:
         The evaluator.
 
     Raises:
-        ValueError: if a measure is unknown or a number is out of range.
+        ValueError: if a measure is unknown, a number is out of range, or
+            ``held_out`` has examples of ``train``.
     """
     names = tuple(measures)
     unknown = [name for name in names if name not in MEASURES]
@@ -253,6 +256,8 @@ def make_evaluator(
         )
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}; it must be in 0 to 2^32 - 1.")
+    if train is not None and held_out is not None:
+        check_held_out(train, held_out)
     devices = jax.local_device_count()
     return Evaluator(
         source=source,
