@@ -14,8 +14,9 @@ from wgan_jax.training.compiled import (
     make_train_step,
     make_train_steps,
 )
+from wgan_jax.training.gradients import Pairs
 from wgan_jax.training.init import init_state
-from wgan_jax.training.steps import critic_step, train_step, train_steps
+from wgan_jax.training.steps import critic_step, critic_update, train_step, train_steps
 
 KEY = jax.random.key(0)
 IMAGES = np.random.RandomState(0).uniform(-1, 1, (3, 8, 4, 4, 1)).astype(np.float32)
@@ -161,3 +162,32 @@ def test_points_may_be_anywhere():
     make_train_steps(gan)(init_state(gan, KEY), points[None], KEY)
     with pytest.raises(ValueError, match=r"it must be \[N, B, 2\]"):
         make_train_step(gan)(init_state(gan, KEY), points[..., :1], KEY)
+
+
+def test_labels_are_checked_in_steps_that_are_not_compiled():
+    # tensorflow/models #15
+    gan = by_class()
+    state = init_state(gan, KEY)
+    images, right = IMAGES[0], np.arange(8) % 3
+    for wrong in (np.arange(1, 9) % 4, -right, jnp.asarray(right + 1)):
+        with pytest.raises(
+            ValueError, match=r"the labels are in .*; they must be in 0"
+        ):
+            critic_step(gan, state, {"image": images, "label": wrong}, KEY)
+        with pytest.raises(
+            ValueError, match=r"the labels are in .*; they must be in 0"
+        ):
+            critic_update(gan, state, Pairs(images, images, right, wrong), KEY)
+    with pytest.raises(ValueError, match="the labels are float32; they must be int32"):
+        wrong = right.astype(np.float32)
+        critic_update(gan, state, Pairs(images, images, wrong, right), KEY)
+
+
+def test_labels_of_later_batches_are_checked():
+    gan = by_class()
+    step = make_critic_step(gan, donate=False)
+    state = init_state(gan, KEY)
+    right = np.arange(8) % 3
+    step(state, {"image": IMAGES[0], "label": right}, KEY)
+    with pytest.raises(ValueError, match="the labels are in 1 to 3; they must be in 0"):
+        step(state, {"image": IMAGES[0], "label": right + 1}, KEY)

@@ -17,9 +17,10 @@ _LEADS = {1: "B", 2: "N, B", 3: "K, N, B"}
 
 
 def check_batch(gan: Gan, state: GanState, batch: Batch | Array, *, axes: int) -> None:
-    """Raises ValueError if a batch does not fit the networks, by shapes and dtypes.
+    """Raises ValueError if a batch does not fit the networks.
 
-    It looks at no values, so a compiled step checks when it is traced.
+    A compiled step checks shapes and dtypes when it is traced. Labels that are not
+    traced are compared with the classes, too.
 
     Args:
         gan: static definition of the GAN.
@@ -44,14 +45,40 @@ def check_batch(gan: Gan, state: GanState, batch: Batch | Array, *, axes: int) -
         )
     _check_images(gan, state, images, axes)
     if gan.conditional is not None and isinstance(batch, Mapping) and "label" in batch:
-        labels, lead = batch["label"], images.shape[:axes]
-        if tuple(labels.shape) != tuple(lead):
-            raise ValueError(
-                f"the labels have the shape {list(labels.shape)}; it must be "
-                f"{list(lead)}, one for each example."
-            )
-        if not jnp.issubdtype(labels.dtype, jnp.integer):
-            raise ValueError(f"the labels are {labels.dtype}; they must be int32.")
+        check_labels(gan, batch["label"], images.shape[:axes])
+
+
+def check_labels(gan: Gan, labels: Any, shape: tuple[int, ...]) -> None:
+    """Raises ValueError if labels do not have a shape and a dtype, or are no classes.
+
+    Args:
+        gan: static definition of a conditional GAN.
+        labels: an array; its values are checked unless it is traced.
+        shape: the shape that it must have.
+
+    Raises:
+        ValueError: naming what is wrong and what would be right.
+    """
+    if not (hasattr(labels, "dtype") and hasattr(labels, "shape")):
+        labels = np.asarray(labels)
+    if tuple(labels.shape) != tuple(shape):
+        raise ValueError(
+            f"the labels have the shape {list(labels.shape)}; it must be "
+            f"{list(shape)}, one for each example."
+        )
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"the labels are {labels.dtype}; they must be int32.")
+    if not isinstance(labels, jax.core.Tracer):
+        _check_classes(gan, _local(labels))
+
+
+def _check_classes(gan: Gan, labels: np.ndarray) -> None:
+    classes = gan.conditional.classes if gan.conditional else 0
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"the labels are in {labels.min()} to {labels.max()}; they must be in 0 to "
+            f"{classes - 1}."
+        )
 
 
 def _check_images(gan: Gan, state: GanState, images: Any, axes: int) -> None:
@@ -103,12 +130,7 @@ def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
                 "[-1, 1]. If the generator has this range, set check_values=False."
             )
     if gan.conditional is not None and "label" in fields:
-        labels, classes = _local(fields["label"]), gan.conditional.classes
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(
-                f"the labels are in {labels.min()} to {labels.max()}; they must be in "
-                f"0 to {classes - 1}."
-            )
+        _check_classes(gan, _local(fields["label"]))
 
 
 def _local(array: Any) -> np.ndarray:
@@ -119,7 +141,11 @@ def _local(array: Any) -> np.ndarray:
 
 
 class CheckedStep:
-    """A compiled step that checks the values of its first batch."""
+    """A compiled step that checks the values of its first batch, and all labels.
+
+    Labels on a device are those of the first batch only, as the others would have
+    to be waited for.
+    """
 
     def __init__(self, step: Wrapped, gan: Gan, *, axes: int) -> None:
         """Stores a jitted ``step(state, batch, key)``; axes as for ``check_batch``."""
@@ -132,6 +158,10 @@ class CheckedStep:
             check_batch(self._gan, state, batch, axes=self._axes)
             check_values(self._gan, batch, axes=self._axes)
             self._is_checked = True
+        elif self._gan.conditional is not None and isinstance(batch, Mapping):
+            labels = batch.get("label")
+            if isinstance(labels, np.ndarray):
+                check_labels(self._gan, labels, labels.shape)
         return self._step(state, batch, key)
 
     def __getattr__(self, name: str) -> Any:

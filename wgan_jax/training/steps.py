@@ -24,7 +24,7 @@ from wgan_jax.training.gradients import (
     critic_gradients,
     generator_gradients,
 )
-from wgan_jax.training.inputs import check_batch
+from wgan_jax.training.inputs import check_batch, check_labels
 from wgan_jax.training.single_examples import check_examples
 from wgan_jax.training.updates import (
     apply_gradients,
@@ -116,7 +116,8 @@ def critic_update(
     Raises:
         ValueError: if the examples have different shapes, are not
             floating-point, or lack the labels that a conditional GAN requires,
-            or the critic is constant for one example.
+            the labels are not those of its classes, or the critic is constant for
+            one example.
     """
     (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
     keys = Keys(term_key, pass_key)
@@ -314,6 +315,9 @@ def _check_pairs(gan: Gan, pairs: Pairs) -> None:
         raise ValueError(
             "Pairs: labels or fake_labels are missing; a conditional GAN needs both."
         )
+    if gan.conditional is not None:
+        for labels in (pairs.labels, pairs.fake_labels):
+            check_labels(gan, labels, real.shape[:1])
 
 
 def _critic_keys(key: PRNGKey, state: GanState) -> tuple[PRNGKey, PRNGKey]:
