@@ -64,7 +64,9 @@ def diff_augment(
         augmented = augment(images, jax.random.fold_in(key, place))
         if probability is not None:
             own = jax.random.fold_in(key, len(augmentations) + place)
-            draws = constrain_batch(jax.random.uniform(own, (len(images), 1, 1, 1)))
+            draws = constrain_batch(
+                jax.random.uniform(own, (len(images), 1, 1, 1), jnp.float32)
+            )
             augmented = jnp.where(draws < probability, augmented, images)
         images = augmented
     return images
@@ -272,7 +274,9 @@ def translation(images: Array, key: PRNGKey) -> Array:
     for axis, part in zip((1, 2), jax.random.split(key), strict=True):
         reach = (images.shape[axis] + 4) // 8
         shape = (len(images), 1, 1, 1)
-        shift = constrain_batch(jax.random.randint(part, shape, -reach, reach + 1))
+        shift = constrain_batch(
+            jax.random.randint(part, shape, -reach, reach + 1, jnp.int32)
+        )
         images = _shift(images, shift, axis=axis, reach=reach)
     return images
 
@@ -335,7 +339,7 @@ def _stretch(key: PRNGKey, count: int, side: int) -> Array:
     length = (side + 1) // 2
     # The center of an even length lies between two pixels, which adds one position.
     places = side + 1 - length % 2
-    middle = constrain_batch(jax.random.randint(key, (count, 1), 0, places))
+    middle = constrain_batch(jax.random.randint(key, (count, 1), 0, places, jnp.int32))
     distance = jnp.arange(side)[None, :] - (middle - length // 2)
     return (distance >= 0) & (distance < length)
 
@@ -358,7 +362,9 @@ def random_flip(images: Array, key: PRNGKey) -> Array:
         ValueError: if ``images`` is not ``[B, H, W, C]``.
     """
     _check_rank("random_flip", images)
-    flipped = constrain_batch(jax.random.bernoulli(key, shape=(len(images), 1, 1, 1)))
+    # As float32, because jax_enable_x64 must not change what is drawn.
+    half, shape = jnp.float32(0.5), (len(images), 1, 1, 1)
+    flipped = constrain_batch(jax.random.bernoulli(key, half, shape))
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 

@@ -21,8 +21,8 @@ def latents(
         truncation: bound of the absolute values, above 0; None for no bound.
 
     Returns:
-        ``[B, Z]`` standard normal, or normal under the condition that no value
-        exceeds the bound; row i depends only on ``(key, indices[i])``.
+        float32 ``[B, Z]`` standard normal, or normal under the condition that no
+        value exceeds the bound; row i depends only on ``(key, indices[i])``.
 
     Reference:
         Brock, Donahue, Simonyan 2018, arXiv:1809.11096, section 3.1, for the
@@ -32,8 +32,9 @@ def latents(
     def one(index: Array) -> Array:
         own = jax.random.fold_in(key, index)
         if truncation is None:
-            return jax.random.normal(own, (size,))
-        return jax.random.truncated_normal(own, -truncation, truncation, (size,))
+            return jax.random.normal(own, (size,), jnp.float32)
+        low, high = jnp.float32(-truncation), jnp.float32(truncation)
+        return jax.random.truncated_normal(own, low, high, (size,), jnp.float32)
 
     return jax.vmap(one)(indices)
 

@@ -244,7 +244,7 @@ def interpolations(
     ends = 2 * jnp.arange(rows)
     first = latents(key, ends, size=gan.latent_size)
     last = latents(key, ends + 1, size=gan.latent_size)
-    t = jnp.tile(jnp.linspace(0.0, 1.0, columns), rows)[:, None]
+    t = jnp.tile(jnp.linspace(0.0, 1.0, columns, dtype=jnp.float32), rows)[:, None]
     z = great_arc(
         jnp.repeat(first, columns, axis=0), jnp.repeat(last, columns, axis=0), t
     )

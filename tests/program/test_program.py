@@ -141,6 +141,26 @@ def test_killed_run_resumes_exactly(unbroken, tmp_path):
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
+def test_a_run_keeps_the_switches_of_jax_that_it_began_with(unbroken, tmp_path):
+    # jax #27002
+    workdir = tmp_path / "moved"
+    shutil.copytree(unbroken[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / "40")
+    switches = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg"}
+    done = launch(workdir, *SMALL, *iterations(40, every=20), env=switches)
+    assert done.returncode == 0, done.stderr
+    for name, now, began in (
+        ("JAX_ENABLE_X64", True, False),
+        ("JAX_DEFAULT_PRNG_IMPL", "rbg", "threefry2x32"),
+    ):
+        line = f"{name} is {now} here, but the run began with {began}, which is used."
+        assert line in done.stdout
+    assert metrics(workdir) == metrics(unbroken[0])
+    one, two = (state_of(path, 40) for path in (unbroken[0], workdir))
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_saves_a_checkpoint_and_says_how_to_resume(tmp_path, number):
     workdir = tmp_path / "stopped"

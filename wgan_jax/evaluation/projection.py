@@ -65,7 +65,7 @@ def project(
         The latents, their images and the errors.
     """
     n, size = len(targets), gan.latent_size
-    first = jax.random.normal(key, (starts * n, size))
+    first = jax.random.normal(key, (starts * n, size), jnp.float32)
     wanted = jnp.tile(targets, (starts, 1, 1, 1))
     labels = None
     if gan.conditional is not None:

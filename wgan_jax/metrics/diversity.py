@@ -147,8 +147,10 @@ def perceptual_path_length(
 
     @jax.jit
     def speeds(batch_key: PRNGKey) -> Array:
-        ends = jax.random.normal(batch_key, (2, batch_size, latent_size))
-        t = jax.random.uniform(jax.random.fold_in(batch_key, 1), (batch_size, 1))
+        ends = jax.random.normal(batch_key, (2, batch_size, latent_size), jnp.float32)
+        t = jax.random.uniform(
+            jax.random.fold_in(batch_key, 1), (batch_size, 1), jnp.float32
+        )
         path = partial(great_arc, ends[0], ends[1])
         latents, direction = jax.jvp(path, (t,), (jnp.ones_like(t),))
         _, velocity = jax.jvp(

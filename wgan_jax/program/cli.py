@@ -346,11 +346,13 @@ def _work(
     """Runs a mode that reads or writes the folder of a run."""
     from wgan_jax.program.workdir import Workdir
 
+    workdir = Workdir(folder)
     _initialize(options.pop("distributed", "off"))
+    _use_switches(workdir.switches())
     _use_compilation_cache()
     keep_freed_memory()
     about = {"command": _command(argv), "log": _log, **options}
-    return _functions()[mode](config, Workdir(folder), **about)
+    return _functions()[mode](config, workdir, **about)
 
 
 def _functions() -> dict[str, Callable[..., int]]:
@@ -393,6 +395,18 @@ def _ensure_home() -> None:
         Path.home()
     except RuntimeError:
         os.environ["HOME"] = str(private_folder())
+
+
+def _use_switches(recorded: dict[str, Any]) -> None:
+    """Sets the switches of JAX that a run began with, whatever the environment says."""
+    for name, value in recorded.items():
+        now = getattr(jax.config, name, value)
+        if now != value:
+            _log(
+                f"{name.upper()} is {now} here, but the run began with {value}, which "
+                "is used. For another value, start a run in another --workdir."
+            )
+            jax.config.update(name, value)
 
 
 def _use_compilation_cache() -> None:

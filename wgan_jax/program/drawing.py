@@ -368,10 +368,10 @@ def _path(request: Request, gan: Gan) -> Array:
             )
     starts = jnp.arange(request.count)
     if request.columns is not None:
-        parts = jnp.linspace(0.0, 1.0, request.columns)
+        parts = jnp.linspace(0.0, 1.0, request.columns, dtype=jnp.float32)
         first, last = drawn(2 * starts), drawn(2 * starts + 1)
     elif request.walk is not None:
-        parts = jnp.arange(_STEPS) / _STEPS
+        parts = jnp.arange(_STEPS, dtype=jnp.float32) / _STEPS
         first, last = drawn(starts), drawn((starts + 1) % request.count)
     else:
         return drawn(starts)

@@ -69,6 +69,12 @@ def train(
     data = experiment.source.record()
     workdir.check_data(data)
     check_start(config, workdir.newest_checkpoint())
+    before, here = workdir.platform(), jax.default_backend()
+    if before not in (None, here):
+        log(
+            f"The run continues on {here} instead of {before}, where results differ by "
+            "rounding."
+        )
     if multiprocess.is_primary():
         workdir.claim(config, data=data, command=command, lineage=lineage)
     multiprocess.barrier()

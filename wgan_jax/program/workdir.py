@@ -19,6 +19,14 @@ from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import write_text
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
+# Switches of JAX, also set by environment variables, that change results.
+SWITCHES = (
+    "jax_enable_x64",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_random_seed_offset",
+    "jax_default_matmul_precision",
+)
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -140,6 +148,21 @@ class Workdir:
                 "examples, or another --workdir."
             )
 
+    def switches(self) -> dict[str, Any]:
+        """Returns the switches of JAX that a run began with; {} if unknown."""
+        return self._optional("switches")
+
+    def platform(self) -> str | None:
+        """Returns the platform of the last start; None if unknown."""
+        return self._optional("devices").get("platform")
+
+    def _optional(self, part: str) -> dict[str, Any]:
+        """Returns a part of the record that runs of older versions may lack."""
+        try:
+            return dict(json.loads(self.config.read_text()).get(part, {}))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}  # reported by check
+
     def data(self) -> dict[str, Any] | None:
         """Returns the dataset record of the run; None if the run has not started."""
         return self._record("data") if self.config.exists() else None
@@ -168,6 +191,7 @@ class Workdir:
             **(lineage or {}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
+            "switches": {name: getattr(jax.config, name) for name in SWITCHES},
             "devices": {
                 "kind": jax.devices()[0].device_kind,
                 "platform": jax.default_backend(),

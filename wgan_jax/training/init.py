@@ -86,7 +86,7 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
     Returns:
         The state at step 0.
     """
-    latent, labels = jnp.zeros((2, gan.latent_size)), _some_labels(gan)
+    latent, labels = jnp.zeros((2, gan.latent_size), jnp.float32), _some_labels(gan)
     generator = _init_player(
         gan.generator,
         gan.generator_optimizer,
@@ -287,7 +287,7 @@ def _is_above_0(weight: Any) -> bool:
 
 def abstract_images(gan: Gan, state: GanState) -> Any:
     """Returns shapes and dtypes of two generated images."""
-    latent = jax.ShapeDtypeStruct((2, gan.latent_size), jnp.result_type(float))
+    latent = jax.ShapeDtypeStruct((2, gan.latent_size), jnp.float32)
     labels = _some_labels(gan)
 
     def make(player: PlayerState, z: Array) -> Array:

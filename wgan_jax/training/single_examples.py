@@ -93,7 +93,9 @@ def _differences(gan: Gan, state: GanState, name: str) -> Callable[[bool], float
     shape = (gan.latent_size,)
     if name == "critic":
         shape = abstract_images(gan, state).shape[1:]
-    inputs = [jnp.asarray(random.normal(size=(1, *shape)), float) for _ in range(2)]
+    inputs = [
+        jnp.asarray(random.normal(size=(1, *shape)), jnp.float32) for _ in range(2)
+    ]
     labels = None if gan.conditional is None else jnp.zeros((1,), jnp.int32)
 
     @functools.partial(jax.jit, static_argnums=3)

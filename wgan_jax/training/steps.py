@@ -335,7 +335,8 @@ def _update_key(key: PRNGKey, player: int, count: Array) -> PRNGKey:
 
 
 def _latents(gan: Gan, key: PRNGKey, n: int) -> Array:
-    return constrain_batch(jax.random.normal(key, (n, gan.latent_size)))
+    # Not the default dtype: jax_enable_x64 must not change what is drawn.
+    return constrain_batch(jax.random.normal(key, (n, gan.latent_size), jnp.float32))
 
 
 def _prepare(gan: Gan, images: Array, noise_key: PRNGKey, flip_key: PRNGKey) -> Array:

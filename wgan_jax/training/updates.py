@@ -54,7 +54,7 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
         dequantize: add the noise; ignored for floating-point images.
 
     Returns:
-        Floating-point ``[B, ...]`` in [-1, 1].
+        Floating-point ``[B, ...]`` in [-1, 1], float32 for uint8 images.
 
     Raises:
         AssertionError: if the dtype is neither uint8 nor floating-point.
@@ -66,7 +66,7 @@ def normalize_images(images: Array, key: PRNGKey, *, dequantize: bool) -> Array:
     if images.dtype != jnp.uint8:
         chex.assert_type(images, float)
         return images
-    levels = images.astype(jnp.result_type(float))
+    levels = images.astype(jnp.float32)  # also with jax_enable_x64
     if not dequantize:
         return levels / 127.5 - 1.0
     noise = constrain_batch(jax.random.uniform(key, images.shape, levels.dtype))
