@@ -19,6 +19,7 @@ from wgan_jax.gan import GanState
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.locking import locked
 from wgan_jax.program.periodic_evaluation import Evaluations
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
@@ -65,7 +66,7 @@ def train(
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)
     evaluator = _evaluator(experiment)
-    target = experiment.target
+    _ = experiment.target  # raises if the parts are incompatible
     data = experiment.source.record()
     workdir.check_data(data)
     check_start(config, workdir.newest_checkpoint())
@@ -75,16 +76,37 @@ def train(
             f"The run continues on {here} instead of {before}, where results differ by "
             "rounding."
         )
+    lock: AbstractContextManager[None] = nullcontext()
     if multiprocess.is_primary():
-        workdir.claim(config, data=data, command=command, lineage=lineage)
-    multiprocess.barrier()
-    workdir.check_shared()
-    workdir.check(config)  # again, now that the primary process has written it
-    workdir.check_data(data)
+        lock = locked(workdir.lock, log=log)
+    with lock:
+        if multiprocess.is_primary():
+            workdir.check(config)  # again: another run may have ended meanwhile
+            workdir.claim(config, data=data, command=command, lineage=lineage)
+        multiprocess.barrier()
+        workdir.check_shared()
+        workdir.check(config)  # again, now that the primary process has written it
+        workdir.check_data(data)
+        return _train(
+            experiment, evaluator, workdir, command=command, log=log, profile=profile
+        )
+
+
+def _train(
+    experiment: Experiment,
+    evaluator: Evaluator | None,
+    workdir: Workdir,
+    *,
+    command: str,
+    log: Log,
+    profile: int | None,
+) -> int:
+    """Runs ``train`` in a folder that belongs to this run."""
+    config = experiment.config
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=log
     ) as checkpoints:
-        state, start = _restore_or_start(experiment, checkpoints, target)
+        state, start = _restore_or_start(experiment, checkpoints, experiment.target)
         check_start(config, start)  # may be an older one if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:

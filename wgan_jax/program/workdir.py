@@ -46,6 +46,11 @@ class Workdir:
         return self.path / "config.json"
 
     @property
+    def lock(self) -> Path:
+        """Lock that a process holds while it trains."""
+        return self.path / "run.lock"
+
+    @property
     def metrics(self) -> Path:
         """Metrics, one JSON object per line."""
         return self.path / "metrics.jsonl"

@@ -1,0 +1,106 @@
+"""Tests that two processes do not train in one folder."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from wgan_jax.errors import WorkdirError
+from wgan_jax.program import locking
+from wgan_jax.program.locking import locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from wgan_jax.program.locking import locked
+with locked(Path(sys.argv[1]), log=print):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Returns the path of a lock, and a process that holds it."""
+    path = tmp_path / "run" / "run.lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "locked\n"
+    yield path, process
+    process.kill()
+    process.communicate()
+
+
+def test_the_second_process_is_told_who_has_the_folder(other):
+    # deepinv #525, torchtune #481, CellBender #241
+    path, process = other
+    match = rf"run is in use: process {process.pid} on \S+ \(since .*\) trains there"
+    with pytest.raises(WorkdirError, match=match), locked(path, log=print):
+        pass
+    process.communicate()  # closes its input, so it ends
+    lines = []
+    with locked(path, log=lines.append):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert lines == []
+    assert path.read_text() == ""
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(other):
+    path, process = other
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    lines = []
+    with locked(path, log=lines.append):
+        pass
+    (line,) = lines
+    assert f"was not released by process {process.pid} on " in line
+    assert "this process takes over" in line
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """Makes the file system one without locks."""
+
+    def fail(file, how):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize(
+    ("changes", "is_refused"),
+    [
+        ({}, True),
+        ({"pid": 2**22 + 1}, False),  # no such process
+        ({"boot": "before"}, False),
+        ({"host": "elsewhere", "boot": "other"}, True),
+    ],
+)
+def test_without_locks_the_record_decides(tmp_path, changes, is_refused):
+    path = tmp_path / "run.lock"
+    owner = locking._here() | {"pid": os.getpid(), "since": "today"} | changes
+    path.write_text(json.dumps(owner))
+    if not is_refused:
+        with locked(path, log=print):
+            pass
+        return
+    match = rf"process {owner['pid']} on {owner['host']} \(since today\).*remove "
+    with pytest.raises(WorkdirError, match=match), locked(path, log=print):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}"])
+def test_a_damaged_record_is_no_owner(tmp_path, text):
+    path = tmp_path / "run.lock"
+    path.write_text(text)
+    with locked(path, log=pytest.fail):
+        pass
