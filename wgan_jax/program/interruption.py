@@ -1,4 +1,4 @@
-"""Handling of Ctrl-C and SIGTERM: the training loop stops between two iterations."""
+"""Handling of signals: the training loop stops between two iterations."""
 
 import os
 import signal
@@ -9,11 +9,29 @@ from jax.experimental import multihost_utils
 
 from wgan_jax.parallel import multiprocess
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C and kill; a terminal that was closed; the warnings of batch systems.
+_ALWAYS = ("SIGINT", "SIGTERM")
+_UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+
+
+def _handled() -> list[signal.Signals]:
+    """Returns the signals that stop a run, without those that it was told to ignore.
+
+    ``nohup`` ignores SIGHUP, for example.
+    """
+    names = (n for n in (*_ALWAYS, *_UNLESS_IGNORED) if hasattr(signal, n))
+    return [
+        number
+        for number in map(signal.Signals.__getitem__, names)
+        if number.name in _ALWAYS or signal.getsignal(number) != signal.SIG_IGN
+    ]
 
 
 class Interruption:
-    """Context manager that records the first SIGINT or SIGTERM.
+    """Context manager that records the first signal that ends a run.
+
+    These are SIGINT and SIGTERM, and unless they are ignored, SIGHUP, SIGUSR1,
+    SIGUSR2 and SIGXCPU.
 
     In a single process, the second signal has its usual effect, so that users
     need not wait for the final checkpoint.
@@ -33,11 +51,12 @@ class Interruption:
         self._asked = 0
 
     def __enter__(self) -> Self:
-        if multiprocess.is_shared():
-            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._pass_on)
-            return self
-        for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+        shared = multiprocess.is_shared()
+        for number in _handled():
+            if shared and number == signal.SIGTERM:
+                continue  # JAX's runtime handles it
+            handler = self._pass_on if shared else self._note
+            self._before[number] = signal.signal(number, handler)
         return self
 
     def __exit__(
