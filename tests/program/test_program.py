@@ -161,7 +161,50 @@ def test_a_run_keeps_the_switches_of_jax_that_it_began_with(unbroken, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("streams", ["stdout", "both"])
+def test_output_that_is_closed_does_not_stop_a_run(tmp_path, streams):
+    workdir = tmp_path / "head"
+    process = subprocess.Popen(
+        command(workdir, *SMALL, *iterations(30)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if streams == "both" else subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "Loading the dataset digits.\n"
+    process.stdout.close()
+    if streams == "stdout":
+        with process.stderr as lines:
+            errors = lines.read()
+        assert "roken" not in errors
+        assert "Iteration 30 of 30" in errors
+    assert process.wait(timeout=200) == 0
+    assert (workdir / "checkpoints" / "30").is_dir()
+    assert (workdir / "report.html").is_file()
+
+
+def test_a_signal_that_was_ignored_does_not_stop_a_run(tmp_path):
+    """Runs as under ``nohup``."""
+    workdir = tmp_path / "nohup"
+    process = subprocess.Popen(
+        command(workdir, *SMALL, *iterations(30)),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    while not (workdir / "metrics.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+# accelerate #3400, submitit PR 1701
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
+)
 def test_signal_saves_a_checkpoint_and_says_how_to_resume(tmp_path, number):
     workdir = tmp_path / "stopped"
     argv = command(workdir, *SMALL, *iterations(100_000))

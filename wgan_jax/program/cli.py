@@ -37,6 +37,7 @@ from wgan_jax.errors import (
     choices,
 )
 from wgan_jax.io.caches import cache_folder, private_folder
+from wgan_jax.io.streams import lasting_output
 from wgan_jax.memory import keep_freed_memory
 from wgan_jax.parallel import multiprocess
 from wgan_jax.planning.accelerators import prepare_environment
@@ -67,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):  # of a stream that is no file
         # As of stderr: names of files may have characters outside of the encoding.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with lasting_output():
+        return _main(argv)
+
+
+def _main(argv: list[str]) -> int:
     try:
         mode, rest = _mode(argv[1:])
         done = _information(mode, rest, _program(argv))
