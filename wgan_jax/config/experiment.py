@@ -273,7 +273,7 @@ class Samples(Group):
 
 
 class Log(Group):
-    """Interval at which metrics are written."""
+    """Interval at which metrics are written; those of the last iteration always are."""
 
     every: Count = field("interval in iterations", free=True)
 

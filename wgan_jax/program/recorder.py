@@ -81,7 +81,8 @@ class Recorder:
         for step, self.latest in enumerate(rows, before + 1):
             self._check(step, fetched)
             self._images += images
-            if self._writes and step % self._config.log.every == 0:
+            last = step == self._config.training.iterations
+            if self._writes and (last or step % self._config.log.every == 0):
                 # The metrics of a call arrive together, so its time is split equally.
                 part = (step - before) / len(rows)
                 self._log(step, fetched, self._heard + part * (now - self._heard))
