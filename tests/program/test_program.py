@@ -161,6 +161,28 @@ def test_a_run_keeps_the_switches_of_jax_that_it_began_with(unbroken, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_short_run_announces_only_files_that_exist(tmp_path):
+    # HyperGAN #125
+    workdir = tmp_path / "short"
+    flags = [*iterations(5), "--config.log.every=10", "--config.penalty=None"]
+    done = launch(workdir, *SMALL, *flags)
+    assert done.returncode == 0, done.stderr
+    announced = re.findall(rf"{re.escape(str(workdir))}[\w./]+\w", done.stdout)
+    assert {Path(path).name for path in announced} == {
+        "step_00000005.png",
+        "report.html",
+        "metrics.jsonl",
+        "tensorboard",
+    }
+    for path in announced:
+        assert Path(path).exists(), path
+    assert [line["step"] for line in metrics(workdir)] == [5]
+    assert "Nothing bounds the gradient of the critic" in done.stdout
+    assert "Done: iteration 5, score gap" in done.stdout
+    assert "critic/score_gap" in metrics(workdir)[0]
+    assert "Wasserstein estimate" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("streams", ["stdout", "both"])
 def test_output_that_is_closed_does_not_stop_a_run(tmp_path, streams):
     workdir = tmp_path / "head"

@@ -15,6 +15,7 @@ from wgan_jax.augmentation import (
 )
 from wgan_jax.conditioning import Conditional
 from wgan_jax.config import experiment
+from wgan_jax.config.bounds import estimates_a_distance
 from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.resolve import Config, resolve
@@ -31,6 +32,7 @@ from wgan_jax.losses import (
     Objective,
     terms,
 )
+from wgan_jax.losses.objectives import SCORE_GAP, WASSERSTEIN_GAP
 from wgan_jax.optimizers import OPTIMIZERS
 from wgan_jax.schedules import (
     LEARNING_RATE_SCHEDULES,
@@ -115,13 +117,17 @@ def build_gan(
 def build_objective(config: Config) -> Objective:
     """Returns the objective of a config, with its options.
 
+    If nothing bounds the gradient of the critic, the mean difference of scores of
+    the Wasserstein objective is named a score gap, not an estimate.
+
     Args:
         config: config of one experiment.
 
     Raises:
         ConfigError: if the config has mistakes, or a loss rejects a value.
     """
-    row = resolve(config).objective
+    config = resolve(config)
+    row = config.objective
     objective = OBJECTIVES[row.name].with_options(**row.options)
     # Losses check their options only when they are called.
     score = jax.ShapeDtypeStruct((1,), jnp.float32)
@@ -129,6 +135,8 @@ def build_objective(config: Config) -> Objective:
     as_config_error(jax.eval_shape, objective.critic_loss, *scores)
     generator = scores if objective.paired else scores[:1]
     as_config_error(jax.eval_shape, objective.generator_loss, *generator)
+    if objective.gap_name == WASSERSTEIN_GAP and not estimates_a_distance(config):
+        return objective._replace(gap_name=SCORE_GAP)
     return objective
 
 

@@ -26,6 +26,9 @@ from wgan_jax.losses.adversarial import (
 )
 from wgan_jax.types import Array
 
+# Metric names of the mean real score minus the mean fake score.
+WASSERSTEIN_GAP, SCORE_GAP = "critic/wasserstein_estimate", "critic/score_gap"
+
 
 class Objective(NamedTuple):
     """Pair of critic and generator losses, both to be minimized.
@@ -41,7 +44,8 @@ class Objective(NamedTuple):
             two batch sizes must match, and the generator loss uses real
             examples.
         gap_name: metric name of the mean real score minus the mean fake score.
-            Only for the Wasserstein objective is this difference a distance.
+            Only for the Wasserstein objective does this difference estimate a
+            distance, and only if something bounds the gradient of the critic.
         signed: the sign of a score is a decision: positive for examples that
             the critic takes for real.
     """
@@ -49,7 +53,7 @@ class Objective(NamedTuple):
     critic_loss: Callable[[Array, Array], Array]
     generator_loss: Callable[..., Array]
     paired: bool = False
-    gap_name: str = "critic/score_gap"
+    gap_name: str = SCORE_GAP
     signed: bool = False
 
     def options(self) -> dict[str, Any]:
@@ -166,7 +170,7 @@ OBJECTIVES: dict[str, Objective] = {
     "wasserstein": Objective(
         wasserstein_critic_loss,
         wasserstein_generator_loss,
-        gap_name="critic/wasserstein_estimate",
+        gap_name=WASSERSTEIN_GAP,
     ),
     "minimax": Objective(
         cross_entropy_critic_loss, minimax_generator_loss, signed=True

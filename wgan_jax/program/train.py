@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.config.bounds import estimates_a_distance
 from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
@@ -16,6 +17,8 @@ from wgan_jax.data import prefetch
 from wgan_jax.errors import ReportError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
+from wgan_jax.losses import OBJECTIVES
+from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.interruption import Interruption
@@ -65,6 +68,7 @@ def train(
     workdir.check(config)
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)
+    _warn_of_no_distance(config, log=log)
     evaluator = _evaluator(experiment)
     _ = experiment.target  # raises if the parts are incompatible
     data = experiment.source.record()
@@ -223,6 +227,17 @@ def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
         log(
             "config.training.compute_dtype is bfloat16, but this CPU does not support "
             "it natively, so training is slower than in float32. Use float32."
+        )
+
+
+def _warn_of_no_distance(config: ExperimentConfig, *, log: Log) -> None:
+    """Warns if nothing bounds the gradient of a Wasserstein critic."""
+    name = OBJECTIVES[config.objective.name].gap_name
+    if name == WASSERSTEIN_GAP and not estimates_a_distance(config):
+        log(
+            "Nothing bounds the gradient of the critic, so the gap of its scores is no "
+            "Wasserstein distance. Set config.penalty, config.constraint or "
+            "config.critic.parametrization=spectral."
         )
 
 
