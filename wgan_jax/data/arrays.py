@@ -10,12 +10,13 @@ import numpy as np
 from annotated_types import Ge, Lt
 
 from wgan_jax.data.array_files import named, no_images
-from wgan_jax.data.files import check_file, expanded
+from wgan_jax.data.files import check_file
 from wgan_jax.data.records import take
 from wgan_jax.data.source import MOST_CLASSES, Source
 from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.files import expanded
 from wgan_jax.io.imports import import_object
 
 

@@ -1,6 +1,5 @@
 """Pictures in a folder or an archive."""
 
-import contextlib
 import os
 import stat
 from collections import Counter
@@ -23,13 +22,6 @@ class PictureFile(NamedTuple):
 
     name: str
     content: bytes
-
-
-def expanded(path: str) -> Path:
-    """Returns a path, with the home folder in place of ``~`` if it is known."""
-    with contextlib.suppress(RuntimeError):
-        return Path(path).expanduser()
-    return Path(path)
 
 
 def state(path: Path) -> os.stat_result:

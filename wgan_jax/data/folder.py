@@ -12,7 +12,6 @@ from annotated_types import Ge, Lt
 from wgan_jax.data.converted import Origin, is_converted, open_converted
 from wgan_jax.data.decoded import remember
 from wgan_jax.data.files import (
-    expanded,
     find_pictures,
     picture_names,
     read_pictures,
@@ -24,6 +23,7 @@ from wgan_jax.data.records import StoredImages, take
 from wgan_jax.data.source import Source
 from wgan_jax.data.splits import are_held_out, short_hash, split_rows, stored_rows
 from wgan_jax.errors import DataError
+from wgan_jax.io.files import expanded
 from wgan_jax.ranges import Count
 
 # Version of the decoded cache. Increment it when decoding changes.

@@ -1,7 +1,6 @@
 """In-memory datasets, and the table of dataset names."""
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,8 +167,7 @@ def _described(
     from wgan_jax.data import tfds_reader
 
     title = name.removeprefix(_TFDS_PREFIX)
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
-    builder = tfds_reader.open_builder(title, data_dir)
+    builder = tfds_reader.open_builder(title, tfds_reader.data_folder(data_dir))
     features = tfds_reader.image_features(title, builder)
     ids = np.zeros(0, np.int64)
     if builder.is_prepared():

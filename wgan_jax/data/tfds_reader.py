@@ -15,6 +15,7 @@ from wgan_jax.data.prepare import BUILDERS, check_reachable, prepare
 from wgan_jax.data.splits import stored_rows
 from wgan_jax.data.tfds_records import pixels, read_examples
 from wgan_jax.errors import DataError
+from wgan_jax.io.files import expanded
 
 # Version of the decoded cache. Increment it when ``_decode`` or ``pixels`` changes.
 _DECODER = 1
@@ -113,9 +114,15 @@ def open_prepared(name: str, data_dir: str | None) -> Any:
         ValueError: if there is no such dataset.
         DataError: if it is missing and cannot be downloaded, or damaged.
     """
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
+    data_dir = data_folder(data_dir)
     builder = open_builder(name, data_dir)
     return builder if builder.is_prepared() else _obtain(name, builder, data_dir)
+
+
+def data_folder(data_dir: str | None) -> str | None:
+    """Returns the folder of prepared datasets; None for tfds' default."""
+    given = data_dir or os.environ.get("TFDS_DATA_DIR")
+    return str(expanded(given)) if given else None
 
 
 def split_sizes(builder: Any) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import ArrayLike
 
+from wgan_jax.io.files import expanded
 from wgan_jax.metrics import (
     FeatureExtractor,
     FunctionFeatures,
@@ -46,7 +47,7 @@ def lite0(
     """
     _check_images("lite0", shape)
     try:
-        return Lite0Features(path, input_size=input_size)
+        return Lite0Features(path and expanded(path), input_size=input_size)
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise ValueError(str(error)) from error
 
@@ -76,7 +77,7 @@ def inception(
     """
     _check_images("inception", shape)
     try:
-        weights = inception_weights(path)
+        weights = inception_weights(path and expanded(path))
     except OSError as error:
         raise ValueError(str(error)) from error
     return InceptionFeatures(weights, tap=tap, resize=resize)

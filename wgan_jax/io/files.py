@@ -1,4 +1,4 @@
-"""Atomic writes: a reader sees either the old file or the complete new one."""
+"""Paths, and atomic writes: a reader sees the old file or the complete new one."""
 
 import contextlib
 import os
@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 PARTIAL = ".partial"  # suffix of incomplete files
+
+
+def expanded(path: str) -> Path:
+    """Returns a path, with the home folder in place of ``~`` if it is known."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,7 @@ from wgan_jax.program.help import (
     FOLDER,
     MODES,
     OTHERS,
+    PATHS,
     help_text,
     listed_configs,
     listed_fields,
@@ -141,17 +142,35 @@ def _parsed(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]
     """Returns the flags, and the overrides as names and texts."""
     overrides, others = split_overrides(rest)
     parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--workdir", action="append", default=[])
-    parser.add_argument("--profile", type=_above_0)
-    parser.add_argument("--page", nargs="?", const="")
+    special: dict[str, dict[str, Any]] = {
+        "workdir": {"action": "append", "default": []},
+        "profile": {"type": _above_0},
+        "page": {"nargs": "?", "const": ""},
+    }
     for name in FLAGS:
-        if name not in ("config.FIELD", "workdir", "profile", "page"):
-            parser.add_argument(f"--{name}")
+        if name != "config.FIELD":
+            kind: dict[str, Any] = {"type": _path} if name in PATHS else {}
+            parser.add_argument(f"--{name}", **kind, **special.get(name, {}))
     known, unknown = parser.parse_known_args(others)
     if unknown:
         flags = [f"--{name}" for name in FLAGS]
         raise ConfigError(f"{unknown[0]!r} is not an option; {choices(flags)}.")
     return known, overrides
+
+
+def _path(text: str) -> str:
+    """Returns a path with the home folder in place of ``~``.
+
+    A shell replaces it only at the start of a word that is not quoted.
+    """
+    if not text.startswith("~"):
+        return text
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not valid; the home folder is unknown"
+        ) from error
 
 
 def _above_0(text: str) -> int:

@@ -18,11 +18,11 @@ from wgan_jax.data.convertible import (
     from_tfds,
 )
 from wgan_jax.data.converting import convert
-from wgan_jax.data.files import expanded
 from wgan_jax.data.folder import load_folder
 from wgan_jax.data.inspection import Inspection, inspect_pictures
 from wgan_jax.data.pictures import Conversion
 from wgan_jax.errors import ConfigError, DataError, choices, printable
+from wgan_jax.io.files import expanded
 from wgan_jax.io.images import image_grid, save_png
 from wgan_jax.program.help import FOLDER
 from wgan_jax.program.setup import Log
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
 def _file(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; it must be a file")
-    return Path(text)
+    return expanded(text)
 
 
 def _inspect(options: argparse.Namespace, log: Log) -> int:

@@ -12,6 +12,18 @@ from wgan_jax.config.loading import (
     shipped_configs,
 )
 
+# Flags that are paths, or can be.
+PATHS = (
+    "config",
+    "workdir",
+    "pretrained",
+    "latents",
+    "project",
+    "card",
+    "page",
+    "images",
+    "output",
+)
 FOLDER = Path("runs")  # parent of the default --workdir
 
 
