@@ -52,8 +52,10 @@ class Gan:
             ``networks.from_functions``.
         critic: linen module ``(images [B, ...], *, train) -> scores [B]``. A
             conditional critic takes ``labels [B]`` as its second argument. It
-            may sow ``features`` and ``class_logits`` into ``intermediates``,
-            and may use the rng stream ``dropout`` when it is provided.
+            may sow ``features`` and ``class_logits`` into ``intermediates``.
+            Dropout can be active whenever the rng stream ``dropout`` is
+            provided, or with ``deterministic=not train``; losses and penalties
+            see the same.
         objective: losses of the critic and the generator.
         generator_optimizer: optimizer of the generator, including its learning
             rate at iteration 0.
@@ -248,8 +250,7 @@ class BoundCritic(CriticFn):
         Raises:
             ValueError: if the critic has no dropout or sows no features.
         """
-        inputs = self.gan.inputs(self.gan.critic, images, self.labels)
-        if not is_random(self.gan.critic, self.params, self.model_state, inputs):
+        if not any(self._is_random(images, train=train) for train in (False, True)):
             raise ValueError(
                 f"{title(self.gan.critic)} has no dropout, so two passes "
                 "through it are identical. Set a dropout rate, or remove the "
@@ -266,14 +267,27 @@ class BoundCritic(CriticFn):
             )
         return output.scores, output.features
 
+    def _is_random(self, images: Array, *, train: bool) -> bool:
+        inputs = self.gan.inputs(self.gan.critic, images, self.labels)
+        return is_random(
+            self.gan.critic, self.params, self.model_state, inputs, train=train
+        )
+
     def _output(
         self, images: Array, key: PRNGKey | None, *, augment: bool = True
     ) -> CriticOutput:
+        # Dropout that is active only in training mode is so here, too. The state that
+        # this mode updates is discarded.
+        train = (
+            key is not None
+            and not self._is_random(images, train=False)
+            and self._is_random(images, train=True)
+        )
         return self.gan.score(
             self.params,
             self.model_state,
             images,
-            train=False,
+            train=train,
             labels=self.labels,
             key=key,
             augment=augment,

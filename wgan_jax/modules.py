@@ -213,11 +213,16 @@ def reads(function: Callable[..., Any], index: int, *args: Any) -> bool:
 
 
 def is_random(
-    module: Network, params: Params, model_state: PyTree, inputs: tuple[Array, ...]
+    module: Network,
+    params: Params,
+    model_state: PyTree,
+    inputs: tuple[Array, ...],
+    *,
+    train: bool,
 ) -> bool:
-    """Returns whether a network's output uses the rng stream ``dropout``."""
+    """Returns whether a network's output uses the rng stream ``dropout`` in a mode."""
 
     def output(key: PRNGKey) -> Array:
-        return apply(module, params, model_state, inputs, train=False, key=key)[0]
+        return apply(module, params, model_state, inputs, train=train, key=key)[0]
 
     return reads(output, 0, jax.eval_shape(lambda: jax.random.key(0)))

@@ -373,6 +373,31 @@ def test_consistency_needs_dropout_and_features(key, real):
         abstract_state(silent)
 
 
+class UsualCritic(nn.Module):
+    """``DropoutCritic``, with dropout in the mode of training."""
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        x = nn.softplus(nn.Dense(24)(images.reshape(images.shape[0], -1)))
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        self.sow("intermediates", "features", x)
+        return nn.Dense(1)(x)[:, 0]
+
+
+@pytest.mark.parametrize("term", [consistency, r1, gradient_penalty])
+def test_dropout_that_follows_train_is_that_of_the_stream(key, real, term):
+    # flax #3257
+    found = []
+    for critic in (UsualCritic(), DropoutCritic()):
+        gan = tiny_gan(critic=critic, penalties=((term, 1.0),))
+        state = init_state(gan, key)
+        found.append(critic_step(gan, state, real, key)[1])
+        critic_fn = gan.critic_fn(state.critic.params, {}, key=key)
+        without = gan.critic_fn(state.critic.params, {})
+        assert not np.allclose(critic_fn(real), without(real))
+    chex.assert_trees_all_equal(*found)
+
+
 def test_dropout_is_drawn_anew_in_each_pass_and_absent_from_evaluation(key, real):
     gan = tiny_gan(critic=DropoutCritic(), penalties=())
     state = init_state(gan, key)

@@ -126,7 +126,9 @@ def check_apart(module, inputs, shapes, key):
     whole, changed = (np.asarray(run(variables, a, *inputs[1:])) for a in (x, other))
     unequal = np.any((whole != changed).reshape(len(x), -1), 1)
     np.testing.assert_array_equal(np.flatnonzero(unequal), [CHANGED])
-    if is_random(module, params, state, inputs):  # draws as many as there are examples
+    if is_random(
+        module, params, state, inputs, train=False
+    ):  # draws as many as there are examples
         return
     part = run(variables, *(a[PART] for a in inputs))
     scale = np.abs(whole).max()
