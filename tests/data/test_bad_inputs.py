@@ -29,10 +29,10 @@ import wgan_jax.data.folder
 from wgan_jax.data import archives, load_source
 from wgan_jax.data.convertible import from_pictures
 from wgan_jax.data.converting import convert
-from wgan_jax.data.files import expanded
 from wgan_jax.data.inspection import inspect_pictures
 from wgan_jax.data.pictures import Conversion
 from wgan_jax.errors import DataError
+from wgan_jax.io.files import expanded
 from wgan_jax.program.data import described
 
 CASES = [
