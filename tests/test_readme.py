@@ -10,9 +10,13 @@ TEXT = (ROOT / "README.md").read_text()
 METHODS = (ROOT / "docs/methods.md").read_text()
 METRICS = (ROOT / "docs/metrics.md").read_text()
 USAGE = (ROOT / "docs/usage.md").read_text()
-SNIPPETS = re.findall(
-    r"```python\n(.*?)```", TEXT + USAGE + METHODS + METRICS, re.DOTALL
-)
+SNIPPETS = [
+    snippet
+    for snippet in re.findall(
+        r"```python\n(.*?)```", TEXT + USAGE + METHODS + METRICS, re.DOTALL
+    )
+    if "load_run" not in snippet  # needs a run: tests/program/test_runs.py
+]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda s: s.splitlines()[-1][:40])

@@ -4,6 +4,8 @@ The names below are public and stable. Importing them loads no dataset,
 checkpoint or plotting library.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from wgan_jax.conditioning import Conditional
 from wgan_jax.config.build import build_gan
 from wgan_jax.gan import Gan, GanState, PlayerState
@@ -44,6 +46,9 @@ from wgan_jax.training.steps import (
     train_steps,
 )
 
+if TYPE_CHECKING:
+    from wgan_jax.program.runs import Run, load_run
+
 __version__ = "0.2.0"
 
 __all__ = [
@@ -59,6 +64,7 @@ __all__ = [
     "Pairs",
     "PlayerState",
     "Regularizer",
+    "Run",
     "Term",
     "abstract_state",
     "build_gan",
@@ -71,6 +77,7 @@ __all__ = [
     "init_replicas",
     "init_state",
     "latents",
+    "load_run",
     "make_critic_step",
     "make_generator_step",
     "make_mesh",
@@ -87,3 +94,12 @@ __all__ = [
     "wasserstein_estimate",
     "wasserstein_generator_loss",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what reads checkpoints when it is first used."""
+    if name not in ("Run", "load_run"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from wgan_jax.program import runs
+
+    return getattr(runs, name)

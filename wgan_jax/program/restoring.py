@@ -1,6 +1,7 @@
 """Restoring of the latest, the best, or a given checkpoint of a run."""
 
 import math
+from typing import TypeVar
 
 import jax
 
@@ -11,6 +12,8 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.program.setup import Experiment, Log
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import standing_statistics
+
+StateT = TypeVar("StateT")
 
 
 def restore_checkpoint(
@@ -33,13 +36,43 @@ def restore_checkpoint(
         CheckpointError: if there is no such checkpoint, or it cannot be read.
         WorkdirError: if the dataset differs from that of the run.
     """
-    if which not in ("latest", "best") and not which.isdecimal():
-        raise ConfigError(
-            f"--checkpoint={which} is not valid; it must be latest, best or an "
-            "iteration."
-        )
+    check_choice(which)
     if not experiment.described:
         workdir.check_data(experiment.source.record())
+    return read_checkpoint(workdir, experiment.target, which, log=log)
+
+
+def check_choice(which: str, *, name: str = "--checkpoint") -> None:
+    """Raises ConfigError unless a checkpoint is latest, best or an iteration.
+
+    Args:
+        which: the choice.
+        name: name of the flag or the argument, for the message.
+    """
+    if which not in ("latest", "best") and not which.isdecimal():
+        raise ConfigError(
+            f"{name}={which} is not valid; it must be latest, best or an iteration."
+        )
+
+
+def read_checkpoint(
+    workdir: Workdir, target: StateT, which: str, *, log: Log
+) -> tuple[StateT, int]:
+    """Reads a checkpoint of a run into a given target.
+
+    Args:
+        workdir: folder of the run.
+        target: as for ``Checkpoints.restore``.
+        which: ``latest``, ``best`` or an iteration.
+        log: function that is called with a message about a broken checkpoint.
+
+    Returns:
+        The state and its iteration.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, it cannot be read, or it
+            does not match the target.
+    """
     folder = workdir.best if which == "best" else workdir.checkpoints
     if not folder.is_dir():
         raise CheckpointError(
@@ -48,10 +81,10 @@ def restore_checkpoint(
             if which == "best"
             else f"{workdir.path} has no checkpoint to read. Train first."
         )
-    keep = experiment.config.checkpoint.keep
-    with Checkpoints(folder, keep=keep, read_only=True, warn=log) as checkpoints:
+    # A reader removes nothing, so the number to keep has no effect.
+    with Checkpoints(folder, keep=1, read_only=True, warn=log) as checkpoints:
         step = int(which) if which.isdecimal() else None
-        restored = checkpoints.restore(experiment.target, step=step)
+        restored = checkpoints.restore(target, step=step)
     if restored is None:
         raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")
     state, _, found = restored

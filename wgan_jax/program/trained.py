@@ -1,5 +1,6 @@
 """The generator of a run as a ``zoo.Pretrained``, with its model card."""
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,26 +73,29 @@ def trained_generator(
     state = with_standing_statistics(exact, experiment.gan, state)
     params, model_state = generator_weights(state, use_ema=weights == "ema")
     record = json.loads(workdir.config.read_text())
-    card = _card(record, workdir, texts, step=step, weights=weights)
+    card = model_card(record, workdir, texts, step=step, weights=weights)
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     name = workdir.path.resolve().name
     return Pretrained(name, experiment.gan, params, model_state, card), step, weights
 
 
-def choose_weights(weights: str | None, *, has_ema: bool) -> str:
+def choose_weights(
+    weights: str | None, *, has_ema: bool, name: str = "--weights"
+) -> str:
     """Returns which weights of the generator are meant: ``ema`` or ``live``.
 
     Args:
         weights: value of the flag, or None.
         has_ema: whether the run has an EMA.
+        name: name of the flag or the argument, for messages.
 
     Raises:
         ConfigError: if the value is invalid, or the run has no EMA.
     """
     if weights not in (None, *WEIGHTS):
-        raise ConfigError(f"--weights is {weights!r}; {choices(WEIGHTS)}.")
+        raise ConfigError(f"{name} is {weights!r}; {choices(WEIGHTS)}.")
     if weights == "ema" and not has_ema:
-        raise ConfigError("--weights is ema, but this run has no EMA; use live.")
+        raise ConfigError(f"{name} is ema, but this run has no EMA; use live.")
     return weights or ("ema" if has_ema else "live")
 
 
@@ -117,7 +121,7 @@ def read_texts(path: Path) -> dict[str, Any]:
     return found
 
 
-def _card(
+def model_card(
     record: Mapping[str, Any],
     workdir: Workdir,
     texts: Mapping[str, Any],
@@ -125,7 +129,16 @@ def _card(
     step: int,
     weights: str,
 ) -> dict[str, Any]:
-    config, data = record["config"], record["data"]
+    """Returns the model card of the generator of a run, without its size.
+
+    Args:
+        record: content of ``config.json``; not modified.
+        workdir: folder of the run.
+        texts: texts by name, from ``TEXTS``.
+        step: iteration of the checkpoint.
+        weights: ``ema`` or ``live``.
+    """
+    config, data = copy.deepcopy(record["config"]), record["data"]
     for name in ("data_dir", "path"):  # folders of this machine
         config["dataset"].pop(name, None)
     kept = ("name", "split", "count", "example_shape", "num_classes")

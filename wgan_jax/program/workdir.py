@@ -172,6 +172,22 @@ class Workdir:
         """Returns the dataset record of the run; None if the run has not started."""
         return self._record("data") if self.config.exists() else None
 
+    def record(self) -> dict[str, Any]:
+        """Returns the content of ``config.json``.
+
+        Raises:
+            WorkdirError: if the folder is not that of a run, or the file cannot
+                be read.
+        """
+        if not self.config.is_file():
+            raise WorkdirError(
+                f"{self.path} is not the folder of a run: it has no config.json."
+            )
+        for part in ("config", "data"):
+            self._record(part)  # raises if it is missing
+        found: dict[str, Any] = json.loads(self.config.read_text())
+        return found
+
     def claim(
         self,
         config: ExperimentConfig,
