@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Sharding, SingleDeviceSharding
 
 from wgan_jax.checkpointing.backend import (
     CheckpointBackend,
@@ -29,6 +28,7 @@ from wgan_jax.checkpointing.manifest import (
     is_intact,
     make_manifest,
 )
+from wgan_jax.checkpointing.targets import as_target, stored_as
 from wgan_jax.errors import CheckpointError
 from wgan_jax.parallel import multiprocess
 from wgan_jax.types import Array, PyTree
@@ -158,28 +158,29 @@ class Checkpoints:
             CheckpointError: if no checkpoint can be read, the given step is
                 missing or broken, or the checkpoint does not match the target.
         """
-        self.wait()
-        self._broken = []
-        steps = self.steps()
-        if step is not None:
-            return self._restore_exactly(step, target)
-        reason = ""
-        for candidate in reversed(steps):
-            try:
-                return (*self._read(candidate, target), candidate)
-            except _Broken as broken:
-                reason = str(broken)
-                self._broken.append(candidate)
-                self._warn(
-                    f"checkpoint {candidate} in {self._directory} is broken "
-                    f"({reason}); trying the next older one."
-                )
-        if not steps:
-            return None
-        raise CheckpointError(
-            f"no checkpoint in {self._directory} can be read (the last one tried, "
-            f"{steps[0]}: {reason}). Restore a backup, or use another folder."
-        )
+        return self._found(lambda candidate: self._read(candidate, target), step)
+
+    def restore_leaves(
+        self, like: PyTree, *, step: int | None = None
+    ) -> tuple[dict[str, Array], int, int] | None:
+        """Restores all arrays of a checkpoint, whatever the structure of its state.
+
+        Args:
+            like: a state, as the target of ``restore``. Its arrays may differ from
+                those of the checkpoint. Those of the same path and shape have its
+                shardings, and all others are replicated on its devices.
+            step: restore this step only, instead of the newest one.
+
+        Returns:
+            The arrays by path, as in ``manifest.flatten``; the checksum of the
+            manifest, which covers all arrays; and the step. None if there is no
+            checkpoint.
+
+        Raises:
+            CheckpointError: if no checkpoint can be read, or the given step is
+                missing or broken.
+        """
+        return self._found(lambda candidate: self._read_all(candidate, like), step)
 
     def meta(self, step: int) -> dict[str, Any] | None:
         """Returns the meta saved with a step; None if it cannot be read.
@@ -235,9 +236,36 @@ class Checkpoints:
                 f"({_reason(error)}). Check the free space and the permissions."
             ) from error
 
-    def _restore_exactly(
-        self, step: int, target: StateT
-    ) -> tuple[StateT, dict[str, Any], int]:
+    def _found(
+        self, read: Callable[[int], tuple[T, Any]], step: int | None
+    ) -> tuple[T, Any, int] | None:
+        """Reads the given step, or the newest one that is intact; None without any."""
+        self.wait()
+        self._broken = []
+        steps = self.steps()
+        if step is not None:
+            return self._read_exactly(step, read)
+        reason = ""
+        for candidate in reversed(steps):
+            try:
+                return (*read(candidate), candidate)
+            except _Broken as broken:
+                reason = str(broken)
+                self._broken.append(candidate)
+                self._warn(
+                    f"checkpoint {candidate} in {self._directory} is broken "
+                    f"({reason}); trying the next older one."
+                )
+        if not steps:
+            return None
+        raise CheckpointError(
+            f"no checkpoint in {self._directory} can be read (the last one tried, "
+            f"{steps[0]}: {reason}). Restore a backup, or use another folder."
+        )
+
+    def _read_exactly(
+        self, step: int, read: Callable[[int], tuple[T, Any]]
+    ) -> tuple[T, Any, int]:
         steps = self.steps()
         if step not in steps:
             listed = ", ".join(map(str, steps)) or "none"
@@ -246,7 +274,7 @@ class Checkpoints:
                 f"{listed}."
             )
         try:
-            return (*self._read(step, target), step)
+            return (*read(step), step)
         except _Broken as broken:
             raise CheckpointError(
                 f"checkpoint {step} in {self._directory} is broken ({broken}). Omit "
@@ -262,40 +290,34 @@ class Checkpoints:
                 f"checkpoint {step} in {self._directory} does not match: {difference}. "
                 "Use the config that it was written with, or another folder."
             )
+        leaves = self._read_arrays(step, inventory, wanted)
+        treedef = jax.tree.structure(target)
+        state = jax.tree.unflatten(treedef, list(leaves.values()))
+        return state, inventory["meta"]
+
+    def _read_all(self, step: int, like: PyTree) -> tuple[dict[str, Array], int]:
+        inventory = _on_all_processes(lambda: self._read_inventory(step))
+        wanted = stored_as(inventory, flatten(as_target(like)))
+        return self._read_arrays(step, inventory, wanted), inventory["crc32"]
+
+    def _read_arrays(
+        self,
+        step: int,
+        inventory: Mapping[str, Any],
+        wanted: Mapping[str, jax.ShapeDtypeStruct],
+    ) -> dict[str, Array]:
         leaves = _on_all_processes(lambda: self._store.read_arrays(step, wanted))
         # Checksums are of global arrays, so all processes take the same branch.
         for path, leaf in leaves.items():
             if crc32(leaf) != inventory["leaves"][path]["crc32"]:
                 raise _Broken(f"{path} has changed since it was written")
-        treedef = jax.tree.structure(target)
-        state = jax.tree.unflatten(treedef, list(leaves.values()))
-        return state, inventory["meta"]
+        return leaves
 
     def _read_inventory(self, step: int) -> dict[str, Any]:
         inventory = self._store.read_inventory(step)
         if not is_intact(inventory):
             raise _Broken("its manifest has changed since it was written")
         return inventory
-
-
-def as_target(state: StateT, *, sharding: Sharding | None = None) -> StateT:
-    """Returns the target for ``Checkpoints.restore`` from a state.
-
-    Args:
-        state: pytree of arrays or of ``jax.ShapeDtypeStruct``.
-        sharding: sharding of every leaf. By default, each leaf keeps its own,
-            and a leaf without one is placed on this process's first device.
-
-    Returns:
-        The same tree of ``jax.ShapeDtypeStruct``, each with a sharding.
-    """
-
-    def abstract(leaf: Any) -> jax.ShapeDtypeStruct:
-        place = sharding or getattr(leaf, "sharding", None)
-        place = place or SingleDeviceSharding(jax.local_devices()[0])
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
-
-    return jax.tree.map(abstract, state)
 
 
 def _copy(path: str, leaf: Any) -> Array:

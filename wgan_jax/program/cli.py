@@ -249,6 +249,15 @@ def _config(
     """Returns the experiment, the config with its overrides, and the config file."""
     if known.config is not None:
         path = find_config(known.config)
+    elif mode == "train" and known.fork is not None:
+        path = Path(known.fork).expanduser() / "config.json"
+        if not path.is_file():
+            raise WorkdirError(
+                f"--fork={known.fork} is not the folder of a run: it has no "
+                "config.json."
+            )
+        if not folders:
+            raise ConfigError("--fork needs --workdir=DIR, the folder of the new run.")
     elif mode not in ("train", "plan") and folders:
         path = folders[0] / "config.json"  # the run's own config
         if not path.is_file():

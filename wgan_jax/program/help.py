@@ -46,7 +46,7 @@ MODES = {
     "train": Mode(
         "Trains a GAN, or resumes the run in --workdir.",
         "train --config=digits_wgan_gp --config.training.iterations=500",
-        ("distributed", "profile"),
+        ("distributed", "profile", "fork", "init", "checkpoint", "weights"),
     ),
     "sample": Mode(
         "Draws samples from a checkpoint: pictures, an array, interpolations, a film.",
@@ -112,6 +112,8 @@ FLAGS = {
     "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
     "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
     "pretrained": "trained generator of the package, or folder of an export",
+    "fork": "run whose checkpoint a new run goes on from, with changed settings",
+    "init": "run, trained generator or file whose weights a new run starts from",
     "weights": "weights of the generator: ema or live [ema, if the run has one]",
     "format": "files of samples: grid, npz, png, webp [grid,npz]",
     "labels": "classes of the samples in turn, such as 0,1,2",

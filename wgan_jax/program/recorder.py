@@ -108,10 +108,16 @@ class Recorder:
     def _check(self, step: int, fetched: dict[str, np.ndarray]) -> None:
         broken = [k for k, v in self.latest.items() if not math.isfinite(v)]
         if broken:
+            fork = (
+                " To go on from one of them with other settings, use "
+                f"--fork={self._workdir.path} --checkpoint=ITERATION and another "
+                "--workdir."
+            )
             raise Diverged(
                 f"iteration {step}: {', '.join(sorted(broken))} not "
                 f"finite{self._whose(fetched)}. Training has stopped; all checkpoints "
                 "are from earlier iterations."
+                + (fork if self._workdir.has_checkpoint() else "")
             )
 
     def _log(self, step: int, fetched: dict[str, np.ndarray], now: float) -> None:

@@ -1,6 +1,7 @@
 """Restoring of the latest, the best, or a given checkpoint of a run."""
 
 import math
+from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -55,6 +56,27 @@ def check_choice(which: str, *, name: str = "--checkpoint") -> None:
         )
 
 
+def checkpoint_folder(workdir: Workdir, which: str) -> Path:
+    """Returns the folder of checkpoints that has the latest, best or given one.
+
+    Args:
+        workdir: folder of the run.
+        which: ``latest``, ``best`` or an iteration.
+
+    Raises:
+        CheckpointError: if there is no such folder.
+    """
+    folder = workdir.best if which == "best" else workdir.checkpoints
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{workdir.path} has no best checkpoint. Train with "
+            "config.evaluation.every above 0 and config.evaluation.best_by set."
+            if which == "best"
+            else f"{workdir.path} has no checkpoint to read. Train first."
+        )
+    return folder
+
+
 def read_checkpoint(
     workdir: Workdir, target: StateT, which: str, *, log: Log
 ) -> tuple[StateT, int]:
@@ -73,14 +95,7 @@ def read_checkpoint(
         CheckpointError: if there is no such checkpoint, it cannot be read, or it
             does not match the target.
     """
-    folder = workdir.best if which == "best" else workdir.checkpoints
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"{workdir.path} has no best checkpoint. Train with "
-            "config.evaluation.every above 0 and config.evaluation.best_by set."
-            if which == "best"
-            else f"{workdir.path} has no checkpoint to read. Train first."
-        )
+    folder = checkpoint_folder(workdir, which)
     # A reader removes nothing, so the number to keep has no effect.
     with Checkpoints(folder, keep=1, read_only=True, warn=log) as checkpoints:
         step = int(which) if which.isdecimal() else None

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from wgan_jax.checkpointing.checkpoints import as_target
+from wgan_jax.checkpointing.targets import as_target
 from wgan_jax.config.build import build_pipeline, build_source
 from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
@@ -22,7 +22,7 @@ from wgan_jax.program.restoring import (
     with_standing_statistics,
 )
 from wgan_jax.program.sweep import build_replicas
-from wgan_jax.program.trained import choose_weights, model_card
+from wgan_jax.program.trained import card_of, choose_weights
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import generator_weights
 from wgan_jax.training.init import abstract_state
@@ -139,7 +139,7 @@ def load_run(
     own = with_value(config, "seed", seed)
     standing = with_standing_statistics(own, gan, state)
     params, model_state = generator_weights(standing, use_ema=kind == "ema")
-    card = model_card(record, folder, {}, step=step, weights=kind)
+    card = card_of(record, folder, {}, step=step, weights=kind)
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     return Run(
         path=folder.path,

@@ -23,12 +23,20 @@ from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.locking import locked
+from wgan_jax.program.origins import (
+    Origin,
+    asked_origin,
+    check_unchanged,
+    in_words,
+    settled_origin,
+)
 from wgan_jax.program.periodic_evaluation import Evaluations
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.restoring import check_start
 from wgan_jax.program.setup import Experiment, Log, prepare
+from wgan_jax.program.starting import Start, start_from
 from wgan_jax.program.workdir import Workdir, reference_cache
 from wgan_jax.report import write_report
 
@@ -41,6 +49,10 @@ def train(
     log: Log,
     lineage: Mapping[str, Any] | None = None,
     profile: int | None = None,
+    fork: str | None = None,
+    init: str | None = None,
+    checkpoint: str | None = None,
+    weights: str | None = None,
 ) -> int:
     """Trains until ``config.training.iterations`` or an interruption.
 
@@ -52,6 +64,10 @@ def train(
         log: function that prints one line.
         lineage: origin of the config, which is recorded.
         profile: number of iterations to trace, or None.
+        fork: folder of a run whose state a new run starts from, or None.
+        init: run or trained generator whose weights a new run starts from.
+        checkpoint: checkpoint of that run: ``latest``, ``best`` or an iteration.
+        weights: ``ema`` or ``live``, for ``init`` from a run.
 
     Returns:
         Exit code: 0 at the end, 128 + signal number after an interruption. In a
@@ -64,8 +80,10 @@ def train(
         CheckpointError: if a checkpoint cannot be read or written.
         Diverged: if a metric is not finite.
     """
+    asked = asked_origin(fork=fork, init=init, checkpoint=checkpoint, weights=weights)
     config = workdir.settled(resolve(config))
     workdir.check(config)
+    origin = settled_origin(workdir, asked)
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)
     _warn_of_no_distance(config, log=log)
@@ -84,22 +102,45 @@ def train(
     if multiprocess.is_primary():
         lock = locked(workdir.lock, log=log)
     with lock:
+        first = _first_state(origin, experiment, workdir, log=log)
+        record = None if first is None else first.record
         if multiprocess.is_primary():
             workdir.check(config)  # again: another run may have ended meanwhile
-            workdir.claim(config, data=data, command=command, lineage=lineage)
+            workdir.claim(
+                config, data=data, command=command, lineage=lineage, origin=record
+            )
         multiprocess.barrier()
         workdir.check_shared()
         workdir.check(config)  # again, now that the primary process has written it
         workdir.check_data(data)
         return _train(
-            experiment, evaluator, workdir, command=command, log=log, profile=profile
+            experiment,
+            evaluator,
+            workdir,
+            first,
+            command=command,
+            log=log,
+            profile=profile,
         )
+
+
+def _first_state(
+    origin: Origin | None, experiment: Experiment, workdir: Workdir, *, log: Log
+) -> Start | None:
+    """Returns the first state of a new run that starts from an earlier one."""
+    if origin is None or workdir.has_checkpoint():
+        return None
+    first = start_from(origin, experiment, log=log)
+    check_unchanged(first.record, workdir)
+    check_start(experiment.config, first.step)
+    return first
 
 
 def _train(
     experiment: Experiment,
     evaluator: Evaluator | None,
     workdir: Workdir,
+    first: Start | None,
     *,
     command: str,
     log: Log,
@@ -110,12 +151,14 @@ def _train(
     with Checkpoints(
         workdir.checkpoints, keep=config.checkpoint.keep, warn=log
     ) as checkpoints:
-        state, start = _restore_or_start(experiment, checkpoints, experiment.target)
+        state, start = _restore_or_start(experiment, checkpoints, first)
         check_start(config, start)  # may be an older one if the newest is broken
         if start >= config.training.iterations:
             if profile is not None:
                 log("No iterations are left to trace.")
             return _already_there(experiment, evaluator, workdir, state, start, log=log)
+        if first is not None:
+            log(in_words(first.record))
         whence = "Resuming from iteration {}" if start else "Starting a new run"
         log(f"{whence.format(start)} in {workdir.path}.")
         # Created here, because all processes must launch collective operations in the
@@ -210,13 +253,17 @@ def _evaluate(
 
 
 def _restore_or_start(
-    experiment: Experiment, checkpoints: Checkpoints, target: GanState
+    experiment: Experiment, checkpoints: Checkpoints, first: Start | None
 ) -> tuple[GanState, int]:
-    restored = checkpoints.restore(target)
+    restored = checkpoints.restore(experiment.target)
     if restored is not None:
         state, _, start = restored
         return state, start
-    return experiment.initial_state(), 0
+    if first is None:
+        return experiment.initial_state(), 0
+    # Saved at once, so that the run no longer depends on its origin.
+    checkpoints.save(first.step, first.state, {"iteration": first.step})
+    return first.state, first.step
 
 
 def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:

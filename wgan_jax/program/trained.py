@@ -73,7 +73,7 @@ def trained_generator(
     state = with_standing_statistics(exact, experiment.gan, state)
     params, model_state = generator_weights(state, use_ema=weights == "ema")
     record = json.loads(workdir.config.read_text())
-    card = model_card(record, workdir, texts, step=step, weights=weights)
+    card = card_of(record, workdir, texts, step=step, weights=weights)
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     name = workdir.path.resolve().name
     return Pretrained(name, experiment.gan, params, model_state, card), step, weights
@@ -121,7 +121,7 @@ def read_texts(path: Path) -> dict[str, Any]:
     return found
 
 
-def model_card(
+def card_of(
     record: Mapping[str, Any],
     workdir: Workdir,
     texts: Mapping[str, Any],

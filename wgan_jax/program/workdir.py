@@ -95,6 +95,11 @@ class Workdir:
         found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
         return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
 
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a checkpoint, even if broken."""
+        found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
+        return any(path.name.isdecimal() for path in found)
+
     def settled(self, config: ExperimentConfig) -> ExperimentConfig:
         """Returns a config whose ``compute_dtype`` is not ``auto``.
 
@@ -134,8 +139,24 @@ class Workdir:
             raise WorkdirError(
                 f"{self.path} was written by another config. Differences:\n  "
                 + "\n  ".join(changed)
-                + "\nUse that config, or another --workdir."
+                + "\n"
+                + self._remedy(changed)
             )
+
+    def _remedy(self, changed: list[str]) -> str:
+        """Returns what to do about differences from the config of the run."""
+        longer = next((x for x in changed if x.startswith("training.iterations: ")), "")
+        kept = (
+            "To train longer with the schedules as they are, set "
+            f"--config.training.schedule_iterations={longer.split()[1]}. "
+            if longer
+            else ""
+        )
+        return (
+            f"{kept}Use that config, or another --workdir. To go on from its last "
+            f"checkpoint with these changes, use --fork={self.path} and another "
+            "--workdir."
+        )
 
     def check_data(self, data: Mapping[str, Any]) -> None:
         """Raises WorkdirError if the folder was written with different data.
@@ -195,6 +216,7 @@ class Workdir:
         data: Mapping[str, Any],
         command: str,
         lineage: Mapping[str, Any] | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         """Creates the folder and writes ``config.json`` atomically.
 
@@ -203,13 +225,18 @@ class Workdir:
             data: record of its dataset.
             command: command line.
             lineage: origin of the config, as returned by ``loading.lineage``.
+            origin: run or weights that the run starts from; None for what was
+                recorded before.
         """
+        if origin is None and self.config.exists():
+            origin = self.record().get("origin")
         self.samples.mkdir(parents=True, exist_ok=True)
         record = {
             "config": as_json(config),
             "data": dict(data),
             "command": command,
             **(lineage or {}),
+            **({} if origin is None else {"origin": dict(origin)}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
             "switches": {name: getattr(jax.config, name) for name in SWITCHES},

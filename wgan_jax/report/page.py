@@ -86,6 +86,7 @@ def _about(index: int, run: Run, album: Album) -> dict[str, Any]:
         "command": record.get("command"),
         "parent": parent.get("name"),
         "differences": parent.get("differences") or [],
+        "changes": _mapping(record, "origin").get("differences") or [],
         "overrides": overrides if isinstance(overrides, list) else [],
         "config": [(name, _text(value)) for name, value in run.config.items()],
         "packages": _mapping(record, "packages"),
@@ -106,6 +107,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Device", _device(devices)),
         ("Iterations", f"{run.step:,}{of_total}"),
     ]
+    origin = _mapping(run.record, "origin")
+    if origin:
+        step = origin.get("step")
+        at = f", iteration {step:,}" if isinstance(step, int) else ""
+        how = "Forked from" if origin.get("kind") == "fork" else "Initialized from"
+        facts.append((how, f"{origin.get('source')}{at}"))
     facts += [
         (f"Last {label}", _last(run, name))
         for name, label in GAPS.items()

@@ -122,6 +122,28 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 
+def find(name: str | os.PathLike[str]) -> Path:
+    """Returns the file of weights of a trained generator.
+
+    Args:
+        name: as for ``load``.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the names.
+    """
+    path, known = Path(name), names()
+    if name in known:
+        path = _FOLDER / f"{name}.safetensors"
+    elif path.is_dir():
+        path = path / "weights.safetensors"
+    if not path.is_file():
+        raise ValueError(
+            f"the trained generator {unknown(str(name), known)} Or use a folder "
+            "written by wgan-jax export."
+        )
+    return path
+
+
 def load(name: str | os.PathLike[str]) -> Pretrained:
     """Loads a trained generator, without network, dataset or extras.
 
@@ -138,16 +160,7 @@ def load(name: str | os.PathLike[str]) -> Pretrained:
         ValueError: if the name is unknown; the message lists the names.
         ArchiveError: if the file is damaged, or has no card.
     """
-    path, known = Path(name), names()
-    if name in known:
-        path = _FOLDER / f"{name}.safetensors"
-    elif path.is_dir():
-        path = path / "weights.safetensors"
-    if not path.is_file():
-        raise ValueError(
-            f"the trained generator {unknown(str(name), known)} Or use a folder "
-            "written by wgan-jax export."
-        )
+    path = find(name)
     arrays, card = load_weights(path)
     try:
         shape = tuple(card["data"]["example_shape"])
@@ -164,5 +177,5 @@ def load(name: str | os.PathLike[str]) -> Pretrained:
     except ValueError as error:
         raise ArchiveError(f"{path} does not fit its config: {error}") from error
     params = variables.pop("params")
-    title = str(name) if name in known else path.parent.name
+    title = str(name) if path.parent == _FOLDER else path.parent.name
     return Pretrained(title, gan, params, variables, card)
