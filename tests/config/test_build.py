@@ -412,6 +412,11 @@ def test_differences_list_fields_that_affect_results():
     for config in (old, new):
         config["training"]["schedule_iterations"] = 7
     assert not any("training.iterations" in line for line in differences(old, new))
+    # The length of a finished run can be given when it is trained longer.
+    del old["training"]["schedule_iterations"]
+    assert "training.iterations: 5 -> 9" in differences(old, new)
+    new["training"]["schedule_iterations"] = 5
+    assert differences(old, new) == ["seed: 0 -> 1", "training.x: 1 -> absent"]
 
 
 def test_fields_that_may_change_on_resume():

@@ -31,8 +31,11 @@ def differences(
     before, after = (_comparable(tree) for tree in (old, new))
     groups, fields = free_fields()
     ignored = set() if free else set(fields)
-    if _ends_with_the_run(before) or _ends_with_the_run(after):
+    lengths = {_schedule_length(before), _schedule_length(after)}
+    if len(lengths) > 1 and not all(map(_has_own_length, (before, after))):
         ignored.discard("training.iterations")
+    elif len(lengths) == 1 and lengths != {None} and not free:
+        ignored.add("training.schedule_iterations")
     return [
         f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
         for name in sorted(before.keys() | after.keys())
@@ -73,10 +76,15 @@ _ENDS = (
 )
 
 
-def _ends_with_the_run(fields: Mapping[str, Any]) -> bool:
-    """Returns whether the length of a schedule depends on that of the run."""
-    if fields.get("training.schedule_iterations"):
-        return False
-    return fields.get("training.learning_rate_schedule") != "constant" or any(
+def _schedule_length(fields: Mapping[str, Any]) -> int | None:
+    """Returns the length of the schedules of a run; None if it has no schedule."""
+    scheduled = fields.get("training.learning_rate_schedule") != "constant" or any(
         name.endswith(_ENDS) for name in fields
     )
+    own = fields.get("training.schedule_iterations")
+    return own or fields.get("training.iterations") if scheduled else None
+
+
+def _has_own_length(fields: Mapping[str, Any]) -> bool:
+    """Returns whether the length of the schedules is independent of that of the run."""
+    return bool(fields.get("training.schedule_iterations"))
