@@ -1,12 +1,14 @@
 """Tests of the optimizers against their recurrences in NumPy."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from wgan_jax.optimizers import OPTIMIZERS
+from wgan_jax.optimizers import OPTIMIZERS, clipped, find_optimizer, optax_names
 
 RATE = 1e-3
 
@@ -114,3 +116,84 @@ def test_every_learning_rate_can_be_swept(name):
 def test_invalid_learning_rates_are_rejected(name, rate):
     with pytest.raises(ValueError, match=r"learning_rate is .*; it must be above 0"):
         OPTIMIZERS[name](learning_rate=rate)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_is_decoupled(name):
+    params = jnp.array([1.0, -3.0])
+    one, two = (OPTIMIZERS[name](learning_rate=0.1, weight_decay=d) for d in (0.0, 0.5))
+    plain, state = one.update(params - 2.0, one.init(params), params)
+    decayed, other = two.update(params - 2.0, two.init(params), params)
+    np.testing.assert_allclose(decayed, plain - 0.1 * 0.5 * params, rtol=1e-6)
+    # Checkpoints without weight decay can be read with it.
+    assert jax.tree.structure(state) == jax.tree.structure(other)
+
+
+def test_adam_with_weight_decay_is_adamw_of_optax():
+    start, options = jnp.array([1.0, -3.0]), {"b1": 0.5, "weight_decay": 0.1}
+    ours = steps(OPTIMIZERS["adam"](learning_rate=0.1, **options), start)
+    np.testing.assert_allclose(
+        ours, steps(optax.adamw(0.1, **options), start), rtol=1e-5
+    )
+
+
+def test_global_norm_of_the_gradients_is_clipped():
+    grads = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}
+    for norm, factor in ((1.0, 0.2), (10.0, 1.0)):
+        optimizer = clipped(optax.sgd(1.0), norm)
+        updates, _ = optimizer.update(grads, optimizer.init(grads))
+        for name, value in grads.items():
+            np.testing.assert_allclose(updates[name], -factor * value, rtol=1e-6)
+
+
+UNUSABLE = {"lbfgs", "noisy_sgd", "dpsgd", "momo", "momo_adam", "sophia"}
+
+
+@pytest.mark.filterwarnings("ignore:Specifying a key")  # of noisy_sgd
+@pytest.mark.parametrize("name", optax_names())
+def test_optimizers_of_optax_are_usable_or_refused(name):
+    make = find_optimizer(name)
+    if name.partition(":")[2] in UNUSABLE:
+        with pytest.raises(ValueError, match=f"^{name} cannot be used, because it"):
+            make(learning_rate=0.1)
+        return
+    params = {"w": jnp.full((3, 3), 2.0), "b": jnp.ones(3)}
+    optimizer = optax.with_extra_args_support(make(learning_rate=0.1))
+    state = optimizer.init(params)
+    for _ in range(3):
+        updates, state = optimizer.update(params, state, params, iteration=0)
+        params = optax.apply_updates(params, updates)
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(params))
+    assert np.all(params["b"] <= 1.0)
+
+
+def test_options_of_optax_are_passed():
+    grads = jnp.array([1.0, -3.0])
+    optimizer = find_optimizer("optax:lion")(
+        learning_rate=0.1, b1=0.5, weight_decay=0.2
+    )
+    updates, _ = optimizer.update(grads, optimizer.init(grads), grads)
+    np.testing.assert_allclose(
+        updates, -0.1 * (np.sign(grads) + 0.2 * grads), rtol=1e-6
+    )
+    # Masks are pytrees, which no config has.
+    options = inspect.signature(find_optimizer("optax:lars")).parameters
+    assert not [name for name in options if "mask" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lion", "'lion' is not known; .*, such as optax:lion, or module:function"),
+        ("optax:lien", "did you mean optax:lion"),
+        ("optax:scale_by_rprop", "is not known"),
+        ("optax.contrib:schedule_free_sgd", "is not known"),
+        ("missing_module:sgd", "cannot be imported"),
+        ("os:getcwd", "has no parameter learning_rate"),
+        ("os:sep", "is not a function"),
+    ],
+)
+def test_unknown_optimizers_are_refused(name, message):
+    with pytest.raises(ValueError, match=message):
+        find_optimizer(name)

@@ -20,6 +20,7 @@ from wgan_jax.config.build import (
 from wgan_jax.config.differences import differences
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.fields import group_of, table_of
+from wgan_jax.config.loading import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.losses import OBJECTIVES, PENALTIES, REGULARIZERS
@@ -180,6 +181,10 @@ MISTAKES = [
     ("critic.name", "dcgn", choices(CRITICS)),
     ("penalty.name", "gp", choices(PENALTIES)),
     ("optimizer.critic.name", "adamm", choices(OPTIMIZERS)),
+    ("optimizer.critic.name", "optax:lien", "did you mean optax:lion"),
+    ("optimizer.critic.name", "optax.contrib:sophia", "sophia cannot be used"),
+    ("optimizer.critic.clip_norm", 0.0, "clip_norm is 0.0; it must be a number above"),
+    ("optimizer.critic.weight_decay", -1.0, "it must be a number at least 0"),
     ("optimizer.critic.decay", 0.9, "not read by 'adam'; choices: b1, b2, eps"),
     ("penalty.lambda_", 3.0, "not read by 'gradient_penalty'; choices: one_sided"),
     ("penalty.weight", 0.0, "penalty.weight is 0.0; it must be a number above 0."),
@@ -397,6 +402,29 @@ def test_paired_objective_draws_an_additional_batch():
     same = build_pipeline(config, pipeline.source)
     np.testing.assert_array_equal(other.indices(0), same.indices(0))
     assert np.any(other.indices(0) != rows[0])
+
+
+def test_optimizers_of_optax_are_built_with_their_options():
+    config = config_of("digits_wgan_gp")
+    flags = [
+        ("optimizer.critic.name", "optax:lion"),
+        ("optimizer.critic.weight_decay", "0.25"),
+        ("optimizer.critic.b2", "0.5"),
+        ("optimizer.critic.clip_norm", "1e-3"),
+        ("optimizer.generator.weight_decay", "0.5"),
+    ]
+    apply_overrides(config, flags)
+    gan = build_gan(config, (8, 8, 1))
+    rate = config.optimizer.critic.learning_rate
+    w, zero = jnp.full((2,), 4.0), jnp.zeros((2,))
+    for name, decay in (("critic", 0.25), ("generator", 0.5)):
+        optimizer = getattr(gan, f"{name}_optimizer")
+        updates, _ = optimizer.update(zero, optimizer.init(w), w)
+        np.testing.assert_allclose(updates, -rate * decay * w, rtol=1e-6)
+    _, state = gan.critic_optimizer.update(w, gan.critic_optimizer.init(w), w)
+    # The first moment of Lion is (1 - b2) times the clipped gradient.
+    moments = [x for x in jax.tree.leaves(state) if x.shape == w.shape]
+    np.testing.assert_allclose(jnp.linalg.norm(moments[0]), 0.5 * 1e-3, rtol=1e-5)
 
 
 def test_differences_list_fields_that_affect_results():

@@ -33,7 +33,7 @@ from wgan_jax.losses import (
     terms,
 )
 from wgan_jax.losses.objectives import SCORE_GAP, WASSERSTEIN_GAP
-from wgan_jax.optimizers import OPTIMIZERS
+from wgan_jax.optimizers import clipped, find_optimizer
 from wgan_jax.schedules import (
     LEARNING_RATE_SCHEDULES,
     CriticSchedule,
@@ -274,12 +274,13 @@ def _bound(table: Mapping[str, Any], row: Row) -> Callable[..., Any]:
 
 
 def _build_optimizer(config: ExperimentConfig, network: str) -> Any:
-    row: Row = getattr(config.optimizer, network)
+    row: experiment.Optimizer = getattr(config.optimizer, network)
     options = dict(row.options)
     if options.get("final_b2") is not None and options["schedule_iterations"] is None:
         options["schedule_iterations"] = _schedule_length(config)
     try:
-        return OPTIMIZERS[row.name](**options)
+        made = find_optimizer(row.name)(**options)
+        return made if row.clip_norm is None else clipped(made, row.clip_norm)
     except ValueError as error:
         raise ConfigError(f"config.optimizer.{network}: {error}") from error
 

@@ -22,7 +22,7 @@ from wgan_jax.data.sources import find_loader
 from wgan_jax.errors import unknown
 from wgan_jax.evaluation import EXTRACTORS, MEASURES
 from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
-from wgan_jax.optimizers import OPTIMIZERS
+from wgan_jax.optimizers import OPTIMIZERS, find_optimizer
 from wgan_jax.parallel.sharding import PLACEMENTS
 from wgan_jax.ranges import (
     Count,
@@ -183,11 +183,19 @@ class Augmentation(Group):
         return policy
 
 
+class Optimizer(Row):
+    """Optimizer of one network."""
+
+    clip_norm: Positive | None = field(
+        "largest global norm of the gradients; None: no clipping", None
+    )
+
+
 class Optimizers(Group):
     """Optimizers of the generator and the critic."""
 
-    generator: Annotated[Row, Table(OPTIMIZERS)]
-    critic: Annotated[Row, Table(OPTIMIZERS)]
+    generator: Annotated[Optimizer, Table(OPTIMIZERS, find=find_optimizer)]
+    critic: Annotated[Optimizer, Table(OPTIMIZERS, find=find_optimizer)]
 
 
 class Training(Group):

@@ -98,12 +98,12 @@ def train(
             f"The run continues on {here} instead of {before}, where results differ by "
             "rounding."
         )
+    first = _first_state(origin, experiment, workdir, log=log)
+    record = None if first is None else first.record
     lock: AbstractContextManager[None] = nullcontext()
     if multiprocess.is_primary():
         lock = locked(workdir.lock, log=log)
     with lock:
-        first = _first_state(origin, experiment, workdir, log=log)
-        record = None if first is None else first.record
         if multiprocess.is_primary():
             workdir.check(config)  # again: another run may have ended meanwhile
             workdir.claim(
