@@ -1,0 +1,34 @@
+"""Reference of the command line, generated from the help texts of the program.
+
+``directives.py`` puts it into the pages.
+"""
+
+from wgan_jax.program.help import FLAGS, MODES, OTHERS
+
+
+def modes_as_rst() -> str:
+    """Returns the description of all modes as reStructuredText."""
+    lines: list[str] = []
+    for name, about in (MODES | OTHERS).items():
+        lines += ["", name, "-" * len(name), "", about.summary, ""]
+        lines += [".. code-block:: bash", ""]
+        example = about.example.replace("\n  ... ", "\nwgan-jax ")
+        example = example.replace("\n      ", " \\\n    ")
+        call = example if name in MODES else f"{name} {example}"
+        lines += [f"   {line}" for line in f"wgan-jax {call}".splitlines()]
+        if about.options:
+            flags = ", ".join(f"``--{flag}``" for flag in about.options)
+            lines += ["", f"Flags: ``--config``, ``--workdir``, {flags}."]
+    return "\n".join(lines)
+
+
+def flags_as_rst() -> str:
+    """Returns the description of all flags as reStructuredText."""
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 50 30", ""]
+    lines += ["   * - flag", "     - meaning, with its default in brackets"]
+    lines += ["     - modes"]
+    for name, text in FLAGS.items():
+        readers = [mode for mode, about in MODES.items() if name in about.options]
+        lines += [f"   * - ``--{name}``", f"     - {text}"]
+        lines += [f"     - {', '.join(readers) or 'all'}"]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,63 @@
+"""Sphinx configuration of the documentation site."""
+
+import os
+import sys
+from pathlib import Path
+
+import wgan_jax
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+project = "wgan_jax"
+author = "The wgan_jax authors"
+copyright = author
+version = release = wgan_jax.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    # Of this folder:
+    "api",
+    "directives",
+    "repository_links",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
+
+# Links to headings, as on GitHub: ``usage.md#data``.
+myst_heading_anchors = 4
+
+# Types are in the docstrings. References to other packages would need their
+# inventories, and so a network.
+nitpicky = False
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+# Quotes and dots only: "--" is an option, not a dash.
+smartquotes_action = "qe"
+maximum_signature_line_length = 70
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Attributes", "params_style"), "Reference"]
+
+html_theme = "furo"
+html_title = f"wgan_jax {release}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_copy_source = False
+html_show_sphinx = False
+# GitHub's builds link each page to its source.
+if repository := os.environ.get("GITHUB_REPOSITORY"):
+    html_theme_options = {
+        "source_repository": f"https://github.com/{repository}",
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
+# A prompt is not copied.
+copybutton_prompt_text = r">>> |\$ "
+copybutton_prompt_is_regexp = True
