@@ -1,0 +1,5 @@
+import jax
+
+from wgan_jax import make_mesh
+
+print(make_mesh().axis_names, make_mesh().size == jax.device_count())  # ('data',) True

@@ -1,0 +1,12 @@
+import jax
+import jax.numpy as jnp
+
+from wgan_jax import build_gan, init_replicas, make_replicas_step
+from wgan_jax.config.loading import find_config, load_config
+
+gan = build_gan(load_config(find_config("gaussians_wgan_gp")), (2,))
+keys = jax.vmap(jax.random.key)(jnp.arange(3))  # three seeds
+states = init_replicas(gan, keys)
+step = make_replicas_step(gan)
+states, metrics = step(states, jnp.ones((3, 5, 16, 2)), keys)  # [K, N, B, D]
+print(metrics["critic/loss"].shape)  # (3,)
