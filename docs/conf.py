@@ -38,8 +38,6 @@ nitpicky = False
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# Quotes and dots only: "--" is an option, not a dash.
-smartquotes_action = "qe"
 maximum_signature_line_length = 70
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

@@ -13,6 +13,7 @@ DOCS = Path(__file__).parents[1]
 EXAMPLES = DOCS / "examples"
 STUBS = DOCS / "api/generated"
 _ARXIV = re.compile(r"(?<![`/])arXiv:(\d{4}\.\d{4,5})")
+_FLAG = re.compile(r"(?<![`\w])(--[a-z][\w.=-]*\w)")
 _DOI = re.compile(r"(?<![`/])doi:(10\.[\w./()-]*\w)")
 
 
@@ -120,6 +121,11 @@ def link_papers(line: str) -> str:
     """Returns a line of reStructuredText with links to arXiv and to DOIs."""
     line = _ARXIV.sub(r"`arXiv:\1 <https://arxiv.org/abs/\1>`__", line)
     return _DOI.sub(r"`doi:\1 <https://doi.org/\1>`__", line)
+
+
+def flags_as_code(text: str) -> str:
+    """Returns a line of reStructuredText with its flags as literals."""
+    return _FLAG.sub(r"``\1``", text)
 
 
 def _skip(

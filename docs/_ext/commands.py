@@ -3,6 +3,8 @@
 ``directives.py`` puts it into the pages.
 """
 
+from api import flags_as_code
+
 from wgan_jax.program.help import FLAGS, MODES, OTHERS
 
 
@@ -10,7 +12,7 @@ def modes_as_rst() -> str:
     """Returns the description of all modes as reStructuredText."""
     lines: list[str] = []
     for name, about in (MODES | OTHERS).items():
-        lines += ["", name, "-" * len(name), "", about.summary, ""]
+        lines += ["", name, "-" * len(name), "", flags_as_code(about.summary), ""]
         lines += [".. code-block:: bash", ""]
         example = about.example.replace("\n  ... ", "\nwgan-jax ")
         example = example.replace("\n      ", " \\\n    ")
@@ -29,6 +31,6 @@ def flags_as_rst() -> str:
     lines += ["     - modes"]
     for name, text in FLAGS.items():
         readers = [mode for mode, about in MODES.items() if name in about.options]
-        lines += [f"   * - ``--{name}``", f"     - {text}"]
+        lines += [f"   * - ``--{name}``", f"     - {flags_as_code(text)}"]
         lines += [f"     - {', '.join(readers) or 'all'}"]
     return "\n".join([*lines, ""])

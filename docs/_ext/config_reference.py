@@ -11,7 +11,7 @@ from functools import partial
 from types import NoneType
 from typing import Annotated, Any
 
-from api import link_papers
+from api import flags_as_code, link_papers
 from flax import linen as nn
 from pydantic.fields import FieldInfo
 
@@ -156,7 +156,7 @@ def _described(path: str, text: str, values: str, default: str) -> list[str]:
     return [
         f".. confval:: {path}",
         "",
-        f"   {text[:1].upper()}{text[1:]}.",
+        f"   {flags_as_code(text[:1].upper() + text[1:])}.",
         "",
         f"   *Values*: {values}. *Default*: {default}.",
         "",
@@ -280,7 +280,10 @@ def rows_as_rst() -> str:
     for label, (title, path) in TABLES.items():
         lines += ["", f".. _table-{label}:", "", title, "-" * len(title), ""]
         flag = f"--config.{path}.name" if _is_row(path) else f"--config.{path}"
-        lines += [f"Chosen by ``{flag}=NAME``.{_ALSO.get(label, '')}", ""]
+        text = f"Chosen by ``{flag}=NAME``."
+        if _is_row(path):
+            text += f" Options are set by ``--config.{path}.OPTION=VALUE``."
+        lines += [f"{text}{_ALSO.get(label, '')}", ""]
         seen: dict[Any, str] = {}
         for name, entry in rows_of(path).items():
             lines += [f"``{name}``", "~" * (len(name) + 4), ""]
@@ -304,12 +307,14 @@ def options_as_rst(path: str, entry: Any) -> list[str]:
         return []
     if path == "dataset":  # described where all datasets are loaded
         texts = option_texts(load_source) | texts
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 25 15 40", ""]
-    lines += ["   * - option", "     - values", "     - default", "     - meaning"]
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 20 35 45", ""]
+    lines += ["   * - option", "     - values and default", "     - meaning"]
     for name, field in options.items():
+        default = default_in_words(field)
+        shown = default if default == "required" else f"``{default}``"
         about = link_papers(texts.get(name, "see above"))
-        lines += [f"   * - ``{path}.{name}``", f"     - {values_in_words(field)}"]
-        lines += [f"     - ``{default_in_words(field)}``", f"     - {about}"]
+        lines += [f"   * - ``{name}``"]
+        lines += [f"     - {values_in_words(field)}; {shown}", f"     - {about}"]
     return [*lines, ""]
 
 

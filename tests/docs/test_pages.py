@@ -101,7 +101,7 @@ def test_every_row_has_a_summary_and_its_options_are_described(label):
         assert len(reference.summary_of(entry)) > 5, name
         lines = reference.options_as_rst(path, entry)
         for option in reference.options_of(path, entry):
-            cell = lines[lines.index(f"   * - ``{path}.{option}``") + 3]
+            cell = lines[lines.index(f"   * - ``{option}``") + 2]
             assert len(cell) > len("     - x"), (name, option)
             above = f"``{option}``" in reference.summary_of(entry)
             assert above or "see above" not in cell, (name, option)
