@@ -26,7 +26,7 @@ def listed_names() -> dict[str, str]:
             page.read_text(),
             re.DOTALL,
         ):
-            found |= dict.fromkeys(block.split(), page.name)
+            found |= dict.fromkeys(block.replace("~", "").split(), page.name)
     return found
 
 
@@ -131,8 +131,10 @@ def flags_as_code(text: str) -> str:
 def _skip(
     app: Any, what: str, name: str, found: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Skips the fields of named tuples, whose class describes them."""
-    return True if type(found).__name__ == "_tuplegetter" else None
+    """Skips fields, which their class describes: of named tuples, and functions."""
+    is_default = inspect.isfunction(found) and "." not in found.__qualname__
+    is_field = type(found).__name__ == "_tuplegetter"
+    return True if what == "class" and (is_field or is_default) else None
 
 
 def _prepare(app: Any) -> None:

@@ -7,6 +7,8 @@ from api import flags_as_code
 
 from wgan_jax.program.help import FLAGS, MODES, OTHERS
 
+_WITHOUT_FOLDER = ("plan",)  # modes that refuse --workdir
+
 
 def modes_as_rst() -> str:
     """Returns the description of all modes as reStructuredText."""
@@ -18,9 +20,10 @@ def modes_as_rst() -> str:
         example = example.replace("\n      ", " \\\n    ")
         call = example if name in MODES else f"{name} {example}"
         lines += [f"   {line}" for line in f"wgan-jax {call}".splitlines()]
-        if about.options:
-            flags = ", ".join(f"``--{flag}``" for flag in about.options)
-            lines += ["", f"Flags: ``--config``, ``--workdir``, {flags}."]
+        if name in MODES:
+            common = ("config",) if name in _WITHOUT_FOLDER else ("config", "workdir")
+            flags = ", ".join(f"``--{flag}``" for flag in (*common, *about.options))
+            lines += ["", f"Flags: {flags}."]
     return "\n".join(lines)
 
 
@@ -32,5 +35,7 @@ def flags_as_rst() -> str:
     for name, text in FLAGS.items():
         readers = [mode for mode, about in MODES.items() if name in about.options]
         lines += [f"   * - ``--{name}``", f"     - {flags_as_code(text)}"]
+        if name == "workdir":
+            readers = [mode for mode in MODES if mode not in _WITHOUT_FOLDER]
         lines += [f"     - {', '.join(readers) or 'all'}"]
     return "\n".join([*lines, ""])
