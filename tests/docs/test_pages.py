@@ -4,7 +4,6 @@ import re
 import sys
 from pathlib import Path
 
-import ml_collections
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +16,8 @@ import repository_links  # noqa: E402
 
 from wgan_jax.config import fields  # noqa: E402
 from wgan_jax.config.experiment import ExperimentConfig  # noqa: E402
-from wgan_jax.config.loading import apply_overrides, shipped_configs  # noqa: E402
+from wgan_jax.config.loading import load_experiment, shipped_configs  # noqa: E402
+from wgan_jax.errors import ConfigError  # noqa: E402
 from wgan_jax.evaluation import MEASURES  # noqa: E402
 from wgan_jax.program.help import FLAGS, MODES, OTHERS  # noqa: E402
 from wgan_jax.program.workdir import Workdir  # noqa: E402
@@ -145,11 +145,23 @@ def test_metrics_and_fields_on_a_page_exist(text):
             assert span in FIELDS, span
 
 
-def test_flags_of_troubleshooting_are_read_as_their_types():
-    for span in code(TROUBLESHOOTING):
-        for name, text in re.findall(r"--config\.([\w.]+)=(\S+)", span):
-            config = ml_collections.ConfigDict()
-            apply_overrides(config, [(name, text)])
+CHANGES = [
+    span for span in code(TROUBLESHOOTING) if re.search(r"--config\.[\w.]+=", span)
+]
+
+
+@pytest.mark.parametrize("span", CHANGES)
+def test_the_flags_of_a_change_are_valid_together(span):
+    """Each code span can be added to the command of some shipped config."""
+    overrides = re.findall(r"--config\.([\w.]+)=(\S+)", span)
+    problems = []
+    for path in shipped_configs().values():
+        try:
+            load_experiment(path, overrides)
+            return
+        except ConfigError as error:
+            problems.append(str(error))
+    pytest.fail("\n".join(dict.fromkeys(problems)))
 
 
 def test_troubleshooting_has_a_place_and_a_change_in_each_entry():
