@@ -56,11 +56,12 @@ def check_network(network: Any, name: str) -> None:
     is_class = isinstance(network, type)
     if is_class or not (hasattr(network, "init") and hasattr(network, "apply")):
         what = network.__name__ if is_class else repr(network)[:200]
-        kinds = type(network).__mro__
+        kinds = (network if is_class else type(network)).__mro__
         adapter = "networks.from_functions(init, apply)"
         is_nnx = any(kind.__module__.startswith("flax.nnx") for kind in kinds)
-        if is_nnx and not is_class:
-            what = f"{type(network).__name__}, an NNX module"
+        if is_nnx:
+            kind = "a class of NNX modules" if is_class else "an NNX module"
+            what = f"{kinds[0].__name__}, {kind}"
             adapter = "networks.from_nnx(module)"
         raise ValueError(
             f"{name} is {what}; it must be an instance of a linen module, or the "
