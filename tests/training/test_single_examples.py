@@ -116,3 +116,37 @@ class ByClass(nn.Module):
         return nn.Dense(3)(images.reshape(len(images), -1))[
             jnp.arange(len(labels)), labels
         ]
+
+
+class Spectral(nn.Module):
+    """Critic whose spectral vectors are in the collection ``batch_stats``."""
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        layer = nn.SpectralNorm(nn.Dense(8))
+        h = layer(images.reshape(len(images), -1), update_stats=train)
+        return nn.Dense(1)(nn.softplus(h))[:, 0]
+
+
+class OwnNormCritic(nn.Module):
+    """Critic whose batch norm is its own, with its own collection."""
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        x = nn.Dense(8)(images.reshape(len(images), -1))
+        mean = self.variable("running", "center", jnp.zeros, (1, 8))
+        center = x.mean(0, keepdims=True) if train else mean.value
+        if train and self.is_mutable_collection("running"):
+            mean.value = center
+        return nn.Dense(1)(nn.softplus(x - center))[:, 0]
+
+
+def test_a_penalty_needs_a_critic_that_does_not_mix_examples():
+    # compare_gan #9
+    gan = tiny_gan(critic=Spectral())
+    _, metrics = critic_step(gan, init_state(gan, KEY), IMAGES, KEY)
+    assert float(metrics["critic/penalty"]) > 0
+    for critic in (OwnNormCritic(), TinyCritic(batch_norm=True)):
+        with pytest.raises(ValueError, match="batch norm, which mixes the examples"):
+            init_state(tiny_gan(critic=critic), KEY)
+        init_state(tiny_gan(critic=critic, penalties=()), KEY)

@@ -13,12 +13,12 @@ from wgan_jax.modules import (
     CriticOutput,
     Network,
     accepts_argument,
-    has_batch_norm,
     reads,
     title,
 )
 from wgan_jax.parallel.sharding import place_state, sharded_fields
-from wgan_jax.types import Array, PRNGKey
+from wgan_jax.training.probing import mixes_examples, probe, some_inputs
+from wgan_jax.types import Array, PRNGKey, PyTree
 
 
 def init_state(
@@ -128,6 +128,21 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
     )
 
 
+def initial_collections(gan: Gan, name: str) -> PyTree:
+    """Computes the initial collections of a network, apart from its parameters.
+
+    Args:
+        gan: static definition of the GAN.
+        name: ``generator`` or ``critic``.
+    """
+
+    def collections(key: PRNGKey) -> PyTree:
+        return getattr(initial_state(gan, key), name).model_state
+
+    # Without the parameters, whose random numbers take long to compile.
+    return jax.jit(collections)(jax.random.key(0))
+
+
 def check_gan(gan: Gan) -> GanState:
     """Checks that the parts of a GAN are compatible, using shapes only.
 
@@ -140,8 +155,8 @@ def check_gan(gan: Gan) -> GanState:
     Raises:
         ValueError: naming the incompatible parts, if
 
-            * a critic with penalties or a generator with regularizers has batch
-              normalization;
+            * a critic with penalties or a generator with regularizers mixes the
+              examples of a batch, as batch normalization does;
             * the critic does not return one score per example;
             * a network of a conditional GAN takes no labels, or has another number
               of classes;
@@ -176,18 +191,31 @@ def check_gan(gan: Gan) -> GanState:
 
 
 def _check_batch_norm(gan: Gan, state: GanState) -> None:
-    if gan.penalties and has_batch_norm(state.critic.model_state):
+    if gan.penalties and _mixes_examples(gan, "critic", state):
         raise ValueError(
             f"{title(gan.critic)} has batch norm, which mixes the examples of "
             "a batch, so a penalty on its gradients is not defined. Use a critic "
             "without batch norm, or a constraint instead of the penalty."
         )
-    if gan.regularizers and has_batch_norm(state.generator.model_state):
+    if gan.regularizers and _mixes_examples(gan, "generator", state):
         raise ValueError(
             f"{title(gan.generator)} has batch norm, which mixes the examples "
             "of a batch, so a regularizer on its Jacobian is not defined. Use a "
             "generator without batch norm."
         )
+
+
+def _mixes_examples(gan: Gan, name: str, state: GanState) -> bool:
+    """Returns whether an output in training mode depends on other examples."""
+    if not getattr(state, name).model_state:
+        return False  # as the networks of the package promise
+    image = tuple(abstract_images(gan, state).shape[1:])
+    try:
+        with jax.ensure_compile_time_eval():
+            outputs = probe(gan, name, state, initial_collections(gan, name))
+            return mixes_examples(outputs, some_inputs(gan, name, image))
+    except jax.errors.TracerArrayConversionError:
+        return "batch_stats" in getattr(state, name).model_state
 
 
 def _check_conditional(gan: Gan, output: CriticOutput) -> None:

@@ -6,19 +6,13 @@ one pixel, in a batch of one example.
 """
 
 import functools
-import math
-from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from wgan_jax.gan import Gan, GanState
+from wgan_jax.gan import Gan
 from wgan_jax.modules import title
-from wgan_jax.training.init import abstract_images, check_gan, initial_state
-from wgan_jax.types import Array, Params, PyTree
-
-_ROUNDING = 1e-5  # of the largest output
+from wgan_jax.training.init import abstract_images, check_gan, initial_collections
+from wgan_jax.training.probing import ROUNDING, difference, probe, some_inputs
 
 
 def check_examples(
@@ -64,58 +58,16 @@ def is_constant(gan: Gan, name: str) -> bool:
     state = check_gan(gan)
     if not getattr(state, name).model_state:
         return False  # training mode is evaluation mode, apart from dropout
+    image = tuple(abstract_images(gan, state).shape[1:])
+    inputs = some_inputs(gan, name, image)
     try:
         # Computes within a step that is being traced, too.
         with jax.ensure_compile_time_eval():
-            difference = _differences(gan, state, name)
-            return difference(True) <= _ROUNDING < difference(False)
+            outputs = probe(gan, name, state, initial_collections(gan, name))
+            training, evaluation = (
+                difference(outputs(inputs[:1], train), outputs(inputs[1:], train))
+                for train in (True, False)
+            )
     except jax.errors.TracerArrayConversionError:
         return False
-
-
-def _differences(gan: Gan, state: GanState, name: str) -> Callable[[bool], float]:
-    """Returns a function of ``train``: how much two outputs differ, relative to them.
-
-    Args:
-        gan: static definition of the GAN.
-        state: shapes and dtypes of its state.
-        name: name of the network.
-    """
-    random = np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda x: jnp.asarray(_some_values(random, x.shape), x.dtype),
-        getattr(state, name).params,
-    )
-    # Without the initial parameters, whose random numbers take long to compile.
-    model_state = jax.jit(
-        lambda key: getattr(initial_state(gan, key), name).model_state
-    )(jax.random.key(0))
-    shape = (gan.latent_size,)
-    if name == "critic":
-        shape = abstract_images(gan, state).shape[1:]
-    inputs = [
-        jnp.asarray(random.normal(size=(1, *shape)), jnp.float32) for _ in range(2)
-    ]
-    labels = None if gan.conditional is None else jnp.zeros((1,), jnp.int32)
-
-    @functools.partial(jax.jit, static_argnums=3)
-    def output(params: Params, model_state: PyTree, x: Array, train: bool) -> Array:
-        if name == "generator":
-            return gan.generate(params, model_state, x, train=train, labels=labels)[0]
-        return gan.score(params, model_state, x, train=train, labels=labels)[0].scores
-
-    def difference(train: bool) -> float:
-        first, second = (
-            np.asarray(output(params, model_state, x, train)) for x in inputs
-        )
-        largest = max(np.abs(first).max(), np.abs(second).max(), 1e-30)
-        return float(np.abs(first - second).max() / largest)
-
-    return difference
-
-
-def _some_values(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns parameters without zeros, which last layers are often initialized to."""
-    if len(shape) < 2:
-        return random.uniform(0.5, 1.5, shape)
-    return random.normal(size=shape) / math.sqrt(math.prod(shape[:-1]))
+    return training <= ROUNDING < evaluation
