@@ -12,6 +12,7 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.latents import great_arc, latents
 from wgan_jax.modules import has_batch_norm, is_average
 from wgan_jax.parallel.sharding import gather
+from wgan_jax.training.single_examples import check_examples
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
 
@@ -286,7 +287,8 @@ def standing_statistics(
         replaced; equal to ``state`` if the generator has no batch norm.
 
     Raises:
-        ValueError: if ``batches`` is below 1, or as ``sample``.
+        ValueError: if ``batches`` is below 1, the generator is constant for
+            batches of one latent, or as ``sample``.
 
     Reference:
         Brock, Donahue, Simonyan 2018, arXiv:1809.11096, appendix C.
@@ -298,6 +300,7 @@ def standing_statistics(
     params, model_state = generator_weights(state, use_ema=use_ema)
     if not has_batch_norm(model_state):
         return state
+    check_examples(gan, generator=batch_size)
     classes = sample_labels(gan, batches * batch_size, None)
     found = _standing(gan, params, model_state, key, classes, batches, batch_size)
     if use_ema:

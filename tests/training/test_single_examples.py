@@ -9,6 +9,7 @@ from tiny import TinyCritic, tiny_gan
 
 from wgan_jax.conditioning import Conditional
 from wgan_jax.networks import BatchNorm
+from wgan_jax.sampling import standing_statistics
 from wgan_jax.training.compiled import make_train_step
 from wgan_jax.training.gradients import Pairs
 from wgan_jax.training.init import init_state
@@ -80,6 +81,14 @@ def test_steps_refuse_one_example_at_a_time():
         make_train_step(few)(init_state(few, KEY), IMAGES[None], KEY)
     critic_step(parts, init_state(parts, KEY), IMAGES, KEY)  # generated in one pass
     generator_step(gan, state, KEY, batch_size=2)
+
+
+def test_standing_statistics_of_single_examples_are_refused():
+    gan = tiny_gan()
+    state = init_state(gan, KEY)
+    with pytest.raises(ValueError, match="gets 1 example at a time"):
+        standing_statistics(gan, state, KEY, batches=4, batch_size=1)
+    standing_statistics(gan, state, KEY, batches=4, batch_size=2)
 
 
 def test_a_critic_that_ignores_its_images_is_refused():
