@@ -239,7 +239,7 @@ class Workdir:
             **({} if origin is None else {"origin": dict(origin)}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
-            "switches": {name: getattr(jax.config, name) for name in SWITCHES},
+            "switches": {k: getattr(jax.config, k, None) for k in SWITCHES},
             "devices": {
                 "kind": jax.devices()[0].device_kind,
                 "platform": jax.default_backend(),
