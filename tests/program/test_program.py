@@ -219,7 +219,7 @@ def test_a_signal_that_was_ignored_does_not_stop_a_run(tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGHUP)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
 
 
