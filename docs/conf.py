@@ -36,6 +36,7 @@ myst_heading_anchors = 4
 # inventories, and so a network.
 nitpicky = False
 add_module_names = False
+autoclass_content = "both"  # the arguments may be described by __init__
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 70

@@ -108,13 +108,17 @@ def _process_signature(
         return None
     node = None if inspect.isclass(found) else _node(inspect.unwrap(found))
     annotation = getattr(node, "returns", None)
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return written, annotation.value
     return written, ast.unparse(annotation) if annotation else None
 
 
 def _process_docstring(
     app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]
 ) -> None:
-    lines[:] = [link_papers(line) for line in lines]
+    # Python writes a docstring for the constructor of a named tuple.
+    kept = (line for line in lines if not line.startswith("Create new instance of"))
+    lines[:] = [link_papers(line) for line in kept]
 
 
 def link_papers(line: str) -> str:
