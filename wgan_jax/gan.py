@@ -10,6 +10,7 @@ from flax import struct
 
 from wgan_jax.augmentation import AdaptiveProbability, ScheduledProbability
 from wgan_jax.conditioning import Conditional
+from wgan_jax.latents import find_prior
 from wgan_jax.losses.objectives import Objective
 from wgan_jax.losses.terms import as_term
 from wgan_jax.modules import (
@@ -60,7 +61,7 @@ class Gan:
         generator_optimizer: optimizer of the generator, including its learning
             rate at iteration 0.
         critic_optimizer: optimizer of the critic, including its learning rate.
-        latent_size: Z; latents are standard normal.
+        latent_size: Z.
         penalties: terms added to the critic loss.
         regularizers: terms added to the generator loss; they receive the
             generator.
@@ -90,6 +91,9 @@ class Gan:
             ``schedules.half_life_decay`` with its options bound.
         dequantize: add uniform noise of one gray level to uint8 images.
         flip: mirror each real image left to right with probability 1/2.
+        prior: distribution of the latents, a key of ``latents.PRIORS``: standard
+            ``normal``, ``truncated_normal`` (absolute values of at most 2),
+            ``uniform`` on [-1, 1], or ``sphere`` (of radius sqrt(Z)).
     """
 
     generator: Network
@@ -111,6 +115,7 @@ class Gan:
     ema_decay: Decay | Callable[[Array], Array] | None = 0.999
     dequantize: bool = False
     flip: bool = False
+    prior: str = "normal"
 
     def __post_init__(self) -> None:
         for name in ("penalties", "regularizers"):
@@ -119,6 +124,7 @@ class Gan:
         for name in ("generator", "critic"):
             check_network(getattr(self, name), name)
         check_fields(self)
+        find_prior(self.prior)
         if self.objective.paired and self.generator_batch_size is not None:
             raise ValueError(
                 f"generator_batch_size is {self.generator_batch_size}, but the "

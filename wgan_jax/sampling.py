@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.latents import great_arc, latents
+from wgan_jax.latents import check_truncation, find_prior, latents
 from wgan_jax.modules import has_batch_norm, is_average
 from wgan_jax.parallel.sharding import gather
 from wgan_jax.training.single_examples import check_examples
@@ -138,11 +138,16 @@ def generate_batches(
     """
     if n < 1:
         raise ValueError(f"sample: n is {n}; it must be at least 1.")
-    if truncation is not None and not truncation > 0:
-        raise ValueError(f"sample: truncation is {truncation}; it must be above 0.")
+    check_truncation(truncation, gan.prior)
 
     def drawn(indices: Array) -> Array:
-        return latents(key, indices, size=gan.latent_size, truncation=truncation)
+        return latents(
+            key,
+            indices,
+            size=gan.latent_size,
+            truncation=truncation,
+            prior=gan.prior,
+        )
 
     return _batches(gan, (params, model_state), drawn, n, labels, batch_size)
 
@@ -217,15 +222,17 @@ def interpolations(
     columns: int,
     use_ema: bool = True,
 ) -> Array:
-    """Generates images along great arcs between pairs of latents.
+    """Generates images along paths between pairs of latents.
+
+    The paths are great arcs, or lines if the latents are uniform.
 
     Args:
         gan: static definition of the GAN.
         state: training state; not modified.
         key: PRNG key of the endpoints; row i depends only on (key, i).
-        rows: number of arcs, >= 1. In a conditional GAN, the class of row i is
+        rows: number of paths, >= 1. In a conditional GAN, the class of row i is
             i modulo the number of classes.
-        columns: images per arc, >= 2, equally spaced and including both
+        columns: images per path, >= 2, equally spaced and including both
             endpoints.
         use_ema: use the EMA of the generator instead of the current parameters.
 
@@ -243,10 +250,10 @@ def interpolations(
         )
     params, model_state = generator_weights(state, use_ema=use_ema)
     ends = 2 * jnp.arange(rows)
-    first = latents(key, ends, size=gan.latent_size)
-    last = latents(key, ends + 1, size=gan.latent_size)
+    first = latents(key, ends, size=gan.latent_size, prior=gan.prior)
+    last = latents(key, ends + 1, size=gan.latent_size, prior=gan.prior)
     t = jnp.tile(jnp.linspace(0.0, 1.0, columns, dtype=jnp.float32), rows)[:, None]
-    z = great_arc(
+    z = find_prior(gan.prior).path(
         jnp.repeat(first, columns, axis=0), jnp.repeat(last, columns, axis=0), t
     )
     classes = None
@@ -331,7 +338,7 @@ def _standing(
         _, after = gan.generate(
             params,
             {"batch_stats": start, **others},
-            latents(key, indices, size=gan.latent_size),
+            latents(key, indices, size=gan.latent_size, prior=gan.prior),
             train=True,
             labels=None if classes is None else classes[indices],
         )

@@ -190,6 +190,7 @@ MISTAKES = [
     ("penalty.weight", 0.0, "penalty.weight is 0.0; it must be a number above 0."),
     ("critic.depth", 3, "not read by 'dcgan_gp'; choices: batch_norm, dropout, head"),
     ("generator.conv_transpose", "x", "not read by 'dcgan_gp'"),
+    ("generator.prior", "unifrom", "'unifrom' is not known; did you mean uniform?"),
     ("generator.latent_size", 0, "latent_size is 0"),
     ("training.n_critics", 5, "choices: batch_size"),
     ("training.n_critic", 0, "n_critic is 0; it must be a whole number at least 1"),

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from wgan_jax.export.bundle import export_generator
 from wgan_jax.export.directions import principal_directions
 from wgan_jax.export.page import VERSION, find_runtime, page_files, read_runtime
 from wgan_jax.io.images import to_uint8
+from wgan_jax.latents import PRIORS, latents
 from wgan_jax.program.cli import main
 
 PARTS = {
@@ -126,6 +128,36 @@ def test_a_page_starts_with_the_first_samples(package):
     assert facts["classes"] == generator.class_names
     assert gzip.decompress(base64.b64decode(facts["onnx"])) == b"model"
     assert "1.2.3" in facts["about"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_page_draws_from_the_prior(package, prior):
+    digits = zoo.load("digits")
+    generator = replace(digits, gan=replace(digits.gan, prior=prior))
+    files = page_files(generator, b"model", read_runtime(package))
+    facts = facts_of(files["generator.js"])
+    assert facts["prior"] == prior
+    first = latents(jax.random.key(0), jnp.arange(24), size=32, prior=prior)
+    np.testing.assert_allclose(facts["latents"], first, rtol=1e-6)
+    script = files["page.js"]
+    part = script[script.index("// ---- latents") : script.index("function currentLat")]
+    part = f"const GENERATOR = {{prior: '{prior}', latent_size: 32}};\n{part}"
+    part += """
+    const drawn = Array.from({ length: 2000 }, () => Array.from(randomLatent()));
+    const ends = drawn.slice(0, 2).map((z) => Float32Array.from(z));
+    const path = [0, 0.25, 1].map((t) => Array.from(between(...ends, t)));
+    console.log(JSON.stringify([drawn, path]));
+    """
+    command = ["node", "-e", part]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    drawn, path = map(np.array, json.loads(told))
+    z = latents(jax.random.key(0), jnp.arange(2000), size=32, prior=prior)
+    np.testing.assert_allclose(np.mean(drawn**2), np.mean(z**2), rtol=0.03)
+    np.testing.assert_allclose(np.mean(drawn**4), np.mean(z**4), rtol=0.08)
+    first, last = (jnp.asarray(drawn[[k] * 3], jnp.float32) for k in (0, 1))
+    expected = PRIORS[prior].path(first, last, jnp.array([[0.0], [0.25], [1.0]]))
+    np.testing.assert_allclose(path, expected, atol=1e-5)
 
 
 def test_points_have_no_page(package):

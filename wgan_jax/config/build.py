@@ -111,6 +111,7 @@ def build_gan(
         ema_decay=_build_ema_decay(config),
         dequantize=config.dataset.dequantize,
         flip=config.dataset.flip,
+        prior=config.generator.prior,
     )
 
 

@@ -21,6 +21,7 @@ from wgan_jax.data import DATASETS
 from wgan_jax.data.sources import find_loader
 from wgan_jax.errors import unknown
 from wgan_jax.evaluation import EXTRACTORS, MEASURES
+from wgan_jax.latents import PRIORS
 from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, REGULARIZERS
 from wgan_jax.optimizers import OPTIMIZERS, find_optimizer
 from wgan_jax.parallel.sharding import PLACEMENTS
@@ -129,7 +130,10 @@ class Dataset(Row):
 class Generator(Row):
     """Generator network."""
 
-    latent_size: Count = field("dimension of the standard normal latents")
+    latent_size: Count = field("dimension of the latents")
+    prior: Annotated[str, OneOf(PRIORS)] = field(
+        "distribution of the latents", "normal"
+    )
 
 
 class Term(Row):

@@ -109,6 +109,7 @@ def _path_length(c: Comparison) -> Iterator[Measured]:
         features_of,
         jax.random.key(c.seed),
         latent_size=model.latent_size,
+        prior=model.prior,
         samples=_PATHS,
         batch_size=50,
     )

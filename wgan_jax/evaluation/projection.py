@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from wgan_jax.gan import Gan
+from wgan_jax.latents import find_prior
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
 
@@ -47,8 +48,8 @@ def project(
 
     where :math:`A_s` averages over s x s pixels and bars are means. Adam starts
     from several latents for each image, with a learning rate that falls to 0,
-    and the best result is kept. In a conditional GAN, the starts have all
-    classes in turn.
+    and the best result is kept. Each update ends at a latent of the prior. In a
+    conditional GAN, the starts have all classes in turn.
 
     Args:
         gan: static definition of the GAN.
@@ -65,7 +66,8 @@ def project(
         The latents, their images and the errors.
     """
     n, size = len(targets), gan.latent_size
-    first = jax.random.normal(key, (starts * n, size), jnp.float32)
+    drawn_from = find_prior(gan.prior)
+    first = drawn_from.draw(key, (starts * n, size), None)
     wanted = jnp.tile(targets, (starts, 1, 1, 1))
     labels = None
     if gan.conditional is not None:
@@ -91,7 +93,7 @@ def project(
     ) -> tuple[tuple[Array, PyTree], None]:
         z, state = carry
         updates, state = optimizer.update(jax.grad(loss)(z), state)
-        return (z + updates, state), None
+        return (drawn_from.nearest(z + updates), state), None
 
     (z, _), _ = jax.lax.scan(update, (first, optimizer.init(first)), None, steps)
     images = draw(z)

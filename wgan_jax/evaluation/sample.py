@@ -34,11 +34,13 @@ class Model:
         score_fn: maps examples of a dataset and their labels (or None) to
             scores ``[B]``.
         latent_size: Z.
+        prior: distribution of the latents, a key of ``latents.PRIORS``.
     """
 
     generate_fn: GenerateFn
     score_fn: Callable[[np.ndarray, np.ndarray | None], Array]
     latent_size: int
+    prior: str = "normal"
 
 
 class Circumstances(NamedTuple):

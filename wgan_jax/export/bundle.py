@@ -14,6 +14,7 @@ from wgan_jax.export.graph import BATCH, Graph
 from wgan_jax.export.jaxpr import trace
 from wgan_jax.export.onnx import OPSET, to_onnx
 from wgan_jax.export.page import page_files
+from wgan_jax.export.priors import draw_text
 from wgan_jax.export.pytorch import to_pytorch
 from wgan_jax.export.stablehlo import PLATFORMS, to_stablehlo
 from wgan_jax.io.files import atomic_write, write_text
@@ -77,7 +78,9 @@ def export_generator(
             page = page_files(generator, onnx, runtime)
             contents |= {f"page/{name}": content for name, content in page.items()}
         if "pytorch" in formats:
-            text = to_pytorch(graph, title=title, weights=WEIGHTS)
+            text = to_pytorch(
+                graph, title=title, weights=WEIGHTS, prior=generator.gan.prior
+            )
             contents["generator_torch.py"] = text
             contents["example_torch.py"] = _example_torch(generator)
     contents["card.json"] = json.dumps(generator.card, indent=1) + "\n"
@@ -131,6 +134,7 @@ def _usage(
     generator: Pretrained, formats: Sequence[str], dtype: str, *, has_page: bool
 ) -> str:
     classes = _labels(generator)
+    drawn = draw_text(generator.gan.prior, n=16, size=generator.latent_size)
     shape = ", ".join(map(str, generator.card["data"]["example_shape"]))
     also = f", and `labels` int32 `[B]` in 0 to {classes - 1}" if classes else ""
     kind = "gray levels, uint8" if dtype == "uint8" else "float32 in [-1, 1]"
@@ -170,9 +174,9 @@ def _usage(
         rows.append(("`page/index.html`", about))
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return (
-        f"Input: `latents` float32 `[B, {generator.latent_size}]`, standard "
-        f"normal{also}. Output: `images` `[B, {shape}]`, float32 in [-1, 1] unless "
-        f"stated otherwise.\n\n| file | use |\n|---|---|\n{table}"
+        f"Input: `latents` float32 `[B, {generator.latent_size}]`, "
+        f"{drawn.words}{also}. Output: `images` `[B, {shape}]`, float32 in [-1, 1] "
+        f"unless stated otherwise.\n\n| file | use |\n|---|---|\n{table}"
     )
 
 
@@ -193,7 +197,8 @@ print(images.shape, images.dtype)
 
 
 def _example_onnx(generator: Pretrained) -> str:
-    classes, size = _labels(generator), generator.latent_size
+    classes = _labels(generator)
+    drawn = draw_text(generator.gan.prior, n=16, size=generator.latent_size).numpy
     feed = '"latents": latents'
     more = ""
     if classes:
@@ -207,7 +212,8 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession(Path(__file__).with_name("generator.onnx"))
-latents = np.random.default_rng(0).normal(size=(16, {size})).astype(np.float32)
+random = np.random.default_rng(0)
+{drawn}latents = latents.astype(np.float32)
 {more}[images] = session.run(["images"], {{{feed}}})
 print(images.shape, images.dtype)
 '''
@@ -215,6 +221,7 @@ print(images.shape, images.dtype)
 
 def _example_torch(generator: Pretrained) -> str:
     labels = f", torch.arange(16) % {_labels(generator)}" if _labels(generator) else ""
+    latents = draw_text(generator.gan.prior, n=16, size=generator.latent_size).torch
     return f'''"""Draws 16 images. Needs: pip install torch safetensors numpy"""
 
 import torch
@@ -222,7 +229,8 @@ from generator_torch import Generator
 
 generator = Generator()
 with torch.no_grad():
-    images = generator(torch.randn(16, {generator.latent_size}){labels})
+    latents = {latents}
+    images = generator(latents{labels})
 print(tuple(images.shape), images.dtype)
 '''
 

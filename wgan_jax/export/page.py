@@ -60,8 +60,12 @@ def page_files(
             "--page needs a generator of images; this one draws points of shape "
             f"{list(shape)}."
         )
+    prior = generator.gan.prior
     z = latents(
-        jax.random.key(seed), jnp.arange(_JACOBIANS), size=generator.latent_size
+        jax.random.key(seed),
+        jnp.arange(_JACOBIANS),
+        size=generator.latent_size,
+        prior=prior,
     )
     directions = principal_directions(generator, z, count=_DIRECTIONS)
     card = generator.card
@@ -74,6 +78,7 @@ def page_files(
         f"in this browser by {PACKAGE} {version} (MIT license); nothing is sent.",
         "shape": shape,
         "latent_size": generator.latent_size,
+        "prior": prior,
         "classes": _classes(generator),
         "latents": _rows(np.asarray(z[:_SAMPLES])),
         "directions": _rows(directions),

@@ -7,6 +7,7 @@ from typing import Any
 
 from wgan_jax.errors import ExportError
 from wgan_jax.export.graph import Graph, Operation, Tensor
+from wgan_jax.export.priors import draw_text
 
 _INFIX = {
     "add": "+",
@@ -73,13 +74,14 @@ class Generator(torch.nn.Module):
 '''
 
 
-def to_pytorch(graph: Graph, *, title: str, weights: str) -> str:
+def to_pytorch(graph: Graph, *, title: str, weights: str, prior: str = "normal") -> str:
     """Writes a graph as a Python file with a PyTorch module.
 
     Args:
         graph: the network.
         title: first line of the file.
         weights: name of the safetensors file with its weights.
+        prior: distribution of the latents in the example of the file.
 
     Returns:
         The text of the file.
@@ -93,7 +95,8 @@ def to_pytorch(graph: Graph, *, title: str, weights: str) -> str:
     ]
     lines.append(f"return {_name(graph.output)}")
     names = [x.name for x in graph.inputs]
-    examples = [f"torch.randn(8, {graph.inputs[0].shape[1]})"]
+    size = graph.inputs[0].shape[1]
+    examples = [draw_text(prior, n=8, size=size).torch]
     inputs = ["latents [batch, size]"]
     if len(names) > 1:
         examples.append("torch.arange(8)")

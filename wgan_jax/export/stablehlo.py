@@ -73,7 +73,8 @@ def _function(
         return draw(z, labels)
 
     def of_seed(seed: Array, indices: Array, labels: Array | None = None) -> Array:
-        z = latents(jax.random.key(seed), indices, size=gan.latent_size)
+        key = jax.random.key(seed)
+        z = latents(key, indices, size=gan.latent_size, prior=gan.prior)
         return draw(z, labels)
 
     return of_seed if from_seed else of_latents

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wgan_jax.latents import great_arc
+from wgan_jax.latents import find_prior
 from wgan_jax.metrics.distances import Estimate, check_pair
 from wgan_jax.types import Array, GenerateFn, PRNGKey
 
@@ -103,11 +103,12 @@ def perceptual_path_length(
     key: PRNGKey,
     *,
     latent_size: int,
+    prior: str = "normal",
     samples: int = 10_000,
     batch_size: int = 100,
     trim: float = 0.01,
 ) -> Estimate:
-    r"""Computes the mean squared speed of features along arcs between latents.
+    r"""Computes the mean squared speed of features along paths between latents.
 
     .. math:: \mathbb{E} \left\lVert \frac{d}{dt}\,
         h\big(G(\operatorname{slerp}(z_1, z_2; t))\big) \right\rVert_2^2,
@@ -119,11 +120,13 @@ def perceptual_path_length(
     their call.
 
     Args:
-        generate_fn: maps normally distributed latents ``[B, Z]`` to images.
+        generate_fn: maps latents ``[B, Z]`` to images.
         feature_fn: maps images to features ``[B, D]``, independently per
             example.
         key: PRNG key, consumed.
         latent_size: Z, at least 2.
+        prior: distribution of the latents, a key of ``latents.PRIORS``, which
+            also determines the paths: lines if it is uniform.
         samples: number of paths.
         batch_size: paths processed at a time; must divide ``samples``.
         trim: fraction of the lengths excluded at each end, in [0, 0.5).
@@ -145,13 +148,15 @@ def perceptual_path_length(
             "batch_size must divide samples, and trim must be in [0, 0.5)."
         )
 
+    drawn_from = find_prior(prior)
+
     @jax.jit
     def speeds(batch_key: PRNGKey) -> Array:
-        ends = jax.random.normal(batch_key, (2, batch_size, latent_size), jnp.float32)
+        ends = drawn_from.draw(batch_key, (2, batch_size, latent_size), None)
         t = jax.random.uniform(
             jax.random.fold_in(batch_key, 1), (batch_size, 1), jnp.float32
         )
-        path = partial(great_arc, ends[0], ends[1])
+        path = partial(drawn_from.path, ends[0], ends[1])
         latents, direction = jax.jvp(path, (t,), (jnp.ones_like(t),))
         _, velocity = jax.jvp(
             lambda z: feature_fn(generate_fn(z)), (latents,), (direction,)

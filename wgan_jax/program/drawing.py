@@ -18,7 +18,7 @@ from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import atomic_write
 from wgan_jax.io.films import FILMS, save_film
 from wgan_jax.io.images import save_picture, to_uint8
-from wgan_jax.latents import great_arc, latents
+from wgan_jax.latents import check_truncation, find_prior, latents
 from wgan_jax.program.projecting import Targets, find_latents, read_targets
 from wgan_jax.sampling import generate_batches, generate_from_latents
 from wgan_jax.types import Array, Params, PyTree
@@ -356,9 +356,14 @@ def _path(request: Request, gan: Gan) -> Array:
             return jnp.asarray(request.latents)[indices % request.count]
         key = jax.random.key(request.seed)
         return latents(
-            key, indices, size=gan.latent_size, truncation=request.truncation
+            key,
+            indices,
+            size=gan.latent_size,
+            truncation=request.truncation,
+            prior=gan.prior,
         )
 
+    as_config_error(check_truncation, request.truncation, gan.prior)
     if request.latents is not None:
         shape = request.latents.shape
         if shape[1] != gan.latent_size:
@@ -377,7 +382,8 @@ def _path(request: Request, gan: Gan) -> Array:
         return drawn(starts)
     rows = len(parts)
     t = jnp.tile(parts, request.count)[:, None]
-    return great_arc(jnp.repeat(first, rows, axis=0), jnp.repeat(last, rows, axis=0), t)
+    path = find_prior(gan.prior).path
+    return path(jnp.repeat(first, rows, axis=0), jnp.repeat(last, rows, axis=0), t)
 
 
 def _above_0(text: str) -> float:

@@ -224,7 +224,12 @@ def _model(gan: Gan, arrays: GanState, *, use_ema: bool) -> Model:
     def score(examples: np.ndarray, labels: np.ndarray | None) -> Array:
         return _score(gan, critic_params, critic_state, examples, labels)
 
-    return Model(generate_fn=generate, score_fn=score, latent_size=gan.latent_size)
+    return Model(
+        generate_fn=generate,
+        score_fn=score,
+        latent_size=gan.latent_size,
+        prior=gan.prior,
+    )
 
 
 @partial(jax.jit, static_argnums=0)

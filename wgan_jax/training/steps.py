@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from wgan_jax.augmentation import random_flip
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.latents import find_prior
 from wgan_jax.parallel.sharding import constrain_batch
 from wgan_jax.training.corrected import corrected_estimate_at_fakes, corrected_estimates
 from wgan_jax.training.gradients import (
@@ -335,8 +336,8 @@ def _update_key(key: PRNGKey, player: int, count: Array) -> PRNGKey:
 
 
 def _latents(gan: Gan, key: PRNGKey, n: int) -> Array:
-    # Not the default dtype: jax_enable_x64 must not change what is drawn.
-    return constrain_batch(jax.random.normal(key, (n, gan.latent_size), jnp.float32))
+    z = find_prior(gan.prior).draw(key, (n, gan.latent_size), None)
+    return constrain_batch(z)
 
 
 def _prepare(gan: Gan, images: Array, noise_key: PRNGKey, flip_key: PRNGKey) -> Array:

@@ -61,7 +61,7 @@ class Pretrained:
         """Returns the images of latents.
 
         Args:
-            latent: floating-point ``[B, Z]``, standard normal.
+            latent: floating-point ``[B, Z]``, from ``gan.prior``.
             labels: int32 ``[B]``, for a conditional generator.
 
         Returns:

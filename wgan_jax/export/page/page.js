@@ -38,11 +38,33 @@ async function load() {
 
 // ---- latents ----
 
-function normal(count) {
-  return Float32Array.from({ length: count }, () => {
-    const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
-    return radius * Math.cos(2 * Math.PI * Math.random());
-  });
+function normal() {
+  const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
+  return radius * Math.cos(2 * Math.PI * Math.random());
+}
+
+function truncatedNormal() {
+  const value = normal();
+  return Math.abs(value) <= 2 ? value : truncatedNormal();
+}
+
+function onSphere(latent) {
+  const square = latent.reduce((sum, value) => sum + value * value, 0) / latent.length;
+  return latent.map((value) => value / Math.sqrt(square));
+}
+
+const each = (draw) => (count) => Float32Array.from({ length: count }, draw);
+const PRIORS = {
+  normal: each(normal),
+  truncated_normal: each(truncatedNormal),
+  uniform: each(() => 2 * Math.random() - 1),
+  sphere: (count) => onSphere(each(normal)(count)),
+};
+const randomLatent = () => PRIORS[GENERATOR.prior](GENERATOR.latent_size);
+
+function between(first, last, t) {
+  if (GENERATOR.prior !== "uniform") return greatArc(first, last, t);
+  return first.map((value, i) => (1 - t) * value + t * last[i]);
 }
 
 function greatArc(first, last, t) {
@@ -182,7 +204,7 @@ function newPicture() {
   stop();
   reset();
   const any = Math.floor(Math.random() * GENERATOR.classes.length);
-  show(normal(GENERATOR.latent_size), chosenClass() < 0 ? any : chosenClass());
+  show(randomLatent(), chosenClass() < 0 ? any : chosenClass());
 }
 
 function setEnd(k) {
@@ -197,7 +219,7 @@ function movePosition() {
   const t = Number($("position").value);
   $("position-value").textContent = t.toFixed(2);
   reset();
-  return show(greatArc(...state.ends, t), state.label);
+  return show(between(...state.ends, t), state.label);
 }
 
 function stop() {
@@ -285,7 +307,7 @@ async function start() {
   $("position").addEventListener("input", () => { stop(); movePosition(); });
   $("play").addEventListener("click", play);
   $("more").addEventListener("click", () => fillSamples(
-    state.samples.map(() => normal(GENERATOR.latent_size))));
+    state.samples.map(randomLatent)));
   $("download").addEventListener("click", nameFile);
   document.addEventListener("keydown", press);
   const latents = GENERATOR.latents.map((latent) => Float32Array.from(latent));
