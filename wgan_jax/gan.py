@@ -50,7 +50,8 @@ class Gan:
             ``(latent [B, Z], *, train) -> images [B, ...]``. A conditional
             generator takes ``labels [B]`` as its second argument. Or an NNX
             module or two functions, adapted by ``networks.from_nnx`` or
-            ``networks.from_functions``.
+            ``networks.from_functions``. With ``train=True`` it may use the rng
+            streams ``dropout`` and ``noise``.
         critic: linen module ``(images [B, ...], *, train) -> scores [B]``. A
             conditional critic takes ``labels [B]`` as its second argument. It
             may sow ``features`` and ``class_logits`` into ``intermediates``.
@@ -157,11 +158,25 @@ class Gan:
         *,
         train: bool,
         labels: Array | None = None,
+        key: PRNGKey | None = None,
     ) -> tuple[Array, PyTree]:
-        """Returns images ``[B, ...]`` of latents ``[B, Z]`` and the new model state."""
+        """Returns images of latents and the generator's new model state.
+
+        Args:
+            params: generator parameters.
+            model_state: generator model state.
+            latent: ``[B, Z]``.
+            train: training mode, in which the model state is updated.
+            labels: int32 ``[B]`` if the GAN is conditional.
+            key: PRNG key of the generator's own random numbers, such as dropout;
+                None disables them.
+
+        Returns:
+            Floating-point ``[B, ...]``, and the model state.
+        """
         inputs = self.inputs(self.generator, latent, labels)
         images, model_state, _ = apply(
-            self.generator, params, model_state, inputs, train=train, key=None
+            self.generator, params, model_state, inputs, train=train, key=key
         )
         return images, model_state
 

@@ -1,11 +1,13 @@
 """Pure-function calls of networks."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+from flax.errors import InvalidRngError
 
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
@@ -164,26 +166,53 @@ def apply(
         model_state: its other collections.
         inputs: positional arguments of the call.
         train: training mode, in which the model state is updated.
-        key: PRNG key of the rng stream ``dropout``, or None for no such stream.
+        key: PRNG key of the rng streams ``dropout`` and ``noise``, or None for no
+            such streams.
 
     Returns:
         The output, the model state, and the sown values. The output and the
         sown values are at least float32.
+
+    Raises:
+        ValueError: if the network draws from an rng stream that is not provided.
     """
     variables: dict[str, Any] = {"params": params, **model_state}
     moving = list(model_state) if train else []
-    output, collections = module.apply(
-        variables,
-        *inputs,
-        train=train,
-        rngs=None if key is None else {"dropout": key},
-        mutable=[*moving, "intermediates"],
-    )
+    rngs = None
+    if key is not None:
+        # Two keys, because a layer may draw from both streams.
+        rngs = {"dropout": key, "noise": jax.random.fold_in(key, 1)}
+    try:
+        output, collections = module.apply(
+            variables,
+            *inputs,
+            train=train,
+            rngs=rngs,
+            mutable=[*moving, "intermediates"],
+        )
+    except InvalidRngError as error:
+        raise ValueError(_missing_stream(module, str(error), key)) from error
     collections = dict(collections)
     sown = collections.pop("intermediates", {})
     exact = jnp.promote_types(output.dtype, jnp.float32)
     sown = jax.tree.map(lambda x: x.astype(exact), dict(sown))
     return output.astype(exact), collections if moving else model_state, sown
+
+
+def _missing_stream(module: Network, message: str, key: PRNGKey | None) -> str:
+    """Returns what to do about a missing rng stream, given flax's message."""
+    found = re.search(r'PRNG for "(\w+)"', message)
+    name = found[1] if found else "dropout"
+    if key is not None:
+        return (
+            f"{title(module)} draws from the rng stream {name!r}; only 'dropout' and "
+            "'noise' are provided."
+        )
+    return (
+        f"{title(module)} draws from the rng stream {name!r} in evaluation mode, in "
+        "which a network must be deterministic. Draw only if train is True, or if "
+        f"self.has_rng({name!r}), as nn.Dropout(rate, deterministic=not train) does."
+    )
 
 
 def sown_as(sown: Mapping[str, Any], name: str) -> Array | None:

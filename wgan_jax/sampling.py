@@ -341,6 +341,8 @@ def _standing(
             latents(key, indices, size=gan.latent_size, prior=gan.prior),
             train=True,
             labels=None if classes is None else classes[indices],
+            # No sample has this index.
+            key=jax.random.fold_in(jax.random.fold_in(key, 2**32 - 1), index),
         )
         return after["batch_stats"]
 

@@ -48,10 +48,17 @@ class Draws(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """PRNG keys of a loss: for its terms, and for the passes through the critic."""
+    """PRNG keys of a loss.
+
+    Attributes:
+        terms: for its terms.
+        passes: for the passes through the critic.
+        generator: for the pass through the generator, or None.
+    """
 
     terms: PRNGKey
     passes: PRNGKey
+    generator: PRNGKey | None = None
 
 
 def critic_gradients(
@@ -172,7 +179,12 @@ def generator_gradients(
 
     def generate(params: Params) -> tuple[Array, PyTree]:
         return gan.generate(
-            params, model_state[0], draws.latent, train=True, labels=draws.labels
+            params,
+            model_state[0],
+            draws.latent,
+            train=True,
+            labels=draws.labels,
+            key=keys.generator,
         )
 
     fake, pull, moved = jax.vjp(generate, state.generator.params, has_aux=True)

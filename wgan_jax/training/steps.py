@@ -38,7 +38,7 @@ from wgan_jax.training.updates import (
 from wgan_jax.types import Array, Batch, Metrics, PRNGKey
 
 # Branches of the PRNG key of the run.
-_CRITIC, _GENERATOR, _CRITIC_PASSES, _GENERATOR_PASSES = range(4)
+_CRITIC, _GENERATOR, _CRITIC_PASSES, _GENERATOR_PASSES, _FAKES, _DRAWS = range(6)
 
 
 def critic_step(
@@ -84,6 +84,7 @@ def critic_step(
         latent,
         train=True,
         labels=fake_labels,
+        key=_update_key(key, _FAKES, state.critic_updates),
     )
     return critic_update(gan, state, Pairs(real, fake, labels, fake_labels), key)
 
@@ -233,7 +234,7 @@ def generator_step(
         partial(generator_gradients, with_augmentation(gan, state), state),
         (generator.model_state, state.regularizers),
         draws,
-        Keys(term_key, pass_key),
+        Keys(term_key, pass_key, _update_key(key, _DRAWS, state.step)),
     )
     generator, norms = apply_gradients(
         gan.generator_optimizer,
