@@ -15,7 +15,8 @@ SNIPPETS = [
     for snippet in re.findall(
         r"```python\n(.*?)```", TEXT + USAGE + METHODS + METRICS, re.DOTALL
     )
-    if "load_run" not in snippet  # needs a run: tests/program/test_runs.py
+    # Those that need a run are in tests/program/test_runs.py and test_watching.py.
+    if not re.search("load_run|Callback", snippet)
 ]
 
 

@@ -40,11 +40,8 @@ OVERRIDES = {
     "evaluation.count": "100",
     "evaluation.measures": "('frechet','held_out')",
 }
-CHANGING = (
-    "throughput",
-    "time",
-    "seconds",
-)  # beginnings of the names of values of the clock
+# Beginnings of the names of values of the clock.
+CHANGING = ("throughput", "time", "seconds")
 PATIENCE = 300  # seconds that any run may take
 
 

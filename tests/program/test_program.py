@@ -59,10 +59,13 @@ def iterations(n, every=1000):
     ]
 
 
+CHANGING = ("throughput/", "time/")
+
+
 def metrics(workdir):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return [
-        {k: v for k, v in json.loads(line).items() if not k.startswith("throughput")}
+        {k: v for k, v in json.loads(line).items() if not k.startswith(CHANGING)}
         for line in lines
     ]
 

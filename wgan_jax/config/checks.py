@@ -15,6 +15,7 @@ from wgan_jax.config.experiment import ExperimentConfig, value_of
 from wgan_jax.config.fields import describe
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.evaluation import MEASURES, ordered_metrics
+from wgan_jax.io.callbacks import find_callback
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 
@@ -213,6 +214,15 @@ def check_calls(config: ExperimentConfig) -> None:
         raise ConfigError("\n".join(wrong))
 
 
+def check_callbacks(config: ExperimentConfig) -> None:
+    """Raises ConfigError if a callback is unknown or needs a missing package."""
+    for name in config.log.callbacks:
+        try:
+            find_callback(name)
+        except ValueError as error:
+            raise ConfigError(f"config.log.callbacks: {error}") from error
+
+
 def check_evaluation(config: ExperimentConfig) -> None:
     """Raises ConfigError if the evaluation fields contradict each other."""
     fields = config.evaluation
@@ -285,6 +295,7 @@ CHECKS: tuple[Callable[[ExperimentConfig], None], ...] = (
     check_paired,
     check_placement,
     check_calls,
+    check_callbacks,
     check_evaluation,
     check_sweep,
 )

@@ -288,6 +288,9 @@ class Log(Group):
     """Interval at which metrics are written; those of the last iteration always are."""
 
     every: Count = field("interval in iterations", free=True)
+    callbacks: tuple[str, ...] = field(
+        "own loggers: mlflow, prometheus, wandb or module:Class", (), free=True
+    )
 
 
 class Evaluation(Group):

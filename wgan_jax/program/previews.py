@@ -52,6 +52,9 @@ def draw_previews(
     }
 
 
+Written = tuple[int, list[Path]] | None
+
+
 class PreviewWriter:
     """Encodes and writes grids in a background thread."""
 
@@ -67,37 +70,48 @@ class PreviewWriter:
         """
         self._experiment, self._folder, self._board = experiment, folder, board
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="previews")
-        self._pending: Future[None] | None = None
+        self._pending: Future[tuple[int, list[Path]]] | None = None
 
-    def write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> None:
+    def write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> Written:
         """Starts writing the grids of an iteration after the previous ones.
 
         Args:
             step: number of completed iterations.
             drawn: result of ``draw_previews``.
 
+        Returns:
+            As ``wait``, of the previous ones.
+
         Raises:
             OSError: if the previous grids could not be written.
         """
-        self.wait()
+        before = self.wait()
         self._pending = self._thread.submit(self._write, step, drawn)
+        return before
 
-    def wait(self) -> None:
+    def wait(self) -> Written:
         """Waits until all grids are written.
+
+        Returns:
+            The iteration and the files of the last ``write``, once; or None.
 
         Raises:
             OSError: if the last grids could not be written.
         """
         pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+        return None if pending is None else pending.result()
 
     def close(self) -> None:
         """Waits for the thread and ends it."""
         self._thread.shutdown()
 
-    def _write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> None:
+    def _write(
+        self, step: int, drawn: dict[str, list[np.ndarray]]
+    ) -> tuple[int, list[Path]]:
+        paths = []
         for suffix, images in drawn.items():
             picture = tile([draw(i, self._experiment.source) for i in images])
-            save_png(self._folder / f"step_{step:08d}{suffix}.png", picture)
+            paths.append(self._folder / f"step_{step:08d}{suffix}.png")
+            save_png(paths[-1], picture)
             self._board.image(step, f"samples{suffix}", picture)
+        return step, paths

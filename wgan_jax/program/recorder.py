@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from wgan_jax.config.experiment import as_json
 from wgan_jax.errors import Diverged
 from wgan_jax.gan import GanState
+from wgan_jax.io.callbacks import Callbacks, RunInfo
 from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.previews import PreviewWriter, draw_previews
+from wgan_jax.program.heartbeat import TRAINING, Heartbeat
+from wgan_jax.program.previews import PreviewWriter, Written, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
@@ -37,7 +40,8 @@ class Recorder:
         self._workdir, self._experiment = workdir, experiment
         self._config = config = experiment.config
         # Start and images of the current throughput interval.
-        self._started, self._images = time.perf_counter(), 0
+        self._began = time.perf_counter()
+        self._started, self._images = self._began, 0
         self._heard = self._started  # when metrics last arrived
         self._writes = multiprocess.is_primary()
         if self._writes:
@@ -46,14 +50,26 @@ class Recorder:
             self._board = TensorBoard(workdir.tensorboard, purge_step=start + 1)
             self._previews = PreviewWriter(experiment, workdir.samples, self._board)
             self._progress = Progress(config.training.iterations, start)
+            self._heartbeat = Heartbeat(workdir.heartbeat)
+            self._heartbeat.beat(TRAINING, start)
+            run = RunInfo(
+                name=workdir.path.name,
+                folder=workdir.path,
+                config=as_json(config),
+                start=start,
+            )
+            names = config.log.callbacks
+            self._callbacks = Callbacks(names, run, tell=self.event)
 
     def close(self) -> None:
         """Waits for pending writes and closes the files."""
         if not self._writes:
             return
         try:
-            self._previews.wait()
+            self._tell_of_samples(self._previews.wait())
         finally:
+            self._heartbeat.end()
+            self._callbacks.close()
             self._previews.close()
             self._progress.close()
             self._board.close()
@@ -88,6 +104,7 @@ class Recorder:
                 self._log(step, fetched, self._heard + part * (now - self._heard))
         self._heard = now
         if self._writes:
+            self._heartbeat.beat(TRAINING, done)
             self._progress.update(
                 done,
                 images=images * len(rows),
@@ -124,8 +141,13 @@ class Recorder:
         rate = {"throughput/images_per_second": self._images / (now - self._started)}
         self._started, self._images = now, 0
         values = self.latest | self._spread(fetched) | rate
-        self._lines.write(step, values)
+        clock = {
+            "time/utc": round(time.time(), 3),
+            "time/seconds": round(now - self._began, 3),
+        }
+        self._lines.write(step, values | clock)
         self._board.scalars(step, values)
+        self._callbacks.on_step(step, values)
 
     def evaluation(
         self, step: int, values: Mapping[str, float], seconds: float
@@ -142,6 +164,7 @@ class Recorder:
         if self._writes:
             self._progress.idle(seconds)
             self._board.scalars(step, values)
+            self._callbacks.on_evaluation(step, values)
 
     @property
     def gap_name(self) -> str:
@@ -195,8 +218,32 @@ class Recorder:
         """
         drawn = draw_previews(self._experiment, state)
         if self._writes:
-            self._previews.write(step, drawn)
+            self._tell_of_samples(self._previews.write(step, drawn))
             self.event(f"Iteration {step}: samples in {self._workdir.samples}")
+
+    def _tell_of_samples(self, written: Written) -> None:
+        if written is not None:
+            self._callbacks.on_samples(*written)
+
+    def checkpoint(self, step: int) -> None:
+        """Tells that a checkpoint has been saved.
+
+        Args:
+            step: number of completed iterations.
+        """
+        if self._writes:
+            self.event(f"Iteration {step}: checkpoint saved.")
+            self._callbacks.on_checkpoint(step, self._workdir.checkpoints / f"{step}")
+
+    def stage(self, stage: str, step: int) -> None:
+        """Tells what the run does from now on.
+
+        Args:
+            stage: a stage of ``Heartbeat``.
+            step: number of completed iterations.
+        """
+        if self._writes:
+            self._heartbeat.beat(stage, step)
 
     def event(self, text: str) -> None:
         """Prints one line."""

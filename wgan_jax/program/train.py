@@ -21,6 +21,7 @@ from wgan_jax.losses import OBJECTIVES
 from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
+from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.locking import locked
 from wgan_jax.program.origins import (
@@ -247,6 +248,7 @@ def _already_there(
 def _evaluate(
     evaluations: Evaluations, recorder: Recorder, step: int, state: GanState
 ) -> None:
+    recorder.stage(EVALUATION, step)
     began = time.monotonic()
     values = evaluations.run(step, state)
     recorder.evaluation(step, values, time.monotonic() - began)
@@ -369,7 +371,7 @@ def _loop(
             waiting = None
         if saves:
             checkpoints.save(done, state, {"iteration": done})
-            recorder.event(f"Iteration {done}: checkpoint saved.")
+            recorder.checkpoint(done)
         if draws:
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
@@ -380,4 +382,5 @@ def _loop(
             break
     batches.close()
     checkpoints.wait()
+    recorder.stage(DONE if interruption.signal is None else INTERRUPTED, done)
     return done

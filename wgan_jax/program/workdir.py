@@ -56,6 +56,11 @@ class Workdir:
         return self.path / "metrics.jsonl"
 
     @property
+    def heartbeat(self) -> Path:
+        """What the run is doing."""
+        return self.path / "heartbeat.json"
+
+    @property
     def evaluations(self) -> Path:
         """Evaluations, one JSON object per line."""
         return self.path / "evaluations.jsonl"

@@ -130,6 +130,8 @@ def _read_metrics(path: Path) -> dict[str, Series]:
             columns[name][1].append(number)
     found = {}
     for name, (steps, values) in columns.items():
+        if name.startswith("time/"):
+            continue
         order = np.argsort(np.array(steps), kind="stable")
         numbers = np.array(values)[order]
         numbers[np.abs(numbers) > _LARGEST] = math.nan

@@ -1,0 +1,63 @@
+"""``heartbeat.json``: what a run is doing, for those that watch it."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from wgan_jax.io.files import write_text
+
+SECONDS = 10.0  # at most, between two updates of a run that makes progress
+TRAINING, EVALUATION = "training", "evaluation"
+DONE, INTERRUPTED, FAILED = "done", "interrupted", "failed"
+
+
+class Heartbeat:
+    """A file that is replaced while a run makes progress.
+
+    It has the ``stage``, the number of completed ``iterations``, the ``time`` in
+    seconds since 1970 (UTC), the ``pid`` and the ``host``. A time that is old
+    means that the run hangs or was killed, or that an iteration, the compilation
+    or an evaluation takes long.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Stores the path.
+
+        Args:
+            path: path of the file.
+        """
+        self._path = path
+        self._stage, self._iterations = "", 0
+        self._last = -SECONDS
+
+    def beat(self, stage: str, iterations: int) -> None:
+        """Updates the file if the stage is new or the last update is old.
+
+        Args:
+            stage: one of the stages above.
+            iterations: number of completed iterations.
+        """
+        now = time.monotonic()
+        is_old = now - self._last >= SECONDS
+        self._iterations = iterations
+        if stage != self._stage or is_old:
+            self._stage, self._last = stage, now
+            self._write()
+
+    def end(self) -> None:
+        """Marks a run as failed, unless it has ended otherwise."""
+        if self._stage not in (DONE, INTERRUPTED):
+            self._stage = FAILED
+            self._write()
+
+    def _write(self) -> None:
+        record = {
+            "stage": self._stage,
+            "iterations": self._iterations,
+            "time": round(time.time(), 3),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
+        write_text(self._path, json.dumps(record) + "\n")
