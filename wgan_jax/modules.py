@@ -176,12 +176,24 @@ def apply(
     Raises:
         ValueError: if the network draws from an rng stream that is not provided.
     """
-    variables: dict[str, Any] = {"params": params, **model_state}
-    moving = list(model_state) if train else []
     rngs = None
     if key is not None:
         # Two keys, because a layer may draw from both streams.
         rngs = {"dropout": key, "noise": jax.random.fold_in(key, 1)}
+    return _apply(module, params, model_state, inputs, train=train, rngs=rngs)
+
+
+def _apply(
+    module: Network,
+    params: Params,
+    model_state: PyTree,
+    inputs: tuple[Array, ...],
+    *,
+    train: bool,
+    rngs: dict[str, PRNGKey] | None,
+) -> tuple[Array, PyTree, dict[str, Any]]:
+    variables: dict[str, Any] = {"params": params, **model_state}
+    moving = list(model_state) if train else []
     try:
         output, collections = module.apply(
             variables,
@@ -191,7 +203,7 @@ def apply(
             mutable=[*moving, "intermediates"],
         )
     except InvalidRngError as error:
-        raise ValueError(_missing_stream(module, str(error), key)) from error
+        raise ValueError(_missing_stream(module, str(error), rngs)) from error
     collections = dict(collections)
     sown = collections.pop("intermediates", {})
     exact = jnp.promote_types(output.dtype, jnp.float32)
@@ -199,11 +211,11 @@ def apply(
     return output.astype(exact), collections if moving else model_state, sown
 
 
-def _missing_stream(module: Network, message: str, key: PRNGKey | None) -> str:
+def _missing_stream(module: Network, message: str, rngs: Any) -> str:
     """Returns what to do about a missing rng stream, given flax's message."""
     found = re.search(r'PRNG for "(\w+)"', message)
     name = found[1] if found else "dropout"
-    if key is not None:
+    if rngs is not None:
         return (
             f"{title(module)} draws from the rng stream {name!r}; only 'dropout' and "
             "'noise' are provided."
@@ -250,9 +262,11 @@ def is_random(
     *,
     train: bool,
 ) -> bool:
-    """Returns whether a network's output uses the rng stream ``dropout`` in a mode."""
+    """Returns whether a network's output uses a key of an rng stream in a mode."""
 
-    def output(key: PRNGKey) -> Array:
-        return apply(module, params, model_state, inputs, train=train, key=key)[0]
+    def output(rngs: dict[str, PRNGKey]) -> Array:
+        parts = (module, params, model_state, inputs)
+        return _apply(*parts, train=train, rngs=rngs)[0]
 
-    return reads(output, 0, jax.eval_shape(lambda: jax.random.key(0)))
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return reads(output, 0, {"dropout": key, "noise": key})

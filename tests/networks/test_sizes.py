@@ -90,7 +90,8 @@ def test_the_nearest_sides_are_named(side, expected):
 
 @pytest.mark.parametrize("name", SQUARE)
 def test_the_command_names_the_nearest_sizes(name, tmp_path, capsys):
-    np.save(tmp_path / "x.npy", np.zeros((4, 20, 20, 3), np.uint8))
+    levels = np.arange(4 * 20 * 20 * 3, dtype=np.uint32) % 250
+    np.save(tmp_path / "x.npy", levels.astype(np.uint8).reshape(4, 20, 20, 3))
     fields = ["dataset.name=arrays", f"dataset.path={tmp_path / 'x.npy'}"]
     fields += [f"generator.name={name}", f"critic.name={name}", "evaluation=None"]
     fields += ["training.batch_size=2", "samples.count=4"]

@@ -13,6 +13,8 @@ NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"]
 @pytest.mark.parametrize("name", NAMES)
 def test_a_signal_is_noted_and_the_second_has_its_usual_effect(name):
     number = signal.Signals[name]
+    usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    outer = signal.signal(number, usual)  # the tests may run under nohup
     before = signal.getsignal(number)
     with Interruption() as interruption:
         assert not interruption.due()
@@ -22,6 +24,7 @@ def test_a_signal_is_noted_and_the_second_has_its_usual_effect(name):
         assert interruption.exit_code == 128 + number
         assert signal.getsignal(number) == before
     assert signal.getsignal(number) == before
+    signal.signal(number, outer)
 
 
 @pytest.mark.parametrize("name", NAMES[2:])

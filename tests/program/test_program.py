@@ -1,5 +1,6 @@
 """Tests of the program as a process: files, output and exit status."""
 
+import contextlib
 import json
 import os
 import re
@@ -208,16 +209,26 @@ def test_output_that_is_closed_does_not_stop_a_run(tmp_path, streams):
     assert (workdir / "report.html").is_file()
 
 
+@contextlib.contextmanager
+def disposition(number, handler):
+    """Sets what a signal does in processes that are started within the block."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_a_signal_that_was_ignored_does_not_stop_a_run(tmp_path):
     """Runs as under ``nohup``."""
     workdir = tmp_path / "nohup"
-    process = subprocess.Popen(
-        command(workdir, *SMALL, *iterations(30)),
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-    )
+    with disposition(signal.SIGHUP, signal.SIG_IGN):
+        process = subprocess.Popen(
+            command(workdir, *SMALL, *iterations(30)),
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     while not (workdir / "metrics.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.05)
@@ -233,9 +244,10 @@ def test_a_signal_that_was_ignored_does_not_stop_a_run(tmp_path):
 def test_signal_saves_a_checkpoint_and_says_how_to_resume(tmp_path, number):
     workdir = tmp_path / "stopped"
     argv = command(workdir, *SMALL, *iterations(100_000))
-    process = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    with disposition(number, signal.SIG_DFL):
+        process = subprocess.Popen(
+            argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
     while not (workdir / "metrics.jsonl").exists() or not metrics(workdir):
         assert process.poll() is None
         time.sleep(0.05)

@@ -16,6 +16,8 @@ from wgan_jax.config.loading import (
 PATHS = (
     "config",
     "workdir",
+    "fork",
+    "init",
     "pretrained",
     "latents",
     "project",
@@ -112,7 +114,7 @@ FLAGS = {
     "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
     "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
     "pretrained": "trained generator of the package, or folder of an export",
-    "fork": "run whose checkpoint a new run goes on from, with changed settings",
+    "fork": "folder of a run that a new run goes on from, with changed settings",
     "init": "run, trained generator or file whose weights a new run starts from",
     "weights": "weights of the generator: ema or live [ema, if the run has one]",
     "format": "files of samples: grid, npz, png, webp [grid,npz]",
