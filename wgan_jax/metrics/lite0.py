@@ -40,7 +40,7 @@ class Lite0Features(NetworkFeatures):
     Attributes:
         name: name of the network and the layer.
         weights: hash of the parameters.
-        size: 1280.
+        size: number of features, 1280.
         classes: 1000, of ImageNet.
         input_size: side to which images are resized.
         resize: bilinear, with antialiasing when downscaling.

@@ -69,7 +69,8 @@ def sample_pretrained(
     paths = write(request, stem, drawn.images, picture, about)
     told = ", ".join(map(str, paths))
     count = len(drawn.images)
-    log(f"{count:,} samples of the trained generator {generator.name}: {told}.")
+    noun = "sample" if count == 1 else "samples"
+    log(f"{count:,} {noun} of the trained generator {generator.name}: {told}.")
     return 0
 
 

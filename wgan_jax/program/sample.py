@@ -94,5 +94,6 @@ def sample(
     paths = write(request, stem, images, picture, about)
     told = ", ".join(map(str, paths))
     count = len(drawn[0].images)
-    log(f"{count:,} samples of iteration {step} ({kind} weights): {told}.")
+    noun = "sample" if count == 1 else "samples"
+    log(f"{count:,} {noun} of iteration {step} ({kind} weights): {told}.")
     return 0
