@@ -95,6 +95,7 @@ def test_signal_stops_after_a_call_and_run_resumes(unbroken, tmp_path, monkeypat
 def stub(log_every):
     config = config_of(4)
     config.log.every = log_every
+    config = resolve(config)
     gan = SimpleNamespace(objective=SimpleNamespace(gap_name="gap"))
     return SimpleNamespace(config=config, gan=gan, is_replicated=False)
 
@@ -117,7 +118,8 @@ def test_divergence_within_a_call_names_the_iteration(tmp_path):
 def test_time_of_a_call_is_divided_among_its_iterations(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     shown = []
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    clocks = SimpleNamespace(perf_counter=lambda: clock.now, time=lambda: clock.now)
+    monkeypatch.setattr(module, "time", clocks)
     monkeypatch.setattr(
         module.Progress, "update", lambda self, step, **k: shown.append((step, k))
     )
