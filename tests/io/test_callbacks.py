@@ -10,15 +10,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from wgan_jax.io.callbacks import (
-    CALLBACKS,
-    PACKAGES,
-    Callback,
-    Callbacks,
-    RunInfo,
-    find_callback,
-)
+from wgan_jax.io.callbacks import Callback, Callbacks, RunInfo
 from wgan_jax.io.images import save_png
+from wgan_jax.io.services import CALLBACKS, PACKAGES, find_callback
 
 CONFIG = {"seed": 0, "training": {"iterations": 3, "batch_size": 8}}
 CALLS = (
@@ -64,6 +58,10 @@ class NeverStarts(Callback):
         raise OSError("refused")
 
 
+def started(names, run, *, tell):
+    return Callbacks({name: find_callback(name) for name in names}, run, tell=tell)
+
+
 def tell_all(callbacks):
     for name, *arguments in CALLS:
         getattr(callbacks, name)(*arguments)
@@ -72,7 +70,7 @@ def tell_all(callbacks):
 
 def test_all_calls_arrive_in_order(run):
     Heard.calls.clear()
-    tell_all(Callbacks([f"{__name__}:Heard"], run, tell=pytest.fail))
+    tell_all(started([f"{__name__}:Heard"], run, tell=pytest.fail))
     assert Heard.calls == [("start", 0), *CALLS, ("close",)]
 
 
@@ -88,7 +86,7 @@ def test_a_failing_callback_is_reported_once_and_left_out(run):
     Heard.calls.clear()
     lines = []
     names = [f"{__name__}:{kind}" for kind in ("Broken", "NeverStarts", "Heard")]
-    tell_all(Callbacks(names, run, tell=lines.append))
+    tell_all(started(names, run, tell=lines.append))
     assert lines == [
         f"The callback {__name__}:NeverStarts failed in start (OSError: refused) and "
         "is not called again; the run goes on.",
@@ -119,7 +117,7 @@ def test_a_missing_package_is_a_sentence(name, monkeypatch):
 
 
 def test_prometheus_has_the_last_values(run, tmp_path):
-    tell_all(Callbacks(["prometheus"], run, tell=pytest.fail))
+    tell_all(started(["prometheus"], run, tell=pytest.fail))
     lines = (tmp_path / "metrics.prom").read_text().splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     escaped = 'run="a \\"run\\""'
@@ -162,7 +160,7 @@ def fake_wandb(log):
 def test_weights_and_biases_resumes_its_run(run, tmp_path, monkeypatch):
     log = []
     monkeypatch.setitem(sys.modules, "wandb", fake_wandb(log))
-    callbacks = Callbacks(["wandb"], run, tell=pytest.fail)
+    callbacks = started(["wandb"], run, tell=pytest.fail)
     pictures = [tmp_path / "step_1.png", tmp_path / "step_1_live.png"]
     callbacks.on_samples(1, pictures)
     tell_all(callbacks)
@@ -175,7 +173,7 @@ def test_weights_and_biases_resumes_its_run(run, tmp_path, monkeypatch):
         "samples/step": 1,
     }
     assert rest == [(1, CALLS[0][2]), (1, CALLS[2][2]), (2, CALLS[3][2]), "finish"]
-    Callbacks(["wandb"], run, tell=pytest.fail)
+    started(["wandb"], run, tell=pytest.fail)
     assert log[-1]["id"] == "abc"
     assert log[-1]["resume"] == "allow"
 
@@ -186,7 +184,7 @@ def test_weights_and_biases_works_offline(run, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
     save_png(tmp_path / "step_1.png", np.zeros((4, 4, 3), np.uint8))
     for _ in range(2):
-        callbacks = Callbacks(["wandb"], run, tell=pytest.fail)
+        callbacks = started(["wandb"], run, tell=pytest.fail)
         callbacks.on_samples(1, [tmp_path / "step_1.png"])
         tell_all(callbacks)
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
@@ -198,7 +196,7 @@ def test_mlflow_works_offline(run, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     save_png(tmp_path / "step_1.png", np.zeros((4, 4, 3), np.uint8))
     for _ in range(2):
-        callbacks = Callbacks(["mlflow"], run, tell=pytest.fail)
+        callbacks = started(["mlflow"], run, tell=pytest.fail)
         callbacks.on_samples(1, [tmp_path / "step_1.png"])
         tell_all(callbacks)
     identifier = (tmp_path / "mlflow.txt").read_text().strip()

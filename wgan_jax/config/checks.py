@@ -15,7 +15,7 @@ from wgan_jax.config.experiment import ExperimentConfig, value_of
 from wgan_jax.config.fields import describe
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.evaluation import MEASURES, ordered_metrics
-from wgan_jax.io.callbacks import find_callback
+from wgan_jax.io.services import find_callback
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.schedules import LEARNING_RATE_SCHEDULES
 

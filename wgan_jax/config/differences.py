@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -11,6 +11,7 @@ from wgan_jax.config.experiment import as_json
 from wgan_jax.config.fields import free_fields
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError
+from wgan_jax.io.mappings import flatten
 
 
 def differences(
@@ -43,15 +44,6 @@ def differences(
         and (free or name.split(".")[0] not in groups)
         and before.get(name, "absent") != after.get(name, "absent")
     ]
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yields the names and values of nested mappings, with names like ``a.b.c``."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping | ml_collections.ConfigDict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -1,20 +1,13 @@
-"""Callbacks of a run: one's own loggers, and adapters for common services.
+"""Callbacks of a run, for one's own loggers.
 
-To add one, subclass ``Callback``. Name it in the config as ``module:Class``, or add it
-to ``CALLBACKS`` at the end of this file.
+To write one, subclass ``Callback`` and name it in the config as ``module:Class``.
+``services.py`` has those of the package.
 """
 
-import importlib.util
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from wgan_jax.errors import unknown
-from wgan_jax.io.files import write_text
-from wgan_jax.io.imports import import_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,209 +77,25 @@ class Callback:
         """Ends, also if the run was interrupted or failed."""
 
 
-class WeightsAndBiases(Callback):
-    """Logs to Weights & Biases; its environment variables choose project and mode.
-
-    The identifier of the run is kept in ``wandb.txt``, so that a resumed run
-    continues its curves.
-    """
-
-    def __init__(self, run: RunInfo) -> None:
-        """Starts or resumes a run of Weights & Biases.
-
-        Args:
-            run: the run.
-        """
-        import wandb
-
-        kept = run.folder / "wandb.txt"
-        identifier = kept.read_text().strip() if kept.exists() else None
-        self._picture = wandb.Image
-        self._run = wandb.init(
-            id=identifier,
-            name=run.name,
-            dir=str(run.folder),
-            config=dict(run.config),
-            resume="allow",
-        )
-        write_text(kept, f"{self._run.id}\n")
-
-    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Logs the metrics.
-
-        Args:
-            step: number of completed iterations.
-            metrics: numbers by path.
-        """
-        self._run.log(dict(metrics), step=step)
-
-    def on_evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """Logs the results.
-
-        Args:
-            step: number of completed iterations.
-            values: results by path.
-        """
-        self._run.log(dict(values), step=step)
-
-    def on_samples(self, step: int, pictures: Sequence[Path]) -> None:
-        """Logs the grids.
-
-        Args:
-            step: number of completed iterations.
-            pictures: PNG files.
-        """
-        grids = {f"samples/{_series(p)}": self._picture(str(p)) for p in pictures}
-        # Written after the metrics of later steps, which cannot be added to.
-        self._run.log({**grids, "samples/step": step})
-
-    def close(self) -> None:
-        """Ends the run of Weights & Biases."""
-        self._run.finish()
-
-
-class MLflow(Callback):
-    """Logs to MLflow; its environment variables choose server and experiment.
-
-    The identifier of the run is kept in ``mlflow.txt``, so that a resumed run
-    continues its curves.
-    """
-
-    def __init__(self, run: RunInfo) -> None:
-        """Starts or resumes a run of MLflow.
-
-        Args:
-            run: the run.
-        """
-        import mlflow
-
-        self._mlflow = mlflow
-        kept = run.folder / "mlflow.txt"
-        if kept.exists():
-            mlflow.start_run(run_id=kept.read_text().strip())
-            return
-        identifier = mlflow.start_run(run_name=run.name).info.run_id
-        mlflow.log_params(_flat(run.config))
-        write_text(kept, f"{identifier}\n")
-
-    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Logs the metrics.
-
-        Args:
-            step: number of completed iterations.
-            metrics: numbers by path.
-        """
-        self._mlflow.log_metrics(dict(metrics), step=step)
-
-    def on_evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """Logs the results.
-
-        Args:
-            step: number of completed iterations.
-            values: results by path.
-        """
-        self._mlflow.log_metrics(dict(values), step=step)
-
-    def on_samples(self, step: int, pictures: Sequence[Path]) -> None:
-        """Stores the grids.
-
-        Args:
-            step: number of completed iterations.
-            pictures: PNG files.
-        """
-        for picture in pictures:
-            self._mlflow.log_artifact(str(picture), "samples")
-
-    def close(self) -> None:
-        """Ends the run of MLflow."""
-        self._mlflow.end_run()
-
-
-class Prometheus(Callback):
-    """Keeps the last values in ``metrics.prom``, for node_exporter's text collector.
-
-    The file is replaced atomically, at most once a second.
-    """
-
-    def __init__(self, run: RunInfo) -> None:
-        """Chooses the file.
-
-        Args:
-            run: the run.
-        """
-        self._path, self._name = run.folder / "metrics.prom", _escaped(run.name)
-        self._values: dict[str, float] = {}
-        self._step, self._written = run.start, -math.inf
-
-    def on_step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Stores the metrics.
-
-        Args:
-            step: number of completed iterations.
-            metrics: numbers by path.
-        """
-        self._step = step
-        self._values |= metrics
-        if time.monotonic() - self._written >= 1:
-            self._write()
-
-    def on_evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """Stores the results.
-
-        Args:
-            step: number of completed iterations.
-            values: results by path.
-        """
-        self._values |= values
-        self._write()
-
-    def close(self) -> None:
-        """Writes what is pending."""
-        self._write()
-
-    def _write(self) -> None:
-        self._written = time.monotonic()
-        run = f'run="{self._name}"'
-        lines = [
-            "# HELP wgan_jax_iterations Completed iterations of a run.",
-            "# TYPE wgan_jax_iterations gauge",
-            f"wgan_jax_iterations{{{run}}} {self._step}",
-            "# HELP wgan_jax_metric Last value of a metric of a run.",
-            "# TYPE wgan_jax_metric gauge",
-        ]
-        for name, value in self._values.items():
-            labels = f'{run},metric="{_escaped(name)}"'
-            lines.append(f"wgan_jax_metric{{{labels}}} {_number(value)}")
-        write_text(self._path, "\n".join(lines) + "\n")
-
-
-CALLBACKS: dict[str, Callable[[RunInfo], Callback]] = {
-    "mlflow": MLflow,
-    "prometheus": Prometheus,
-    "wandb": WeightsAndBiases,
-}
-PACKAGES = {"mlflow": "mlflow-skinny", "wandb": "wandb"}  # of extras with their names
-
-
 class Callbacks:
     """All callbacks of a run."""
 
     def __init__(
-        self, names: Sequence[str], run: RunInfo, *, tell: Callable[[str], None]
+        self,
+        makers: Mapping[str, Callable[[RunInfo], Callback]],
+        run: RunInfo,
+        *,
+        tell: Callable[[str], None],
     ) -> None:
         """Starts the callbacks.
 
         Args:
-            names: names in ``CALLBACKS``, or ``module:Class``.
+            makers: classes of callbacks by name.
             run: the run.
             tell: function that prints one line.
-
-        Raises:
-            ValueError: if a name is unknown, or a package is missing.
         """
         self._tell = tell
         self._active: dict[str, Callback] = {}
-        makers = {name: find_callback(name) for name in names}
         for name, make in makers.items():
             try:
                 self._active[name] = make(run)
@@ -348,58 +157,3 @@ class Callbacks:
             f"The callback {name} failed in {method} ({type(error).__name__}: "
             f"{reason}) and is not called again; the run goes on."
         )
-
-
-def find_callback(name: str) -> Callable[[RunInfo], Callback]:
-    """Returns the class of a callback.
-
-    Args:
-        name: name in ``CALLBACKS``, or ``module:Class``.
-
-    Raises:
-        ValueError: if there is none, or its package is not installed.
-    """
-    if name in PACKAGES and importlib.util.find_spec(name) is None:
-        raise ValueError(
-            f"the callback {name} needs the package {PACKAGES[name]}; use pip install "
-            f"'wgan-jax[{name}]'."
-        )
-    if name in CALLBACKS:
-        return CALLBACKS[name]
-    if ":" not in name:
-        raise ValueError(
-            f"the callback {unknown(name, CALLBACKS)} Or use module:Class."
-        )
-    found = import_object(name)
-    if not callable(found):
-        raise ValueError(f"the callback {name} is not a class, but {found!r}.")
-    return found
-
-
-def _series(picture: Path) -> str:
-    """Returns ``ema`` or ``live``, the weights that drew a grid."""
-    return "live" if picture.stem.endswith("_live") else "ema"
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns the fields of a config by their names with dots."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
-
-
-def _escaped(text: str) -> str:
-    """Returns a value of a label of Prometheus."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(float(value))

@@ -52,7 +52,7 @@ def draw_previews(
     }
 
 
-Written = tuple[int, list[Path]] | None
+Written = tuple[int, list[Path]]  # an iteration and its files
 
 
 class PreviewWriter:
@@ -70,9 +70,9 @@ class PreviewWriter:
         """
         self._experiment, self._folder, self._board = experiment, folder, board
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="previews")
-        self._pending: Future[tuple[int, list[Path]]] | None = None
+        self._pending: Future[Written] | None = None
 
-    def write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> Written:
+    def write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> Written | None:
         """Starts writing the grids of an iteration after the previous ones.
 
         Args:
@@ -89,7 +89,7 @@ class PreviewWriter:
         self._pending = self._thread.submit(self._write, step, drawn)
         return before
 
-    def wait(self) -> Written:
+    def wait(self) -> Written | None:
         """Waits until all grids are written.
 
         Returns:
@@ -105,9 +105,7 @@ class PreviewWriter:
         """Waits for the thread and ends it."""
         self._thread.shutdown()
 
-    def _write(
-        self, step: int, drawn: dict[str, list[np.ndarray]]
-    ) -> tuple[int, list[Path]]:
+    def _write(self, step: int, drawn: dict[str, list[np.ndarray]]) -> Written:
         paths = []
         for suffix, images in drawn.items():
             picture = tile([draw(i, self._experiment.source) for i in images])

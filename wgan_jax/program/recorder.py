@@ -11,6 +11,7 @@ from wgan_jax.errors import Diverged
 from wgan_jax.gan import GanState
 from wgan_jax.io.callbacks import Callbacks, RunInfo
 from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
+from wgan_jax.io.services import find_callback
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
 from wgan_jax.program.previews import PreviewWriter, Written, draw_previews
@@ -58,8 +59,8 @@ class Recorder:
                 config=as_json(config),
                 start=start,
             )
-            names = config.log.callbacks
-            self._callbacks = Callbacks(names, run, tell=self.event)
+            makers = {name: find_callback(name) for name in config.log.callbacks}
+            self._callbacks = Callbacks(makers, run, tell=self.event)
 
     def close(self) -> None:
         """Waits for pending writes and closes the files."""
@@ -221,7 +222,7 @@ class Recorder:
             self._tell_of_samples(self._previews.write(step, drawn))
             self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
-    def _tell_of_samples(self, written: Written) -> None:
+    def _tell_of_samples(self, written: Written | None) -> None:
         if written is not None:
             self._callbacks.on_samples(*written)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wgan_jax.config.differences import flatten
 from wgan_jax.errors import ReportError
+from wgan_jax.io.mappings import flatten
 
 GAPS = {
     "critic/wasserstein_estimate": "Wasserstein estimate",
