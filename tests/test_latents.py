@@ -24,7 +24,8 @@ from wgan_jax.export.stablehlo import to_stablehlo
 from wgan_jax.latents import PRIORS, great_arc, latents
 from wgan_jax.metrics import perceptual_path_length
 from wgan_jax.program import scoring
-from wgan_jax.program.drawing import draw, read_request
+from wgan_jax.program.drawing import draw
+from wgan_jax.program.requests import read_request
 from wgan_jax.sampling import interpolations, standing_statistics
 from wgan_jax.zoo import Pretrained
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import wgan_jax
-from wgan_jax.config.differences import flatten
 from wgan_jax.config.loading import (
     field_comments,
     find_config,
     load_config,
     shipped_configs,
 )
+from wgan_jax.io.mappings import flatten
 
 # Flags that are paths, or can be.
 PATHS = (
@@ -25,6 +25,16 @@ PATHS = (
     "page",
     "images",
     "output",
+)
+# Flags of what the mode sample draws.
+DRAWING = (
+    "format",
+    "labels",
+    "truncation",
+    "latents",
+    "interpolate",
+    "walk",
+    "project",
 )
 FOLDER = Path("runs")  # parent of the default --workdir
 
@@ -58,13 +68,7 @@ MODES = {
             "weights",
             "pretrained",
             "output",
-            "format",
-            "labels",
-            "truncation",
-            "latents",
-            "interpolate",
-            "walk",
-            "project",
+            *DRAWING,
         ),
     ),
     "evaluate": Mode(

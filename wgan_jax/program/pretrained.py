@@ -14,8 +14,9 @@ from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.images import image_grid
-from wgan_jax.program.drawing import draw, read_request, targets_of, write
+from wgan_jax.program.drawing import draw, targets_of, write
 from wgan_jax.program.pictures import GRID_LIMIT
+from wgan_jax.program.requests import read_request
 from wgan_jax.program.setup import Log
 
 _FIELDS = ("samples.count", "samples.seed", "samples.label")
@@ -39,7 +40,7 @@ def sample_pretrained(
         folder: folder to write to.
         command: command line, stored in the file of the array.
         log: function that prints one line.
-        **options: flags of ``drawing.OPTIONS``.
+        **options: flags of ``help.DRAWING``.
 
     Returns:
         Exit code 0.

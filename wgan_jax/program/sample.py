@@ -10,11 +10,11 @@ from wgan_jax.errors import ConfigError
 from wgan_jax.program.drawing import (
     draw,
     labels_of,
-    read_request,
     targets_of,
     write,
 )
 from wgan_jax.program.pictures import grid, tile
+from wgan_jax.program.requests import read_request
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Log, prepare
 from wgan_jax.program.trained import choose_weights
@@ -48,7 +48,7 @@ def sample(
         checkpoint: ``latest``, ``best`` or an iteration.
         weights: ``ema`` or ``live``; None for the EMA if there is one.
         output: folder to write to; None for that of the run.
-        **options: flags of ``drawing.OPTIONS``.
+        **options: flags of ``help.DRAWING``.
 
     Returns:
         Exit code 0.
