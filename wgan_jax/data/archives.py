@@ -79,7 +79,7 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
         DataError: if the archive is damaged or encrypted, or has a member with
             a path outside of it.
     """
-    with _reporting(path), contextlib.ExitStack() as stack:
+    with reporting(path), contextlib.ExitStack() as stack:
         if path.name.lower().endswith(".zip"):
             file = stack.enter_context(zipfile.ZipFile(path))
             found = [
@@ -106,7 +106,13 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
 
 
 @contextlib.contextmanager
-def _reporting(path: Path) -> Iterator[None]:
+def reporting(path: Path, what: str = "") -> Iterator[None]:
+    """Raises DataError for all that reading a damaged archive may raise.
+
+    Args:
+        path: the archive.
+        what: what it cannot be read as, such as `` as an .npz file``.
+    """
     try:
         yield
     except DataError:
@@ -123,4 +129,4 @@ def _reporting(path: Path) -> Iterator[None]:
         zlib.error,
     ) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} cannot be read ({reason}).") from error
+        raise DataError(f"{path} cannot be read{what} ({reason}).") from error

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 
+from wgan_jax.data.archives import reporting
 from wgan_jax.data.files import check_file
 from wgan_jax.errors import DataError
 
@@ -140,21 +140,6 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     return _HEADERS[version](stream)
 
 
-@contextlib.contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    # A damaged archive makes zipfile and zlib raise exceptions of many types.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        kind = "an .npy" if path.suffix.lower() == ".npy" else "an .npz"
-        raise DataError(f"{path} cannot be read as {kind} file ({reason}).") from error
+def _reporting(path: Path) -> contextlib.AbstractContextManager[None]:
+    kind = "an .npy" if path.suffix.lower() == ".npy" else "an .npz"
+    return reporting(path, f" as {kind} file")

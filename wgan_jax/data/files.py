@@ -121,7 +121,7 @@ def read_pictures(path: Path, *, start: int = 0) -> Iterator[PictureFile]:
     files = find_pictures(path)
     if path.is_dir():
         for file in files[start:]:
-            yield PictureFile(file.relative_to(path).as_posix(), _content(file))
+            yield PictureFile(file.relative_to(path).as_posix(), content_of(file))
         return
     with open_archive(path) as members:
         pictures = [member for member in members if is_picture(member.name)]
@@ -192,7 +192,12 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def _content(file: Path) -> bytes:
+def content_of(file: Path) -> bytes:
+    """Returns the content of a regular file.
+
+    Raises:
+        DataError: if it is none, or cannot be read.
+    """
     check_file(file)
     try:
         return file.read_bytes()

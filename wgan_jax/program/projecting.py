@@ -8,7 +8,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from wgan_jax.data.files import is_picture, read_pictures, unreadable_error
+from wgan_jax.data.files import (
+    PictureFile,
+    content_of,
+    is_picture,
+    read_pictures,
+    unreadable_error,
+)
 from wgan_jax.data.pictures import Conversion, decode
 from wgan_jax.errors import ConfigError, DataError
 from wgan_jax.evaluation.projection import project
@@ -131,13 +137,7 @@ def find_latents(
     return Projected(images, arrays | {"names": np.array(targets.names)})
 
 
-def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    if not path.is_file() or not is_picture(path.name):
-        yield from read_pictures(path)
-        return
-    try:
-        yield path.name, path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror or error})."
-        ) from error
+def _contents(path: Path) -> Iterator[PictureFile]:
+    if path.is_file() and is_picture(path.name):
+        return iter([PictureFile(path.name, content_of(path))])
+    return read_pictures(path)
