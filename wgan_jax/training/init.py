@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -17,7 +18,7 @@ from wgan_jax.modules import (
     title,
 )
 from wgan_jax.parallel.sharding import place_state, sharded_fields
-from wgan_jax.training.probing import mixes_examples, probe, some_inputs
+from wgan_jax.training.probing import Outputs, mixes_examples, probe, some_inputs
 from wgan_jax.types import Array, PRNGKey, PyTree
 
 
@@ -128,19 +129,22 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
     )
 
 
-def initial_collections(gan: Gan, name: str) -> PyTree:
-    """Computes the initial collections of a network, apart from its parameters.
+def probe_network(gan: Gan, name: str, state: GanState) -> tuple[Outputs, np.ndarray]:
+    """Returns what computes a network for inputs, and two inputs.
 
     Args:
         gan: static definition of the GAN.
         name: ``generator`` or ``critic``.
+        state: shapes and dtypes of its state.
     """
 
     def collections(key: PRNGKey) -> PyTree:
         return getattr(initial_state(gan, key), name).model_state
 
     # Without the parameters, whose random numbers take long to compile.
-    return jax.jit(collections)(jax.random.key(0))
+    model_state = jax.jit(collections)(jax.random.key(0))
+    image = tuple(abstract_images(gan, state).shape[1:])
+    return probe(gan, name, state, model_state), some_inputs(gan, name, image)
 
 
 def check_gan(gan: Gan) -> GanState:
@@ -209,11 +213,9 @@ def _mixes_examples(gan: Gan, name: str, state: GanState) -> bool:
     """Returns whether an output in training mode depends on other examples."""
     if not getattr(state, name).model_state:
         return False  # as the networks of the package promise
-    image = tuple(abstract_images(gan, state).shape[1:])
     try:
         with jax.ensure_compile_time_eval():
-            outputs = probe(gan, name, state, initial_collections(gan, name))
-            return mixes_examples(outputs, some_inputs(gan, name, image))
+            return mixes_examples(*probe_network(gan, name, state))
     except jax.errors.TracerArrayConversionError:
         return "batch_stats" in getattr(state, name).model_state
 

@@ -11,8 +11,8 @@ import jax
 
 from wgan_jax.gan import Gan
 from wgan_jax.modules import title
-from wgan_jax.training.init import abstract_images, check_gan, initial_collections
-from wgan_jax.training.probing import ROUNDING, difference, probe, some_inputs
+from wgan_jax.training.init import check_gan, probe_network
+from wgan_jax.training.probing import ROUNDING, difference
 
 
 def check_examples(
@@ -58,12 +58,10 @@ def is_constant(gan: Gan, name: str) -> bool:
     state = check_gan(gan)
     if not getattr(state, name).model_state:
         return False  # training mode is evaluation mode, apart from dropout
-    image = tuple(abstract_images(gan, state).shape[1:])
-    inputs = some_inputs(gan, name, image)
     try:
         # Computes within a step that is being traced, too.
         with jax.ensure_compile_time_eval():
-            outputs = probe(gan, name, state, initial_collections(gan, name))
+            outputs, inputs = probe_network(gan, name, state)
             training, evaluation = (
                 difference(outputs(inputs[:1], train), outputs(inputs[1:], train))
                 for train in (True, False)
