@@ -103,4 +103,5 @@ def test_a_damaged_record_is_no_owner(tmp_path, text):
     path = tmp_path / "run.lock"
     path.write_text(text)
     with locked(path, log=pytest.fail):
-        pass
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert not path.read_text()
