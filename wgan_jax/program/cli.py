@@ -250,20 +250,11 @@ def _config(
     if known.config is not None:
         path = find_config(known.config)
     elif mode == "train" and known.fork is not None:
-        path = Path(known.fork).expanduser() / "config.json"
-        if not path.is_file():
-            raise WorkdirError(
-                f"--fork={known.fork} is not the folder of a run: it has no "
-                "config.json."
-            )
+        path = _config_of_run(Path(known.fork), f"--fork={known.fork}")
         if not folders:
             raise ConfigError("--fork needs --workdir=DIR, the folder of the new run.")
     elif mode not in ("train", "plan") and folders:
-        path = folders[0] / "config.json"  # the run's own config
-        if not path.is_file():
-            raise WorkdirError(
-                f"{folders[0]} is not the folder of a run: it has no config.json."
-            )
+        path = _config_of_run(folders[0], str(folders[0]))
     else:
         also = "" if mode in ("train", "plan") else " or --workdir=RUN"
         raise ConfigError(
@@ -272,6 +263,15 @@ def _config(
     from wgan_jax.program.setup import check_all
 
     return *load_experiment(path, overrides, check=check_all), path
+
+
+def _config_of_run(folder: Path, title: str) -> Path:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise WorkdirError(
+            f"{title} is not the folder of a run: it has no config.json."
+        )
+    return path
 
 
 def _options(mode: str, known: argparse.Namespace) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def asked_origin(
     if fork is not None and weights is not None:
         raise ConfigError("--weights and --fork cannot be combined; a fork has both.")
     check_choice(checkpoint or "latest")
-    path = Path(source).expanduser()
+    path = Path(source)
     kind = "init" if fork is None else "fork"
     found = Origin(
         kind=kind,

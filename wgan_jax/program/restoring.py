@@ -1,6 +1,7 @@
 """Restoring of the latest, the best, or a given checkpoint of a run."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import standing_statistics
 
 StateT = TypeVar("StateT")
+T = TypeVar("T")
 
 
 def restore_checkpoint(
@@ -95,15 +97,41 @@ def read_checkpoint(
         CheckpointError: if there is no such checkpoint, it cannot be read, or it
             does not match the target.
     """
+    state, _, found = read_with(
+        workdir, which, lambda c, step: c.restore(target, step=step), log=log
+    )
+    return state, found
+
+
+def read_with(
+    workdir: Workdir,
+    which: str,
+    read: Callable[[Checkpoints, int | None], T | None],
+    *,
+    log: Log,
+) -> T:
+    """Reads from the checkpoints of a run, without changing any.
+
+    Args:
+        workdir: folder of the run.
+        which: ``latest``, ``best`` or an iteration.
+        read: takes the checkpoints, and the iteration if one is given; returns
+            None if there is none.
+        log: function that is called with a message about a broken checkpoint.
+
+    Returns:
+        The result of ``read``.
+
+    Raises:
+        CheckpointError: if there is no such checkpoint, or as ``read``.
+    """
     folder = checkpoint_folder(workdir, which)
     # A reader removes nothing, so the number to keep has no effect.
     with Checkpoints(folder, keep=1, read_only=True, warn=log) as checkpoints:
-        step = int(which) if which.isdecimal() else None
-        restored = checkpoints.restore(target, step=step)
-    if restored is None:
+        found = read(checkpoints, int(which) if which.isdecimal() else None)
+    if found is None:
         raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")
-    state, _, found = restored
-    return state, found
+    return found
 
 
 def with_standing_statistics(

@@ -16,15 +16,10 @@ from wgan_jax.config.resolve import resolve
 from wgan_jax.data import Pipeline
 from wgan_jax.errors import ConfigError
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.program.restoring import (
-    check_choice,
-    read_checkpoint,
-    with_standing_statistics,
-)
+from wgan_jax.program.restoring import check_choice, read_checkpoint
 from wgan_jax.program.sweep import build_replicas
-from wgan_jax.program.trained import card_of, choose_weights
+from wgan_jax.program.trained import choose_weights, generator_of
 from wgan_jax.program.workdir import Workdir
-from wgan_jax.sampling import generator_weights
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.replicas import abstract_replicas, replica
 from wgan_jax.types import Array, PRNGKey
@@ -137,10 +132,7 @@ def load_run(
     kind = choose_weights(weights, has_ema=config.training.has_ema, name="weights")
     gan, seed, state, step = _restored(folder, config, record, which, replica, mesh)
     own = with_value(config, "seed", seed)
-    standing = with_standing_statistics(own, gan, state)
-    params, model_state = generator_weights(standing, use_ema=kind == "ema")
-    card = card_of(record, folder, {}, step=step, weights=kind)
-    card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
+    generator = generator_of(own, gan, state, folder, {}, step=step, weights=kind)
     return Run(
         path=folder.path,
         config=own,
@@ -148,7 +140,7 @@ def load_run(
         state=state,
         key=jax.random.key(seed),
         step=step,
-        generator=Pretrained(folder.path.name, gan, params, model_state, card),
+        generator=generator,
     )
 
 

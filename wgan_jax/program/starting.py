@@ -11,16 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax import zoo
-from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.checkpointing.manifest import first_difference, flatten
 from wgan_jax.config.differences import differences
 from wgan_jax.config.experiment import as_json
 from wgan_jax.config.rows import as_config_error
-from wgan_jax.errors import CheckpointError, ConfigError
+from wgan_jax.errors import ConfigError
 from wgan_jax.gan import GanState
 from wgan_jax.io.weights import load_weights, unflatten
 from wgan_jax.program.origins import Origin
-from wgan_jax.program.restoring import checkpoint_folder
+from wgan_jax.program.restoring import read_with
 from wgan_jax.program.setup import Experiment, Log
 from wgan_jax.program.trained import choose_weights
 from wgan_jax.program.workdir import Workdir
@@ -69,7 +68,12 @@ def start_from(origin: Origin, experiment: Experiment, *, log: Log) -> Start:
         return _from_weights(origin, experiment)
     folder = Workdir(origin.source)
     before = folder.record()["config"]
-    leaves, checksum, step = _read(folder, origin.checkpoint, experiment, log=log)
+    leaves, checksum, step = read_with(
+        folder,
+        origin.checkpoint,
+        lambda c, step: c.restore_leaves(experiment.target, step=step),
+        log=log,
+    )
     where = f"iteration {step} of {folder.path}"
     weights = None
     if origin.kind == "init":
@@ -90,18 +94,6 @@ def start_from(origin: Origin, experiment: Experiment, *, log: Log) -> Start:
         "differences": differences(before, as_json(experiment.config), free=True),
     }
     return Start(state=state, step=0 if weights else step, record=record)
-
-
-def _read(
-    folder: Workdir, which: str, experiment: Experiment, *, log: Log
-) -> tuple[dict[str, Any], int, int]:
-    path = checkpoint_folder(folder, which)
-    with Checkpoints(path, keep=1, read_only=True, warn=log) as checkpoints:
-        step = int(which) if which.isdecimal() else None
-        found = checkpoints.restore_leaves(experiment.target, step=step)
-    if found is None:
-        raise CheckpointError(f"{path} has no checkpoint to read yet. Train first.")
-    return found
 
 
 def _part(path: str) -> str:

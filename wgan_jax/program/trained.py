@@ -1,6 +1,5 @@
 """The generator of a run as a ``zoo.Pretrained``, with its model card."""
 
-import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import jax
 from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
+from wgan_jax.gan import Gan, GanState
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import Log, prepare
 from wgan_jax.program.workdir import Workdir
@@ -70,13 +70,39 @@ def trained_generator(
             "single run is needed."
         )
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
-    state = with_standing_statistics(exact, experiment.gan, state)
+    found = generator_of(
+        exact, experiment.gan, state, workdir, texts, step=step, weights=weights
+    )
+    return found, step, weights
+
+
+def generator_of(
+    config: ExperimentConfig,
+    gan: Gan,
+    state: GanState,
+    workdir: Workdir,
+    texts: Mapping[str, Any],
+    *,
+    step: int,
+    weights: str,
+) -> Pretrained:
+    """Returns the generator of a state, with its model card.
+
+    Args:
+        config: config of the run.
+        gan: its GAN.
+        state: its state, of a single run.
+        workdir: its folder.
+        texts: texts of the model card by name, from ``TEXTS``.
+        step: iteration of the state.
+        weights: ``ema`` or ``live``.
+    """
+    state = with_standing_statistics(config, gan, state)
     params, model_state = generator_weights(state, use_ema=weights == "ema")
-    record = json.loads(workdir.config.read_text())
-    card = card_of(record, workdir, texts, step=step, weights=weights)
+    card = _card(workdir, texts, step=step, weights=weights)
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     name = workdir.path.resolve().name
-    return Pretrained(name, experiment.gan, params, model_state, card), step, weights
+    return Pretrained(name, gan, params, model_state, card)
 
 
 def choose_weights(
@@ -121,24 +147,11 @@ def read_texts(path: Path) -> dict[str, Any]:
     return found
 
 
-def card_of(
-    record: Mapping[str, Any],
-    workdir: Workdir,
-    texts: Mapping[str, Any],
-    *,
-    step: int,
-    weights: str,
+def _card(
+    workdir: Workdir, texts: Mapping[str, Any], *, step: int, weights: str
 ) -> dict[str, Any]:
-    """Returns the model card of the generator of a run, without its size.
-
-    Args:
-        record: content of ``config.json``; not modified.
-        workdir: folder of the run.
-        texts: texts by name, from ``TEXTS``.
-        step: iteration of the checkpoint.
-        weights: ``ema`` or ``live``.
-    """
-    config, data = copy.deepcopy(record["config"]), record["data"]
+    record = workdir.record()
+    config, data = record["config"], record["data"]
     for name in ("data_dir", "path"):  # folders of this machine
         config["dataset"].pop(name, None)
     kept = ("name", "split", "count", "example_shape", "num_classes")

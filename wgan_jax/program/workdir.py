@@ -97,13 +97,11 @@ class Workdir:
 
     def newest_checkpoint(self) -> int:
         """Returns the iteration of the newest checkpoint, even if broken; or 0."""
-        found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
-        return max((int(p.name) for p in found if p.name.isdecimal()), default=0)
+        return max(self._steps(), default=0)
 
     def has_checkpoint(self) -> bool:
         """Returns whether there is a checkpoint, even if broken."""
-        found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
-        return any(path.name.isdecimal() for path in found)
+        return bool(self._steps())
 
     def settled(self, config: ExperimentConfig) -> ExperimentConfig:
         """Returns a config whose ``compute_dtype`` is not ``auto``.
@@ -209,10 +207,7 @@ class Workdir:
             raise WorkdirError(
                 f"{self.path} is not the folder of a run: it has no config.json."
             )
-        for part in ("config", "data"):
-            self._record(part)  # raises if it is missing
-        found: dict[str, Any] = json.loads(self.config.read_text())
-        return found
+        return self._read("config", "data")
 
     def claim(
         self,
@@ -271,9 +266,21 @@ class Workdir:
                 )
             time.sleep(0.1)
 
+    def _steps(self) -> list[int]:
+        """Returns the iterations of the checkpoints, even of broken ones."""
+        found = self.checkpoints.glob("*") if self.checkpoints.is_dir() else ()
+        return [int(path.name) for path in found if path.name.isdecimal()]
+
     def _record(self, part: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._read(part)[part]
+        return found
+
+    def _read(self, *parts: str) -> dict[str, Any]:
+        """Returns the content of ``config.json``, which must have some parts."""
         try:
-            record = json.loads(self.config.read_text())[part]
+            record: dict[str, Any] = json.loads(self.config.read_text())
+            for part in parts:
+                _ = record[part]
         except (ValueError, KeyError, TypeError) as error:
             raise WorkdirError(
                 f"{self.config} cannot be read ({error!r}), so the config of this "
