@@ -104,7 +104,9 @@ def main():
     batches = []
     for t in range(3):
         bits = np.random.RandomState(t).randint(0, 256, (2, 16, 8, 8, 1), np.uint8)
-        batch = {"image": bits}
+        # uint8 images become float32, in which the devices differ by rounding.
+        images = bits if DTYPE == "float32" else bits / 127.5 - 1.0
+        batch = {"image": images}
         if gan.conditional is not None:
             batch["label"] = np.arange(32, dtype=np.int32).reshape(2, 16) % 3
         batches.append(batch)

@@ -97,17 +97,18 @@ def main():
     key = jax.jit(lambda: jax.random.key(5), out_shardings=replicated(mesh))()
     draw = np.random.RandomState(ARGS.iteration).randint
     bits = draw(0, 256, (2, ROWS, 4, 4, 1), np.uint8)
+    images = bits / 127.5 - 1.0  # uint8 images would become float32
     own = ROWS // PROCESSES
-    batch = put_batches(mesh, bits[:, ARGS.rank * own : (ARGS.rank + 1) * own])
+    batch = put_batches(mesh, images[:, ARGS.rank * own : (ARGS.rank + 1) * own])
     for placement in PLACEMENTS:
         step = make_train_step(GAN, mesh, placement=placement)
         for source in ARGS.sources:
             state, metrics = step(begin(mesh, key, source, placement), batch, key)
             whole = all(x.is_fully_replicated for x in jax.tree.leaves(state))
             assert whole == (placement == "replicated" or mesh.size == 1)
-            images = np.asarray(sample(GAN, state, jax.random.key(6), 5))
+            samples = np.asarray(sample(GAN, state, jax.random.key(6), 5))
             name = f"{ARGS.iteration + 1}_{source}_to_{ARGS.where}_{placement}"
-            write(name, state, metrics | {"samples": images})
+            write(name, state, metrics | {"samples": samples})
         folder = ARGS.folder / f"{ARGS.where}_{placement}"
         with Checkpoints(folder, keep=9) as checkpoints:
             assert checkpoints.save(ARGS.iteration + 1, state, {})
