@@ -243,7 +243,7 @@ def test_exported_samplers_draw_from_the_prior(prior, key):
 
 def test_every_prior_is_known_to_all_exports():
     assert set(DRAWS) == set(PRIORS)
-    page = Path(wgan_jax.__file__).parent / "export/page/page.js"
+    page = Path(wgan_jax.__file__).parent / "export/page.js"
     (rows,) = re.findall(r"const PRIORS = \{(.*?)\};", page.read_text(), re.DOTALL)
     assert set(re.findall(r"^  (\w+):", rows, re.MULTILINE)) == set(PRIORS)
 

@@ -85,7 +85,7 @@ def page_files(
         "onnx": _packed(onnx),
     }
     parts = {name: _packed(runtime[name]) for name in ("module", "binary")}
-    folder = resources.files("wgan_jax.export") / "page"
+    folder = resources.files("wgan_jax.export")
     return {
         **{name: (folder / name).read_text(encoding="utf-8") for name in _STATIC},
         "generator.js": f"const GENERATOR = {json.dumps(facts)};\n",
