@@ -154,10 +154,13 @@ def _check_labels(source: Source) -> None:
 
 
 class PipelineStack:
-    """Several pipelines with stacked batches, one per replica of a run."""
+    """Several pipelines with stacked batches, one per replica of a run.
+
+    Args:
+        pipelines: K pipelines, whose batches have equal shapes.
+    """
 
     def __init__(self, pipelines: Sequence[Pipeline]):
-        """Stores the pipelines, whose batches must have equal shapes."""
         self._pipelines = tuple(pipelines)
 
     def batch(self, iteration: int) -> dict[str, np.ndarray]:

@@ -210,7 +210,14 @@ def _lacks_modes(c: Circumstances) -> str:
 
 
 def ordered_metrics(measures: Iterable[Measure]) -> list[str]:
-    """Returns the metrics of measures for which lower or higher is better."""
+    """Returns the metrics of measures for which lower or higher is better.
+
+    Args:
+        measures: rows of ``MEASURES``.
+
+    Returns:
+        Names of the metrics, in the order of the measures.
+    """
     reports = (measure.reports.items() for measure in measures)
     return [name for items in reports for name, better in items if better]
 

@@ -103,7 +103,14 @@ def describe(
 
 
 def to_json(result: Result) -> str:
-    """Returns one line of JSON, which ``from_json`` reads."""
+    """Returns one line of JSON, which ``from_json`` reads.
+
+    Args:
+        result: a metric with its protocol.
+
+    Returns:
+        The line, with sorted keys.
+    """
     fields: dict[str, Any] = dataclasses.asdict(result)
     fields["protocol"]["options"] = dict(result.protocol.options)
     return json.dumps(fields, sort_keys=True)

@@ -64,12 +64,26 @@ def conv_uniform(*, gain: float, stride: int = 1) -> Initializer:
 
 
 def conv_he(*, stride: int = 1) -> Initializer:
-    """Returns ``conv_uniform`` for a convolution next to a ReLU."""
+    """Returns ``conv_uniform`` for a convolution next to a ReLU.
+
+    Args:
+        stride: stride of the convolution, >= 1.
+
+    Returns:
+        The initializer.
+    """
     return conv_uniform(gain=math.sqrt(2), stride=stride)
 
 
 def conv_glorot(*, stride: int = 1) -> Initializer:
-    """Returns ``conv_uniform`` for a linear convolution: a shortcut or output layer."""
+    """Returns ``conv_uniform`` for a linear convolution: a shortcut or output layer.
+
+    Args:
+        stride: stride of the convolution, >= 1.
+
+    Returns:
+        The initializer.
+    """
     return conv_uniform(gain=1.0, stride=stride)
 
 
