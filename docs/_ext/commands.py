@@ -5,7 +5,7 @@
 
 from api import flags_as_code
 
-from wgan_jax.program.help import FLAGS, MODES, OTHERS
+from wgan_jax.program.help import FLAGS, MODES, OTHERS, SWITCHES
 
 _WITHOUT_FOLDER = ("plan",)  # modes that refuse --workdir
 
@@ -35,6 +35,8 @@ def flags_as_rst() -> str:
     for name, text in FLAGS.items():
         readers = [mode for mode, about in MODES.items() if name in about.options]
         lines += [f"   * - ``--{name}``", f"     - {flags_as_code(text)}"]
+        if name in SWITCHES:
+            readers = []
         if name == "workdir":
             readers = [mode for mode in MODES if mode not in _WITHOUT_FOLDER]
         lines += [f"     - {', '.join(readers) or 'all'}"]

@@ -2,16 +2,40 @@
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 PARTIAL = ".partial"  # suffix of incomplete files
+# A path drops the second slash of gs://bucket. A letter alone is a drive.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def check_local(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError if a path is the address of remote storage.
+
+    Locks, appended files and atomic replacements need a file system. Without this
+    check, a folder named ``gs:`` would be created.
+
+    Args:
+        path: path of a file or a folder, such as ``gs://bucket/run``.
+    """
+    if _ADDRESS.match(os.fspath(path)):
+        raise ValueError(
+            f"{os.fspath(path)} is an address, not a folder of this machine. Mount the "
+            "storage, for example with gcsfuse or s3fs, or copy it, and give that path."
+        )
 
 
 def expanded(path: str) -> Path:
-    """Returns a path, with the home folder in place of ``~`` if it is known."""
+    """Returns a path, with the home folder in place of ``~`` if it is known.
+
+    Raises:
+        ValueError: if the path is the address of remote storage.
+    """
+    check_local(path)
     with contextlib.suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
@@ -31,8 +55,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         A binary stream of the temporary file, which is removed after an error.
 
     Raises:
+        ValueError: if the path is the address of remote storage.
         OSError: if the file cannot be written.
     """
+    check_local(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,7 +42,7 @@ class JsonLines:
         """
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a+b")
+        self._file = self._path.open("a+b", buffering=0)
         self._file.seek(0)
         if mend:
             self._file.truncate(self._file.read().rfind(b"\n") + 1)
@@ -54,13 +54,22 @@ class JsonLines:
             step: number of completed iterations.
             *rows: numbers (including NumPy and JAX scalars), strings, booleans,
                 None, and lists and dicts of them, by name.
+
+        Raises:
+            OSError: if the lines cannot be written; the file is then unchanged.
         """
         lines = [
             json.dumps({"step": int(step), **_plain(row)}, allow_nan=False)
             for row in rows
         ]
-        self._file.write("".join(f"{line}\n" for line in lines).encode())
-        self._file.flush()
+        left = memoryview("".join(f"{line}\n" for line in lines).encode())
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            while left:  # a full disk takes a part
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(size)
+            raise
 
     def truncate_after(self, step: int) -> int:
         """Removes lines that an uninterrupted run would not have written yet.
@@ -79,7 +88,7 @@ class JsonLines:
             with atomic_write(self._path) as stream:
                 stream.write(b"".join(kept))
             self._file.close()
-            self._file = self._path.open("a+b")
+            self._file = self._path.open("a+b", buffering=0)
         return len(lines) - len(kept)
 
     def close(self) -> None:
@@ -103,6 +112,9 @@ class TensorBoard:
         self._writer = SummaryWriter(
             os.fspath(directory), purge_step=purge_step, flush_secs=_FLUSH_SECONDS
         )
+        events = self._writer.file_writer.event_writer
+        self._events = _Events(events._ev_writer)
+        events._ev_writer = events._worker._record_writer = self._events
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Adds one point to the curve of each name.
@@ -110,7 +122,11 @@ class TensorBoard:
         Args:
             step: number of completed iterations.
             values: numbers by path, such as ``critic/penalty``.
+
+        Raises:
+            OSError: if earlier points could not be written.
         """
+        self._events.check()
         # One event for all values. Each event passes through a queue to the writer
         # thread, and twenty of them would delay a short iteration.
         points = [scalar(name, float(value)).value[0] for name, value in values.items()]
@@ -123,12 +139,53 @@ class TensorBoard:
             step: number of completed iterations.
             name: name of the series of pictures.
             image: uint8 ``[height, width, 1 or 3]``.
+
+        Raises:
+            OSError: if earlier points could not be written.
         """
+        self._events.check()
         self._writer.add_image(name, image, int(step), dataformats="HWC")
 
     def close(self) -> None:
-        """Writes pending events and closes the file."""
+        """Writes pending events and closes the file.
+
+        Raises:
+            OSError: if they could not be written.
+        """
         self._writer.close()
+        self._events.check()
+
+
+class _Events:
+    """Writer of events that keeps an error until the next call of ``check``.
+
+    An error would end the thread that writes, and the next events would wait for it
+    forever.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._error: OSError | None = None
+
+    def write_event(self, event: Any) -> None:
+        self._attempt(self._writer.write_event, event)
+
+    def flush(self) -> None:
+        self._attempt(self._writer.flush)
+
+    def close(self) -> None:
+        self._attempt(self._writer.close)
+
+    def check(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _attempt(self, write: Callable[..., object], *arguments: Any) -> None:
+        try:
+            write(*arguments)
+        except OSError as error:
+            self._error = error
 
 
 class Progress:
@@ -139,21 +196,30 @@ class Progress:
     the real images in all critic updates, over all devices.
     """
 
-    def __init__(self, total: int, start: int, *, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        start: int,
+        *,
+        stream: TextIO | None = None,
+        quiet: bool = False,
+    ) -> None:
         """Starts the clock.
 
         Args:
             total: number of iterations at the end of the run.
             start: number of iterations already completed.
             stream: output stream; standard error by default.
+            quiet: print warnings only.
         """
+        self._quiet = quiet
         self._stream = stream or sys.stderr
         self._total, self._step, self._shown = total, start, start
         self._images = 0
         self._gap, self._gap_name, self._gradient_norm = math.nan, "", math.nan
         self._clock = time.monotonic()
         self._bar: tqdm | None = None
-        if self._stream.isatty():
+        if self._stream.isatty() and not quiet:
             self._bar = tqdm(
                 total=total,
                 initial=start,
@@ -195,6 +261,11 @@ class Progress:
         self._clock += seconds
 
     def event(self, text: str) -> None:
+        """Prints a separate line, unless it is quiet."""
+        if not self._quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
         """Prints a separate line, above the bar if there is one."""
         if self._bar is None:
             print(text, file=self._stream, flush=True)
@@ -237,12 +308,14 @@ class Stages:
     seconds.
     """
 
-    def __init__(self, *, stream: TextIO | None = None) -> None:
+    def __init__(self, *, stream: TextIO | None = None, quiet: bool = False) -> None:
         """Starts the clock.
 
         Args:
             stream: output stream; standard error by default.
+            quiet: print nothing.
         """
+        self._quiet = quiet
         self._stream = stream or sys.stderr
         self._clock = time.monotonic()
         self._part = ""
@@ -256,6 +329,8 @@ class Stages:
             done: number of completed items.
             total: total number of items.
         """
+        if self._quiet:
+            return
         if self._stream.isatty():
             if self._bar is None or self._part != part:
                 self.close()

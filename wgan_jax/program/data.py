@@ -24,8 +24,8 @@ from wgan_jax.data.pictures import Conversion
 from wgan_jax.errors import ConfigError, DataError, choices, printable
 from wgan_jax.io.files import expanded
 from wgan_jax.io.images import image_grid, save_png
+from wgan_jax.program.console import Log, finish
 from wgan_jax.program.help import FOLDER
-from wgan_jax.program.setup import Log
 
 COMMANDS = ("inspect", "convert")
 TFDS = "tfds:"  # before the name of a tfds dataset
@@ -70,17 +70,17 @@ def data_command(arguments: Sequence[str], *, log: Log) -> int:
         raise ConfigError(f"{command!r} is not a command; {choices(COMMANDS)}.")
     parser = Parser(prog=f"data {command}", add_help=False, allow_abbrev=False)
     if command == "inspect":
-        parser.add_argument("path", metavar="PATH", type=expanded)
+        parser.add_argument("path", metavar="PATH", type=_local)
         parser.add_argument("--output", type=_file)
         return _inspect(parser.parse_args(rest), log)
     parser.add_argument("dataset", metavar="DATASET")
-    parser.add_argument("folder", metavar="FOLDER", type=expanded)
+    parser.add_argument("folder", metavar="FOLDER", type=_local)
     for name in ("size", "channels"):
         parser.add_argument(f"--{name}", type=int)
     for name in ("crop", "filter", "background"):
         parser.add_argument(f"--{name}", default=DEFAULTS[name])
-    for name in ("unreadable", "data-dir"):
-        parser.add_argument(f"--{name}")
+    parser.add_argument("--unreadable")
+    parser.add_argument("--data-dir", type=_given)
     for name in ("low", "high"):
         parser.add_argument(f"--{name}", type=float)
     try:
@@ -102,7 +102,19 @@ class Parser(argparse.ArgumentParser):
 def _file(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; it must be a file")
-    return expanded(text)
+    return _local(text)
+
+
+def _given(text: str) -> str:
+    _local(text)
+    return text
+
+
+def _local(text: str) -> Path:
+    try:
+        return expanded(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
 
 
 def _inspect(options: argparse.Namespace, log: Log) -> int:
@@ -115,7 +127,7 @@ def _inspect(options: argparse.Namespace, log: Log) -> int:
     sheet = options.output or FOLDER / "data" / f"{path.resolve().stem}.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     save_png(sheet, image_grid(found.sheet, scale=1, padding=2))
-    log(f"Contact sheet of {len(found.sheet)} pictures: {sheet}")
+    finish(log, f"Contact sheet of {len(found.sheet)} pictures: {sheet}", sheet)
     return 0
 
 
@@ -138,7 +150,7 @@ def _convertible(options: argparse.Namespace) -> Convertible:
     form = {field.name: getattr(options, field.name) for field in fields(Conversion)}
     if kind == "tfds":
         return as_config_error(from_tfds, name.removeprefix(TFDS), **given | form)
-    path = expanded(name)
+    path = as_config_error(expanded, name)
     if kind == "arrays":
         return as_config_error(from_arrays, path, **given | form)
     if options.size is None:
@@ -183,7 +195,7 @@ def _convert(options: argparse.Namespace, log: Log) -> int:
     overrides = [
         f"--config.dataset.{k}={shlex.quote(f'{v}')}" for k, v in chosen.items()
     ]
-    log("To train on them:")
+    finish(log, "To train on them:", folder)
     log("  wgan-jax train --config=folder_fast " + " ".join(overrides))
     return 0
 

@@ -16,10 +16,11 @@ from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import write_text
 from wgan_jax.io.images import to_uint8
 from wgan_jax.io.loggers import JsonLines, Stages
+from wgan_jax.program.console import Log, finish, is_quiet
 from wgan_jax.program.periodic_evaluation import record
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.scoring import Examined, draw_pictures, examine
-from wgan_jax.program.setup import Log, prepare
+from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir, reference_cache
 
 
@@ -68,7 +69,7 @@ def evaluate(
     experiment = prepare(config, log=log)
     evaluator = build_evaluator(config, experiment.source, cache=reference_cache())
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
-    stages, found = Stages(), []
+    stages, found = Stages(quiet=is_quiet(log)), []
     walk = examine(experiment, evaluator, state, stages=stages)
     try:
         while (examined := as_config_error(next, walk, None)) is not None:
@@ -85,7 +86,11 @@ def evaluate(
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
     _say_limits(evaluator, found[0].comparison, has_model=True, log=log)
-    log(f"Written to {workdir.evaluations}; pictures in {workdir.samples}")
+    finish(
+        log,
+        f"Written to {workdir.evaluations}; pictures in {workdir.samples}",
+        workdir.evaluations,
+    )
     return 0
 
 
@@ -96,7 +101,7 @@ def _evaluate_file(
     log(f"Loading the dataset {config.dataset.name}.")
     source = build_source(config)
     evaluator = build_evaluator(config, source, cache=reference_cache())
-    stages = Stages()
+    stages = Stages(quiet=is_quiet(log))
     try:
         results, comparison = as_config_error(
             evaluator.evaluate, examples, advance=stages.update
@@ -110,7 +115,7 @@ def _evaluate_file(
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
     write_text(kept, json.dumps(about, indent=2) + "\n")
-    log(f"Written to {kept}")
+    finish(log, f"Written to {kept}", kept)
     return 0
 
 

@@ -10,7 +10,7 @@ from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.export.bundle import DTYPES, FORMATS, export_generator
 from wgan_jax.export.page import find_runtime, read_runtime
-from wgan_jax.program.setup import Log
+from wgan_jax.program.console import Log, finish
 from wgan_jax.program.trained import read_texts, trained_generator
 from wgan_jax.program.workdir import Workdir
 
@@ -130,7 +130,7 @@ def _write(
     files = export_generator(
         generator, folder, formats=formats, dtype=dtype, runtime=runtime
     )
-    log(f"Exported the generator {generator.name} to {folder}:")
+    finish(log, f"Exported the generator {generator.name} to {folder}:", folder)
     for path in files:
         log(f"  {path.relative_to(folder)!s:24} {path.stat().st_size:>12,} bytes")
     return 0

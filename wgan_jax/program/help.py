@@ -26,6 +26,8 @@ PATHS = (
     "images",
     "output",
 )
+# Flags without a value that every mode reads.
+SWITCHES = ("quiet", "verbose")
 # Flags of what the mode sample draws.
 DRAWING = (
     "format",
@@ -58,7 +60,14 @@ MODES = {
     "train": Mode(
         "Trains a GAN, or resumes the run in --workdir.",
         "train --config=digits_wgan_gp --config.training.iterations=500",
-        ("distributed", "profile", "fork", "init", "checkpoint", "weights"),
+        (
+            "distributed",
+            "profile",
+            "fork",
+            "init",
+            "checkpoint",
+            "weights",
+        ),
     ),
     "sample": Mode(
         "Draws samples from a checkpoint: pictures, an array, interpolations, a film.",
@@ -137,6 +146,8 @@ FLAGS = {
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",
     "distributed": "multi-process run: auto, off or COORDINATOR,N,I [off]",
     "profile": "number of iterations to trace into profile/ of the run",
+    "quiet": "print only warnings, errors and the paths of what is written; no value",
+    "verbose": "also print what other libraries log, and compile times; no value",
 }
 
 
@@ -160,7 +171,7 @@ def help_text(program: str, mode: str | None) -> str:
                 f"{name}: {about.summary}",
                 f"  {program} {name} {about.example}",
             ]
-    read = {"config", "config.FIELD", "workdir"}
+    read = {"config", "config.FIELD", "workdir", *SWITCHES}
     for about in shown.values():
         read |= set(about.options)
     lines += ["", "Options:"]

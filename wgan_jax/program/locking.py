@@ -12,11 +12,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from wgan_jax.errors import WorkdirError
+from wgan_jax.program.console import warn
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # What file systems without locks report.
@@ -42,15 +43,18 @@ def locked(path: Path, *, log: Callable[[str], None]) -> Iterator[None]:
         if before and not locks:
             _check_owner(before, path)
         if before:
-            log(
+            warn(
+                log,
                 f"{path.parent} was not released by {_described(before)}; this process "
-                "takes over. If both are running, stop one of them."
+                "takes over. If both are running, stop one of them.",
             )
         _write(file, {**_here(), "pid": os.getpid(), "since": time.strftime("%F %T")})
         try:
             yield
         finally:
-            _write(file, None)
+            # Without the record, the next process says that this one has ended.
+            with suppress(OSError):
+                _write(file, None)
 
 
 def _lock(file: BinaryIO, path: Path) -> bool:

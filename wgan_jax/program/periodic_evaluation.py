@@ -11,9 +11,10 @@ from wgan_jax.gan import GanState
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.metrics import Result, to_json
 from wgan_jax.parallel import multiprocess
+from wgan_jax.program.console import Log
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.scoring import Examined, draw_pictures, examine
-from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 
 

@@ -32,7 +32,8 @@ from wgan_jax.planning.accelerators import (
 from wgan_jax.planning.costs import Costs, read_costs
 from wgan_jax.planning.flops import operations
 from wgan_jax.program import setup
-from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.console import Log, finish, warn
+from wgan_jax.program.setup import Experiment
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.steps import train_step
 
@@ -128,7 +129,7 @@ def plan(
             log(line)
     if output:
         write_text(output, json.dumps(about | {"iterations": found}, indent=1))
-        log(f"Written to {output}.")
+        finish(log, f"Written to {output}.", output)
     fits = all(x["memory"]["peak"] <= target.accelerator.memory for x in found)
     return 0 if fits else 1
 
@@ -303,8 +304,9 @@ def _not_compiled(error: Exception, target: Target, *, log: Log) -> int:
     message = str(error)
     if "RESOURCE_EXHAUSTED" not in message:
         raise error
-    log(
+    warn(
+        log,
         f"The step does not fit into the memory of a {target.accelerator.title}. "
-        f"Compiler message: {' '.join(message.split())[:300]}"
+        f"Compiler message: {' '.join(message.split())[:300]}",
     )
     return 1

@@ -14,10 +14,10 @@ from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.images import image_grid
+from wgan_jax.program.console import Log, finish
 from wgan_jax.program.drawing import draw, targets_of, write
 from wgan_jax.program.pictures import GRID_LIMIT
 from wgan_jax.program.requests import read_request
-from wgan_jax.program.setup import Log
 
 _FIELDS = ("samples.count", "samples.seed", "samples.label")
 
@@ -71,7 +71,8 @@ def sample_pretrained(
     told = ", ".join(map(str, paths))
     count = len(drawn.images)
     noun = "sample" if count == 1 else "samples"
-    log(f"{count:,} {noun} of the trained generator {generator.name}: {told}.")
+    line = f"{count:,} {noun} of the trained generator {generator.name}: {told}."
+    finish(log, line, *paths)
     return 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wgan_jax.program.setup import Log
+from wgan_jax.program.console import Log, finish
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import write_report
 
@@ -25,5 +25,6 @@ def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> i
     """
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
-    log(f"Report: {written} (opens in any browser, works offline)")
+    line = f"Report: {written} (opens in any browser, works offline)"
+    finish(log, line, written)
     return 0

@@ -11,7 +11,8 @@ from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.errors import CheckpointError, ConfigError
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.console import Log, warner
+from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import standing_statistics
 
@@ -127,7 +128,7 @@ def read_with(
     """
     folder = checkpoint_folder(workdir, which)
     # A reader removes nothing, so the number to keep has no effect.
-    with Checkpoints(folder, keep=1, read_only=True, warn=log) as checkpoints:
+    with Checkpoints(folder, keep=1, read_only=True, warn=warner(log)) as checkpoints:
         found = read(checkpoints, int(which) if which.isdecimal() else None)
     if found is None:
         raise CheckpointError(f"{folder} has no checkpoint to read yet. Train first.")

@@ -7,6 +7,7 @@ import numpy as np
 
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.errors import ConfigError
+from wgan_jax.program.console import Log, finish
 from wgan_jax.program.drawing import (
     draw,
     labels_of,
@@ -16,7 +17,7 @@ from wgan_jax.program.drawing import (
 from wgan_jax.program.pictures import grid, tile
 from wgan_jax.program.requests import read_request
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
-from wgan_jax.program.setup import Log, prepare
+from wgan_jax.program.setup import prepare
 from wgan_jax.program.trained import choose_weights
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import generator_weights
@@ -95,5 +96,6 @@ def sample(
     told = ", ".join(map(str, paths))
     count = len(drawn[0].images)
     noun = "sample" if count == 1 else "samples"
-    log(f"{count:,} {noun} of iteration {step} ({kind} weights): {told}.")
+    line = f"{count:,} {noun} of iteration {step} ({kind} weights): {told}."
+    finish(log, line, *paths)
     return 0

@@ -29,6 +29,7 @@ from wgan_jax.parallel.sharding import (
     put_key,
 )
 from wgan_jax.program.batch_sizes import check_single_examples, check_sizes
+from wgan_jax.program.console import Log
 from wgan_jax.program.pictures import check_drawable
 from wgan_jax.program.sweep import build_replicas
 from wgan_jax.training.compiled import make_train_step, make_train_steps
@@ -41,8 +42,6 @@ from wgan_jax.training.replicas import (
     replica,
 )
 from wgan_jax.types import PyTree
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

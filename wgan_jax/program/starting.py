@@ -18,9 +18,10 @@ from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError
 from wgan_jax.gan import GanState
 from wgan_jax.io.weights import load_weights, unflatten
+from wgan_jax.program.console import Log
 from wgan_jax.program.origins import Origin
 from wgan_jax.program.restoring import read_with
-from wgan_jax.program.setup import Experiment, Log
+from wgan_jax.program.setup import Experiment
 from wgan_jax.program.trained import choose_weights
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.types import PyTree

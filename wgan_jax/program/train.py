@@ -21,6 +21,7 @@ from wgan_jax.losses import OBJECTIVES
 from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
+from wgan_jax.program.console import Log
 from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.locking import locked
@@ -36,7 +37,7 @@ from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.restoring import check_start
-from wgan_jax.program.setup import Experiment, Log, prepare
+from wgan_jax.program.setup import Experiment, prepare
 from wgan_jax.program.starting import Start, start_from
 from wgan_jax.program.workdir import Workdir, reference_cache
 from wgan_jax.report import write_report

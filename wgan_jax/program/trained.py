@@ -11,8 +11,9 @@ from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.program.console import Log
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
-from wgan_jax.program.setup import Log, prepare
+from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.sampling import generator_weights
 from wgan_jax.zoo import Pretrained

@@ -14,9 +14,10 @@ import jax
 from wgan_jax.config.differences import differences
 from wgan_jax.config.experiment import ExperimentConfig, as_json, with_value
 from wgan_jax.config.precision import with_dtype
+from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
-from wgan_jax.io.files import write_text
+from wgan_jax.io.files import check_local, write_text
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
 # Switches of JAX, also set by environment variables, that change results.
@@ -38,6 +39,12 @@ class Workdir:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Stores the path.
+
+        Raises:
+            ConfigError: if the path is the address of remote storage.
+        """
+        as_config_error(check_local, path)
         self.path = Path(path).absolute()
 
     @property

@@ -1,0 +1,54 @@
+"""Settings of the process: switches of JAX, caches and the home folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from wgan_jax.io.caches import cache_folder, private_folder
+from wgan_jax.planning.accelerators import prepare_environment
+from wgan_jax.program.console import Log, warn
+
+
+def ensure_home() -> None:
+    """Sets HOME if the user has no home directory; bokeh and tfds need one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(private_folder())
+
+
+def use_switches(recorded: Mapping[str, Any], *, log: Log) -> None:
+    """Sets the switches of JAX that a run began with, whatever the environment says.
+
+    Args:
+        recorded: value of each switch.
+        log: function that prints one line.
+    """
+    for name, value in recorded.items():
+        now = getattr(jax.config, name, value)
+        if now != value:
+            warn(
+                log,
+                f"{name.upper()} is {now} here, but the run began with {value}, which "
+                "is used. For another value, start a run in another --workdir.",
+            )
+            jax.config.update(name, value)
+
+
+def use_compilation_cache() -> None:
+    """Enables JAX's persistent compilation cache, so that later starts are faster."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def use_cpu_for_planning() -> None:
+    """Plans on the CPU, without the compilation cache."""
+    prepare_environment()
+    jax.config.update("jax_platforms", "cpu")
+    # The compile time is reported, and a cache hit would hide it.
+    jax.config.update("jax_enable_compilation_cache", False)
