@@ -35,6 +35,19 @@ class CheckpointError(Exception):
     """A checkpoint cannot be written, does not exist, or does not match."""
 
 
+class DiskError(CheckpointError):
+    """A file of a run cannot be written: the disk is full, read-only or gone.
+
+    Attributes:
+        code: ``errno`` of the operating system.
+    """
+
+    def __init__(self, message: str, *, code: int) -> None:
+        """Stores the message and the number."""
+        super().__init__(message)
+        self.code = code
+
+
 class ReportError(Exception):
     """There are no results to report."""
 

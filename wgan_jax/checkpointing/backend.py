@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from wgan_jax.io.disks import check_writable
 from wgan_jax.parallel import multiprocess
 from wgan_jax.types import Array
 
 _ARRAYS, _INVENTORY = "state", "inventory"
+_UNFINISHED = f"*{ocp.utils.TMP_DIR_SUFFIX}*"
 _DROPPED_SECONDS = 0.1  # longer than a read of one file takes
 
 
@@ -68,6 +70,10 @@ class CheckpointBackend:
         Returns:
             Whether Orbax accepted the step.
         """
+        if jax.process_index() == 0:
+            # Orbax would create a missing folder anew, and its threads would wait
+            # forever for one that cannot be created.
+            check_writable(self._directory)
         # Orbax rejects empty arrays, which are determined by their shape.
         stored = {name: array for name, array in arrays.items() if array.size}
         arguments = {
@@ -127,6 +133,20 @@ class CheckpointBackend:
         """Waits until everything is on disk."""
         self._manager.wait_until_finished()
 
+    def is_writing(self) -> bool:
+        """Returns whether a folder is being written in the background."""
+        return self._manager.is_saving_in_progress()
+
+    def recover(self) -> None:
+        """Removes the remains of a failed write, and reads which steps exist.
+
+        Only for a single process.
+        """
+        for folder in self._directory.glob(_UNFINISHED):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self._directory.is_dir():
+            self._manager.reload()
+
     def close(self) -> None:
         """Closes the directory; further calls have no effect."""
         self._manager.close()
@@ -158,6 +178,6 @@ def collect_dropped_reads() -> None:
 def _remove_unfinished(directory: Path) -> None:
     # Orbax would do this in a thread, which fails if the program ends earlier.
     if jax.process_index() == 0:
-        for folder in directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+        for folder in directory.glob(_UNFINISHED):
             shutil.rmtree(folder)
     multiprocess.barrier()

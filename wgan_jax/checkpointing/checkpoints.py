@@ -7,6 +7,7 @@ This module verifies that the data read equals the data written.
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -29,7 +30,9 @@ from wgan_jax.checkpointing.manifest import (
     make_manifest,
 )
 from wgan_jax.checkpointing.targets import as_target, stored_as
-from wgan_jax.errors import CheckpointError
+from wgan_jax.errors import CheckpointError, DiskError
+from wgan_jax.io.disks import disk_failure, disk_remedy
+from wgan_jax.io.files import check_local
 from wgan_jax.parallel import multiprocess
 from wgan_jax.types import Array, PyTree
 
@@ -70,8 +73,10 @@ class Checkpoints:
             warn: called with a message if a checkpoint is broken.
 
         Raises:
-            ValueError: if ``keep`` is less than 1.
+            ValueError: if ``keep`` is less than 1, or the directory is the address
+                of remote storage.
         """
+        check_local(directory)
         if keep < 1:
             raise ValueError(f"keep is {keep}; it must be at least 1.")
         self._directory = Path(directory).absolute()
@@ -89,7 +94,10 @@ class Checkpoints:
         trace: TracebackType | None,
     ) -> None:
         # Waiting for a write that involves a failed process would never end.
-        if not multiprocess.is_peer_failure(value):
+        if multiprocess.is_peer_failure(value):
+            return
+        # A pending write fails for the reason that ends the block.
+        with suppress(*[DiskError] if isinstance(value, DiskError) else []):
             self.close()
 
     def steps(self) -> list[int]:
@@ -113,7 +121,9 @@ class Checkpoints:
 
         Raises:
             CheckpointError: if the step is below the newest one, the state or
-                meta cannot be stored, or this or the previous write failed.
+                meta cannot be stored, or this or the previous write failed:
+                DiskError if the disk is full, read-only or gone. Earlier
+                checkpoints are intact, and a later save can succeed.
         """
         if self._read_only:
             raise CheckpointError(
@@ -214,6 +224,10 @@ class Checkpoints:
         """
         self._write(self._store.wait)
 
+    def is_saving(self) -> bool:
+        """Returns whether a checkpoint is being written in the background."""
+        return self._store.is_writing()
+
     def close(self) -> None:
         """Waits for pending writes, then closes the directory.
 
@@ -231,6 +245,17 @@ class Checkpoints:
         except Exception as error:
             if multiprocess.is_peer_failure(error):
                 raise  # another process failed, not the write
+            code = disk_failure(error)
+            if code is not None:
+                if jax.process_count() == 1:  # others may not know of the failure
+                    with suppress(Exception):  # the disk may fail again
+                        self._store.recover()
+                raise DiskError(
+                    f"a checkpoint could not be written to {self._directory}: "
+                    f"{os.strerror(code)}. Earlier checkpoints are intact. "
+                    f"{disk_remedy(code)}, and save again.",
+                    code=code,
+                ) from error
             raise CheckpointError(
                 f"a checkpoint could not be written to {self._directory} "
                 f"({_reason(error)}). Check the free space and the permissions."

@@ -265,6 +265,12 @@ class Checkpoint(Group):
 
     every: Count = field("interval in iterations", free=True)
     keep: Count = field("number of newest checkpoints to keep", free=True)
+    on_failure: Literal["stop", "continue"] = field(
+        "after a write that fails because of the disk: stop the run, or continue, warn "
+        "and try again at the next one",
+        "stop",
+        free=True,
+    )
 
 
 class Samples(Group):

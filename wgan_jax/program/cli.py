@@ -29,6 +29,7 @@ from wgan_jax.errors import (
 from wgan_jax.io.streams import lasting_output
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Console, library_logs
+from wgan_jax.program.disk import FAILED
 from wgan_jax.program.dispatch import run_mode
 from wgan_jax.program.environment import ensure_home
 from wgan_jax.program.flags import split_level, split_mode
@@ -66,6 +67,7 @@ def _main(argv: list[str]) -> int:
     if done is not None:
         return done
     ensure_home()
+    FAILED.clear()
     try:
         with library_logs(level):
             code = _guarded(argv, mode or "train", rest, Console(level))
@@ -74,6 +76,8 @@ def _main(argv: list[str]) -> int:
             raise
         traceback.print_exc()
         code = 1
+    if FAILED.is_set():
+        _exit(code)
     return multiprocess.shutdown(code)
 
 

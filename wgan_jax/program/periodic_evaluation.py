@@ -11,7 +11,7 @@ from wgan_jax.gan import GanState
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.metrics import Result, to_json
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.console import Log
+from wgan_jax.program.console import Log, is_quiet, warn, warner
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.scoring import Examined, draw_pictures, examine
 from wgan_jax.program.setup import Experiment
@@ -25,8 +25,8 @@ class _Interrupted(Exception):
 class _Watched(Stages):
     """Stages that raise ``_Interrupted`` after a signal."""
 
-    def __init__(self, interruption: Interruption) -> None:
-        super().__init__()
+    def __init__(self, interruption: Interruption, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
         self._interruption = interruption
 
     def update(self, part: str, done: int, total: int) -> None:
@@ -76,7 +76,7 @@ class Evaluations:
             self._steps = set(_steps_in(workdir))
         self._best = None
         if self._best_by is not None:
-            self._best = Checkpoints(workdir.best, keep=1, warn=log)
+            self._best = Checkpoints(workdir.best, keep=1, warn=warner(log))
 
     def close(self) -> None:
         """Waits for pending writes and closes the records."""
@@ -106,19 +106,24 @@ class Evaluations:
             The results by path, such as ``evaluation/ema/recall``; empty on
             processes other than the primary one.
         """
-        stages = _Watched(self._interruption) if self._writes else None
+        stages = (
+            _Watched(self._interruption, quiet=is_quiet(self._say))
+            if self._writes
+            else None
+        )
         found: list[Examined] = []
         try:
             found = list(
                 examine(self._experiment, self._evaluator, state, stages=stages)
             )
         except _Interrupted:
-            self._say(
+            warn(
+                self._say,
                 f"Iteration {step}: evaluation interrupted; it is repeated when the "
-                "run resumes."
+                "run resumes.",
             )
         except ValueError as error:
-            self._say(f"Iteration {step}: evaluation failed: {error}")
+            warn(self._say, f"Iteration {step}: evaluation failed: {error}")
         finally:
             if stages is not None:
                 stages.close()
@@ -146,9 +151,10 @@ class Evaluations:
         newest = max(self._best.steps(), default=None)
         meta = None if newest is None else self._best.meta(newest)
         if newest is not None and meta is None:
-            self._say(
+            warn(
+                self._say,
                 f"Iteration {step}: the best checkpoint, {newest}, is broken and will "
-                "be replaced."
+                "be replaced.",
             )
         better = True
         # Scores of different protocols are not comparable.

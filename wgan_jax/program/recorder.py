@@ -2,7 +2,9 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,12 +15,29 @@ from wgan_jax.io.callbacks import Callbacks, RunInfo
 from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
 from wgan_jax.io.services import find_callback
 from wgan_jax.parallel import multiprocess
+from wgan_jax.program.console import NORMAL, QUIET, Console
+from wgan_jax.program.disk import DiskWrites
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
-from wgan_jax.program.previews import PreviewWriter, Written, draw_previews
+from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
 from wgan_jax.types import Metrics
+
+T = TypeVar("T")
+
+
+class _Above(Console):
+    """Prints above the progress of a run."""
+
+    def __init__(self, level: str, write: Callable[[str], object]) -> None:
+        super().__init__(level)
+        self._write = write
+
+    def result(self, line: str) -> None:
+        self._write(line)
+
+    warn = result
 
 
 class Recorder:
@@ -27,15 +46,25 @@ class Recorder:
     Attributes:
         latest: metrics of the last iteration, on the host. With replicas, their
             means.
+        disk: attempts the writes of the run.
+        console: prints above the progress.
     """
 
-    def __init__(self, workdir: Workdir, experiment: Experiment, *, start: int) -> None:
+    def __init__(
+        self,
+        workdir: Workdir,
+        experiment: Experiment,
+        *,
+        start: int,
+        quiet: bool = False,
+    ) -> None:
         """Opens the files and removes records of iterations after ``start``.
 
         Args:
             workdir: folder of the run.
             experiment: experiment of the run.
             start: number of iterations already completed.
+            quiet: print warnings only.
         """
         self.latest: dict[str, float] = {}
         self._workdir, self._experiment = workdir, experiment
@@ -45,14 +74,20 @@ class Recorder:
         self._started, self._images = self._began, 0
         self._heard = self._started  # when metrics last arrived
         self._writes = multiprocess.is_primary()
+        self.console = _Above(QUIET, lambda _: None)
+        self.disk = DiskWrites(
+            tolerant=config.checkpoint.on_failure == "continue",
+            warn=lambda line: self.console.warn(line),
+        )
         if self._writes:
             self._lines = JsonLines(workdir.metrics)
             self._lines.truncate_after(start)
             self._board = TensorBoard(workdir.tensorboard, purge_step=start + 1)
             self._previews = PreviewWriter(experiment, workdir.samples, self._board)
-            self._progress = Progress(config.training.iterations, start)
+            self._progress = Progress(config.training.iterations, start, quiet=quiet)
+            self.console = _Above(QUIET if quiet else NORMAL, self._progress.warn)
             self._heartbeat = Heartbeat(workdir.heartbeat)
-            self._heartbeat.beat(TRAINING, start)
+            self._beat(TRAINING, start)
             run = RunInfo(
                 name=workdir.path.name,
                 folder=workdir.path,
@@ -67,14 +102,22 @@ class Recorder:
         if not self._writes:
             return
         try:
-            self._tell_of_samples(self._previews.wait())
+            self._attempt(self._workdir.samples, self._wait_for_samples)
         finally:
-            self._heartbeat.end()
+            self._attempt(self._workdir.heartbeat, self._heartbeat.end)
             self._callbacks.close()
             self._previews.close()
             self._progress.close()
-            self._board.close()
+            self._attempt(self._workdir.tensorboard, self._board.close)
             self._lines.close()
+
+    def _attempt(self, path: Path, write: Callable[[], T]) -> T | None:
+        """Attempts a write to a file or a folder of the run."""
+        return self.disk.attempt(str(path), write)
+
+    def _beat(self, stage: str, step: int) -> None:
+        path = self._workdir.heartbeat
+        self._attempt(path, lambda: self._heartbeat.beat(stage, step))
 
     def iterations(self, done: int, metrics: Metrics, images: int) -> None:
         """Records the metrics of one call, after waiting for them if necessary.
@@ -105,7 +148,7 @@ class Recorder:
                 self._log(step, fetched, self._heard + part * (now - self._heard))
         self._heard = now
         if self._writes:
-            self._heartbeat.beat(TRAINING, done)
+            self._beat(TRAINING, done)
             self._progress.update(
                 done,
                 images=images * len(rows),
@@ -146,8 +189,9 @@ class Recorder:
             "time/utc": round(time.time(), 3),
             "time/seconds": round(now - self._began, 3),
         }
-        self._lines.write(step, values | clock)
-        self._board.scalars(step, values)
+        lines, board = self._workdir.metrics, self._workdir.tensorboard
+        self._attempt(lines, lambda: self._lines.write(step, values | clock))
+        self._attempt(board, lambda: self._board.scalars(step, values))
         self._callbacks.on_step(step, values)
 
     def evaluation(
@@ -164,7 +208,8 @@ class Recorder:
         self._heard += seconds
         if self._writes:
             self._progress.idle(seconds)
-            self._board.scalars(step, values)
+            board = self._workdir.tensorboard
+            self._attempt(board, lambda: self._board.scalars(step, values))
             self._callbacks.on_evaluation(step, values)
 
     @property
@@ -215,14 +260,17 @@ class Recorder:
             state: state of a run or of replicas, whose pictures are tiled.
 
         Raises:
-            OSError: if the previous pictures could not be written.
+            DiskError: if the previous pictures could not be written, and the run
+                stops.
         """
         drawn = draw_previews(self._experiment, state)
         if self._writes:
-            self._tell_of_samples(self._previews.write(step, drawn))
+            self._attempt(self._workdir.samples, self._wait_for_samples)
+            self._previews.write(step, drawn)
             self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
-    def _tell_of_samples(self, written: Written | None) -> None:
+    def _wait_for_samples(self) -> None:
+        written = self._previews.wait()
         if written is not None:
             self._callbacks.on_samples(*written)
 
@@ -244,9 +292,8 @@ class Recorder:
             step: number of completed iterations.
         """
         if self._writes:
-            self._heartbeat.beat(stage, step)
+            self._beat(stage, step)
 
     def event(self, text: str) -> None:
-        """Prints one line."""
-        if self._writes:
-            self._progress.event(text)
+        """Prints one line of progress."""
+        self.console(text)

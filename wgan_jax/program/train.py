@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from typing import Any
 
 import jax
@@ -14,14 +14,14 @@ from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.data import prefetch
-from wgan_jax.errors import ReportError
+from wgan_jax.errors import ConfigError, DiskError, ReportError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.losses import OBJECTIVES
 from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.console import Log
+from wgan_jax.program.console import Log, finish, is_quiet, warn, warner
 from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.locking import locked
@@ -37,6 +37,7 @@ from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.restoring import check_start
+from wgan_jax.program.saving import Saver
 from wgan_jax.program.setup import Experiment, prepare
 from wgan_jax.program.starting import Start, start_from
 from wgan_jax.program.workdir import Workdir, reference_cache
@@ -73,17 +74,25 @@ def train(
 
     Returns:
         Exit code: 0 at the end, 128 + signal number after an interruption. In a
-        multi-process run, it is 143 on all processes if one receives SIGTERM.
+        multi-process run, it is 143 on all processes if one receives SIGTERM. It is
+        2 if the last checkpoint or the report could not be written because of the
+        disk.
 
     Raises:
         ValueError: if there are mistakes in the config or the data. Nothing is
             written.
         WorkdirError: if the folder does not belong to this run.
         CheckpointError: if a checkpoint cannot be read or written.
+        DiskError: if a file cannot be written because of the disk.
         Diverged: if a metric is not finite.
     """
     asked = asked_origin(fork=fork, init=init, checkpoint=checkpoint, weights=weights)
     config = workdir.settled(resolve(config))
+    if config.checkpoint.on_failure != "stop" and jax.process_count() > 1:
+        raise ConfigError(
+            f"config.checkpoint.on_failure is {config.checkpoint.on_failure!r}, but "
+            f"there are {jax.process_count()} processes. Use 'stop'."
+        )
     workdir.check(config)
     origin = settled_origin(workdir, asked)
     experiment = prepare(config, log=log)
@@ -96,9 +105,10 @@ def train(
     check_start(config, workdir.newest_checkpoint())
     before, here = workdir.platform(), jax.default_backend()
     if before not in (None, here):
-        log(
+        warn(
+            log,
             f"The run continues on {here} instead of {before}, where results differ by "
-            "rounding."
+            "rounding.",
         )
     first = _first_state(origin, experiment, workdir, log=log)
     record = None if first is None else first.record
@@ -115,15 +125,19 @@ def train(
         workdir.check_shared()
         workdir.check(config)  # again, now that the primary process has written it
         workdir.check_data(data)
-        return _train(
-            experiment,
-            evaluator,
-            workdir,
-            first,
-            command=command,
-            log=log,
-            profile=profile,
-        )
+        try:
+            return _train(
+                experiment,
+                evaluator,
+                workdir,
+                first,
+                command=command,
+                log=log,
+                profile=profile,
+            )
+        except DiskError:
+            _report_if_possible(workdir)
+            raise
 
 
 def _first_state(
@@ -151,7 +165,7 @@ def _train(
     """Runs ``train`` in a folder that belongs to this run."""
     config = experiment.config
     with Checkpoints(
-        workdir.checkpoints, keep=config.checkpoint.keep, warn=log
+        workdir.checkpoints, keep=config.checkpoint.keep, warn=warner(log)
     ) as checkpoints:
         state, start = _restore_or_start(experiment, checkpoints, first)
         check_start(config, start)  # may be an older one if the newest is broken
@@ -173,7 +187,9 @@ def _train(
             rehearsal.result()
         with (
             Interruption() as interruption,
-            closing(Recorder(workdir, experiment, start=start)) as recorder,
+            closing(
+                Recorder(workdir, experiment, start=start, quiet=is_quiet(log))
+            ) as recorder,
             closing(
                 Profile(
                     workdir.profile,
@@ -185,9 +201,12 @@ def _train(
                 )
             ) as profiled,
             _evaluations(
-                evaluator, workdir, experiment, start, interruption, recorder.event
+                evaluator, workdir, experiment, start, interruption, recorder.console
             ) as evaluations,
         ):
+            saver = Saver(
+                checkpoints, recorder.disk, start=start, tell=recorder.checkpoint
+            )
             multiprocess.barrier()
             done = _loop(
                 experiment,
@@ -195,28 +214,35 @@ def _train(
                 start,
                 steps,
                 recorder,
-                checkpoints,
+                saver,
                 evaluations,
                 interruption,
                 profiled,
             )
     if interruption.signal is not None:
+        stopped = f"Stopped by {interruption.signal.name} at iteration {done}"
+        if saver.saved < done:
+            warn(log, f"{stopped}. {saver.in_words(done)}")
+            return 2
         log(
-            f"Stopped by {interruption.signal.name} at iteration {done}; checkpoint "
-            f"saved. The same command resumes from there:\n  {command}"
+            f"{stopped}; checkpoint saved. The same command resumes from there:\n"
+            f"  {command}"
         )
         return interruption.exit_code
-    if multiprocess.is_primary():
-        _report(workdir, log=log)
+    reported = not multiprocess.is_primary() or _report(workdir, log=log)
     page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
-    log(
+    finish(
+        log,
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
         f"Samples: {workdir.samples / f'step_{done:08d}.png'}\n"
         f"Curves: {page}{workdir.metrics}, and "
-        f"tensorboard --logdir {workdir.tensorboard}"
+        f"tensorboard --logdir {workdir.tensorboard}",
+        workdir.path,
     )
-    return 0
+    if saver.saved < done:
+        warn(log, saver.in_words(done))
+    return 0 if reported and saver.saved == done else 2
 
 
 def _already_there(
@@ -237,13 +263,15 @@ def _already_there(
     ):
         if evaluations is not None and evaluations.due(step):
             evaluations.run(step, state)
-    if multiprocess.is_primary() and not workdir.report.exists():
-        _report(workdir, log=log)
-    log(
+    lacks = multiprocess.is_primary() and not workdir.report.exists()
+    reported = not lacks or _report(workdir, log=log)
+    finish(
+        log,
         f"Iteration {step} has already been reached. To train longer, raise "
-        f"--config.training.iterations. Samples: {workdir.samples}"
+        f"--config.training.iterations. Samples: {workdir.samples}",
+        workdir.path,
     )
-    return interruption.exit_code
+    return interruption.exit_code if reported else 2
 
 
 def _evaluate(
@@ -251,8 +279,10 @@ def _evaluate(
 ) -> None:
     recorder.stage(EVALUATION, step)
     began = time.monotonic()
-    values = evaluations.run(step, state)
-    recorder.evaluation(step, values, time.monotonic() - began)
+    values = recorder.disk.attempt(
+        f"The evaluation of iteration {step}", lambda: evaluations.run(step, state)
+    )
+    recorder.evaluation(step, values or {}, time.monotonic() - began)
 
 
 def _restore_or_start(
@@ -274,9 +304,10 @@ def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
     asked = config.training.compute_dtype == "bfloat16"
     on_cpu = asked and jax.default_backend() == "cpu"
     if on_cpu and not onednn_support.is_used("bfloat16"):
-        log(
+        warn(
+            log,
             "config.training.compute_dtype is bfloat16, but this CPU does not support "
-            "it natively, so training is slower than in float32. Use float32."
+            "it natively, so training is slower than in float32. Use float32.",
         )
 
 
@@ -284,18 +315,31 @@ def _warn_of_no_distance(config: ExperimentConfig, *, log: Log) -> None:
     """Warns if nothing bounds the gradient of a Wasserstein critic."""
     name = OBJECTIVES[config.objective.name].gap_name
     if name == WASSERSTEIN_GAP and not estimates_a_distance(config):
-        log(
+        warn(
+            log,
             "Nothing bounds the gradient of the critic, so the gap of its scores is no "
             "Wasserstein distance. Set config.penalty, config.constraint or "
-            "config.critic.parametrization=spectral."
+            "config.critic.parametrization=spectral.",
         )
 
 
-def _report(workdir: Workdir, *, log: Log) -> None:
+def _report(workdir: Workdir, *, log: Log) -> bool:
+    """Writes the report; returns False if the disk does not take it."""
     try:
         write_report([workdir.path], workdir.report)
     except ReportError as error:
-        log(f"No report was written: {error}")
+        warn(log, f"No report was written: {error}")
+    except OSError as error:
+        warn(log, f"{workdir.report} could not be written: {error.strerror}.")
+        return False
+    return True
+
+
+def _report_if_possible(workdir: Workdir) -> None:
+    """Writes the report of a run that stops because of the disk, which may be full."""
+    if multiprocess.is_primary():
+        with suppress(ReportError, OSError):
+            write_report([workdir.path], workdir.report)
 
 
 def _evaluator(experiment: Experiment) -> Evaluator | None:
@@ -335,7 +379,7 @@ def _loop(
     start: int,
     steps: dict[int, Any],
     recorder: Recorder,
-    checkpoints: Checkpoints,
+    saver: Saver,
     evaluations: Evaluations | None,
     interruption: Interruption,
     profiled: Profile,
@@ -370,9 +414,9 @@ def _loop(
         if draws or saves:
             recorder.iterations(*waiting)  # raises before a non-finite state is saved
             waiting = None
+        saver.poll()
         if saves:
-            checkpoints.save(done, state, {"iteration": done})
-            recorder.checkpoint(done)
+            saver.save(done, state)
         if draws:
             recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
@@ -382,6 +426,6 @@ def _loop(
         if ends:
             break
     batches.close()
-    checkpoints.wait()
+    saver.settle()
     recorder.stage(DONE if interruption.signal is None else INTERRUPTED, done)
     return done
