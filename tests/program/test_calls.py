@@ -97,7 +97,10 @@ def stub(log_every):
     config.log.every = log_every
     config = resolve(config)
     gan = SimpleNamespace(objective=SimpleNamespace(gap_name="gap"))
-    return SimpleNamespace(config=config, gan=gan, is_replicated=False)
+    source = SimpleNamespace(
+        images=np.zeros((4, 8, 8, 1), np.uint8), example_shape=(8, 8, 1)
+    )
+    return SimpleNamespace(config=config, gan=gan, source=source, is_replicated=False)
 
 
 def values_of_a_call(**metrics):

@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from wgan_jax.io.files import write_text
 
@@ -17,7 +18,8 @@ class Heartbeat:
     """A file that is replaced while a run makes progress.
 
     It has the ``stage``, the number of completed ``iterations``, the ``time`` in
-    seconds since 1970 (UTC), the ``pid`` and the ``host``. A time that is old
+    seconds since 1970 (UTC), the ``pid``, the ``host``, and the kinds of
+    ``warnings`` so far. A time that is old
     means that the run hangs or was killed, or that an iteration, the compilation
     or an evaluation takes long.
     """
@@ -31,6 +33,23 @@ class Heartbeat:
         self._path = path
         self._stage, self._iterations = "", 0
         self._last = -SECONDS
+        self._warnings: list[str] = []
+
+    def read(self) -> dict[str, Any]:
+        """Returns what is in the file; {} without a file that can be read."""
+        try:
+            found = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def warned(self, kinds: list[str]) -> None:
+        """Stores the kinds of warnings so far, for the next updates.
+
+        Args:
+            kinds: names of ``watching.WARNINGS``.
+        """
+        self._warnings = list(kinds)
 
     def beat(self, stage: str, iterations: int) -> None:
         """Updates the file if the stage is new or the last update is old.
@@ -59,5 +78,6 @@ class Heartbeat:
             "time": round(time.time(), 3),
             "pid": os.getpid(),
             "host": socket.gethostname(),
+            "warnings": self._warnings,
         }
         write_text(self._path, json.dumps(record) + "\n")

@@ -20,6 +20,7 @@ from wgan_jax.program.disk import DiskWrites
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
+from wgan_jax.program.watching import Watch
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
 from wgan_jax.types import Metrics
@@ -87,6 +88,15 @@ class Recorder:
             self._progress = Progress(config.training.iterations, start, quiet=quiet)
             self.console = _Above(QUIET if quiet else NORMAL, self._progress.warn)
             self._heartbeat = Heartbeat(workdir.heartbeat)
+            warned = self._heartbeat.read().get("warnings", []) if start else []
+            self._watch = Watch(
+                config,
+                experiment.source,
+                gap_name=experiment.gan.objective.gap_name,
+                warn=self.console.warn,
+                found=warned,
+            )
+            self._heartbeat.warned(warned)
             self._beat(TRAINING, start)
             run = RunInfo(
                 name=workdir.path.name,
@@ -193,6 +203,8 @@ class Recorder:
         self._attempt(lines, lambda: self._lines.write(step, values | clock))
         self._attempt(board, lambda: self._board.scalars(step, values))
         self._callbacks.on_step(step, values)
+        self._watch.metrics(step, self.latest)
+        self._heartbeat.warned(self._watch.found)
 
     def evaluation(
         self, step: int, values: Mapping[str, float], seconds: float
@@ -267,6 +279,9 @@ class Recorder:
         if self._writes:
             self._attempt(self._workdir.samples, self._wait_for_samples)
             self._previews.write(step, drawn)
+            for images in drawn.get("_live", drawn[""]):
+                self._watch.samples(step, images)
+            self._heartbeat.warned(self._watch.found)
             self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
     def _wait_for_samples(self) -> None:
