@@ -80,7 +80,7 @@ def _config(
         path = _config_of_run(Path(known.fork), f"--fork={known.fork}")
         if not folders:
             raise ConfigError("--fork needs --workdir=DIR, the folder of the new run.")
-    elif folders and mode not in ("train", "plan"):
+    elif folders and (mode not in ("train", "plan") or known.debug_nans):
         path = _config_of_run(folders[0], str(folders[0]))
     else:
         also = "" if mode in ("train", "plan") else " or --workdir=RUN"
@@ -200,11 +200,14 @@ def _work(
     use_switches(workdir.switches(), log=log)
     use_compilation_cache()
     keep_freed_memory()
+    if options.pop("debug_nans", None):
+        mode = "debug-nans"
     about = {"command": command, "log": log, **options}
     return _functions()[mode](config, workdir, **about)
 
 
 def _functions() -> dict[str, Callable[..., int]]:
+    from wgan_jax.program.debugging import debug_nans
     from wgan_jax.program.evaluate import evaluate
     from wgan_jax.program.export import export
     from wgan_jax.program.sample import sample
@@ -212,6 +215,7 @@ def _functions() -> dict[str, Callable[..., int]]:
 
     return {
         "train": train,
+        "debug-nans": debug_nans,
         "sample": sample,
         "evaluate": evaluate,
         "export": export,

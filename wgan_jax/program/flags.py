@@ -74,6 +74,7 @@ def parse_flags(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         "workdir": {"action": "append", "default": []},
         "profile": {"type": _above_0},
         "page": {"nargs": "?", "const": ""},
+        "debug-nans": {"action": "store_const", "const": True},
     }
     for name in FLAGS:
         if name != "config.FIELD" and name not in SWITCHES:

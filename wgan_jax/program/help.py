@@ -67,6 +67,7 @@ MODES = {
             "init",
             "checkpoint",
             "weights",
+            "debug-nans",
         ),
     ),
     "sample": Mode(
@@ -146,6 +147,7 @@ FLAGS = {
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",
     "distributed": "multi-process run: auto, off or COORDINATOR,N,I [off]",
     "profile": "number of iterations to trace into profile/ of the run",
+    "debug-nans": "repeat the last iterations, and name what is not finite; no value",
     "quiet": "print only warnings, errors and the paths of what is written; no value",
     "verbose": "also print what other libraries log, and compile times; no value",
 }

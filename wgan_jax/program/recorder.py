@@ -20,6 +20,7 @@ from wgan_jax.program.disk import DiskWrites
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
+from wgan_jax.program.terms import first_bad_term
 from wgan_jax.program.watching import Watch
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import GAPS
@@ -189,6 +190,9 @@ class Recorder:
                 f"finite{self._whose(fetched)}. Training has stopped; all checkpoints "
                 "are from earlier iterations."
                 + (fork if self._workdir.has_checkpoint() else "")
+                + f" The first bad term is {first_bad_term(self.latest, self._config)};"
+                f" train --workdir={self._workdir.path} --debug-nans names its "
+                "operation."
             )
 
     def _log(self, step: int, fetched: dict[str, np.ndarray], now: float) -> None:
