@@ -14,6 +14,7 @@ FIXTURES = frozenset({"rehearsed", "eight_devices"})
 FUNCTIONS = {
     "test_a_step_with_a_gradient_penalty_is_finite": "^r3gan",
     "test_all_derivatives_with_each_form_forced": "^(?!forward_conv|backward_conv)",
+    "test_a_run_whose_checkpoints_vanish_continues_and_says_so": "",
     "test_bfloat16_is_near_float32": "",
     "test_bfloat16_training_is_close_to_float32": "",
     "test_check_file_has_the_values_of_the_case": "",
