@@ -29,7 +29,9 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
 
-# Links to headings, as on GitHub: ``usage.md#data``.
+# Equations between dollars, which GitHub shows, too.
+myst_enable_extensions = ["dollarmath"]
+# Links to headings, as on GitHub: ``methods.md#training``.
 myst_heading_anchors = 4
 
 # Types are in the docstrings. References to other packages would need their
@@ -50,8 +52,19 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False
-# GitHub's builds link each page to its source.
+# What sites show that link to a page. ``social_card.py`` draws the picture.
+myst_html_meta = {
+    "description": "Wasserstein GANs and their baselines in JAX and Flax",
+    "property=og:type": "website",
+    "property=og:site_name": project,
+    "name=twitter:card": "summary_large_image",
+}
+# GitHub's builds link each page to its source, and know the address of the site,
+# which the picture's address begins with.
 if repository := os.environ.get("GITHUB_REPOSITORY"):
+    owner, name = repository.split("/")
+    html_baseurl = f"https://{owner.lower()}.github.io/{name}/"
+    myst_html_meta["property=og:image"] = f"{html_baseurl}_static/social-card.png"
     html_theme_options = {
         "source_repository": f"https://github.com/{repository}",
         "source_branch": "main",
