@@ -97,7 +97,7 @@ def small_fields(module, size=SMALL):
 
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("docs/methods.md", "docs/usage.md", "docs/metrics.md")
+PAGES = ("docs/methods.md", "docs/how-to/experiments.md", "docs/metrics.md")
 REFERENCE = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.|https?://|docs/\w+\.md")
 # Table: arguments before the options of a row's functions; see ``functions_of``.
 POSITIONAL = {

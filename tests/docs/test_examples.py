@@ -21,7 +21,7 @@ PACKAGES = {m.__name__: m for m in (wgan_jax, losses, networks, metrics)}
 PACKAGES |= {m.__name__: m for m in (data, evaluation, zoo)}
 # Functions without an example. The list gets shorter, never longer.
 WITHOUT_EXAMPLE = {
-    "wgan_jax.load_run",  # needs a run: docs/usage.md, tests/program/test_runs.py
+    "wgan_jax.load_run",  # needs a run: tests/program/test_runs.py
     "wgan_jax.metrics.inception_weights",  # downloads 96 MB
 }
 EXAMPLES = sorted(api.EXAMPLES.rglob("*.py"))

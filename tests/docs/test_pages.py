@@ -205,6 +205,25 @@ def test_links_between_pages_lead_to_files():
             assert (page.parent / target).exists(), (name, target)
 
 
+def anchors(text):
+    """Returns the anchors that GitHub gives to the headings of a page."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+
+
+def test_links_to_headings_lead_to_headings_on_github():
+    found = 0
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", text):
+            other = page.parent / target if target else page
+            if other.suffix == ".md":
+                assert anchor in anchors(other.read_text()), (page.name, target, anchor)
+                found += 1
+    assert found > 30
+
+
 def test_links_out_of_the_pages_lead_to_a_page_or_the_repository(monkeypatch):
     resolve = repository_links.resolve
     assert resolve("[log](../CHANGELOG.md)", "usage") == "[log](changelog.md)"

@@ -93,7 +93,7 @@ def test_the_command_that_fetches_the_package_is_told(tmp_path, monkeypatch, cap
 
 
 @pytest.mark.parametrize(
-    "path", [".ci/run", "docs/usage.md", "docs/tutorials/own-pictures.md"]
+    "path", [".ci/run", "docs/how-to/deploy.md", "docs/tutorials/own-pictures.md"]
 )
 def test_the_documented_package_is_the_tested_one(path):
     text = (Path(__file__).parents[2] / path).read_text()

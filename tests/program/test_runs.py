@@ -69,7 +69,7 @@ def test_training_goes_on_as_in_the_program(workdir):
 
 
 def test_snippet_of_the_docs_runs(workdir, tmp_path, monkeypatch):
-    text = (ROOT / "docs/usage.md").read_text()
+    text = (ROOT / "docs/how-to/resume.md").read_text()
     (snippet,) = (
         s
         for s in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -79,7 +79,7 @@ def test_snippet_of_the_docs_runs(workdir, tmp_path, monkeypatch):
     shutil.copytree(workdir, tmp_path / "runs/digits_wgan_gp")
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "snippet"}
-    exec(compile(snippet.replace('"best"', '"latest"'), "usage.md", "exec"), scope)
+    exec(compile(snippet.replace('"best"', '"latest"'), "resume.md", "exec"), scope)
     assert scope["images"].shape == (64, 8, 8, 1)
     assert int(scope["state"].step) == 4 + 100
 

@@ -11,7 +11,7 @@ from wgan_jax.program import heartbeat
 from wgan_jax.program.cli import main
 from wgan_jax.program.heartbeat import Heartbeat
 
-USAGE = (Path(__file__).parents[2] / "docs/usage.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/how-to/trackers.md").read_text()
 SMALL = (
     "--config=digits_wgan_gp",
     "--config.training.iterations=4",
@@ -61,7 +61,7 @@ class Keeper(Callback):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
-    snippets = re.findall(r"```python\n(.*?)```", USAGE, re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     [documented] = [text for text in snippets if "Callback" in text]
     (folder / "mine_to_watch.py").write_text(documented + OWN)
     names = ("mine_to_watch:Printer", "mine_to_watch:Keeper", "prometheus")
