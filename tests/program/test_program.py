@@ -286,7 +286,7 @@ def test_broken_checkpoint_is_skipped_with_a_warning(unbroken, tmp_path):
     (workdir / "checkpoints" / "40" / "inventory" / "metadata").write_text("{")
     done = launch(workdir, *SMALL, *iterations(40))
     assert done.returncode == 0, done.stderr
-    assert "checkpoint 40" in done.stdout
+    assert "checkpoint 40" in done.stderr
     assert "Resuming from iteration 20" in done.stdout
     assert metrics(workdir) == metrics(unbroken[0])
 
