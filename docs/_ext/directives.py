@@ -6,6 +6,7 @@ from typing import Any
 from commands import flags_as_rst, modes_as_rst
 from config_reference import fields_as_rst, rows_as_rst
 from docutils import nodes
+from metric_names import metrics_as_markdown
 from sphinx.util.docutils import SphinxDirective
 
 GENERATED: dict[str, Callable[[], str]] = {
@@ -13,6 +14,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "command-modes": modes_as_rst,
     "config-fields": fields_as_rst,
     "config-rows": rows_as_rst,
+    "metric-names": metrics_as_markdown,
 }
 
 

@@ -73,7 +73,15 @@ def evaluation_line(step, value, *, weights="ema", run="", deviation=0.3, **prot
 
 
 def make_run(
-    folder, lines=None, *, config=None, evaluations=None, pictures=(), **record
+    folder,
+    lines=None,
+    *,
+    config=None,
+    evaluations=None,
+    pictures=(),
+    notes=None,
+    heartbeat=None,
+    **record,
 ):
     """Creates the folder of a run; ``record`` replaces parts of ``config.json``."""
     (folder / "samples").mkdir(parents=True)
@@ -85,6 +93,10 @@ def make_run(
     )
     if evaluations is not None:
         write_lines(folder / "evaluations.jsonl", evaluations)
+    if notes is not None:
+        (folder / "notes.md").write_text(notes)
+    if heartbeat is not None:
+        (folder / "heartbeat.json").write_text(json.dumps(heartbeat))
     rng = np.random.default_rng(0)
     for number, name in enumerate(pictures):
         levels = np.full((40, 40), 5 * number, np.uint8)

@@ -1,8 +1,11 @@
+import base64
+import hashlib
 import html
 import json
 import os
 import re
 import sys
+import time
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,8 +15,16 @@ from run_folders import CONFIG, NAMES, evaluation_line, make_run, metric_lines
 
 import wgan_jax.report
 from wgan_jax.errors import ReportError
+from wgan_jax.program import heartbeat
 from wgan_jax.report import write_report
+from wgan_jax.report.names import readable
+from wgan_jax.report.run import read_runs
+from wgan_jax.report.status import status_of
 
+STAGES = [
+    getattr(heartbeat, name)
+    for name in ("TRAINING", "EVALUATION", "DONE", "INTERRUPTED", "FAILED")
+]
 PICTURES = ("step_00000100.png", "step_00000100_live.png", "step_00000200.png")
 
 
@@ -23,12 +34,13 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.levels, self.links, self.images, self.words = [], [], [], []
-        self.tags, self._open = [], None
+        self.tags, self.titles, self._open = [], [], None
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
         attrs, self._open = dict(attrs), tag
         self.tags.append(tag)
+        self.titles.append(attrs.get("title"))
         if re.fullmatch("h[1-6]", tag):
             self.levels.append(int(tag[1]))
         self.links += [attrs[k] for k in ("src", "href", "srcset") if k in attrs]
@@ -61,7 +73,7 @@ def test_page_shows_facts_curves_and_pictures(tmp_path, report):
         "Run gentle",
         "digits, train, 1,500 examples",
         "300 of 1,000",
-        "Last Wasserstein estimate",
+        "Wasserstein estimate, last",
         "f1fd09c92923fb63544c41165de253eba6c8a6f8",
         "python launch.py --config=configs/digits_wgan_gp.py",
         "penalty.weight",
@@ -69,7 +81,9 @@ def test_page_shows_facts_curves_and_pictures(tmp_path, report):
     ):
         assert words in page.text
     for name in NAMES:
-        assert name in page.text, "nothing logged is lost"
+        assert readable(name) != name
+        assert readable(name) in page.text, "nothing logged is lost"
+        assert name in page.titles
     assert [image["data-step"] for image in page.images] == ["100", "200", "100"]
     assert all("gentle at iteration" in image["alt"] for image in page.images)
 
@@ -87,7 +101,7 @@ def test_page_needs_no_external_resources(tmp_path, report):
 def test_headings_are_in_order(tmp_path, report):
     a = make_run(
         tmp_path / "a",
-        pictures=(*PICTURES, "interpolation_00000200.png"),
+        pictures=(*PICTURES, "real.png", "interpolation_00000200.png"),
         evaluations=[evaluation_line(100, 12.5)],
         overrides=["seed: 0 -> 1"],
     )
@@ -102,8 +116,8 @@ def test_page_compares_configs_of_several_runs(tmp_path, report):
     a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", config=other)
     page = report(a, b)
     assert "2 runs: a, b" in page.text
-    assert "a: critic/loss" in page.text
-    assert "b: critic/loss" in page.text
+    assert "a: Critic loss" in page.text
+    assert "b: Critic loss" in page.text
     table = page.text.split("Config differences")[1].split("Curves")[0]
     assert "penalty.weight 10.0 0.125" in table
     assert "generator.width" not in table
@@ -111,17 +125,17 @@ def test_page_compares_configs_of_several_runs(tmp_path, report):
 
 def test_equal_folder_names_are_distinguished(tmp_path, report):
     page = report(make_run(tmp_path / "x" / "gp"), make_run(tmp_path / "y" / "gp"))
-    assert "x/gp: critic/loss" in page.text
-    assert "y/gp: critic/loss" in page.text
+    assert "x/gp: Critic loss" in page.text
+    assert "y/gp: Critic loss" in page.text
 
 
 def test_runs_with_different_metrics_share_a_page(tmp_path, report):
     gan = [{"step": 10, "critic/score_gap": 0.5, "critic/odd": 2.0}]
     page = report(make_run(tmp_path / "w"), make_run(tmp_path / "gan", gan))
-    assert "Last score gap 0.5" in page.text
+    assert "Score gap, last 0.5" in page.text
     assert "gan: critic/odd" in page.text
-    assert "gan: critic/score_gap" in page.text
-    assert "w: critic/wasserstein_estimate" in page.text
+    assert "gan: Score gap" in page.text
+    assert "w: Wasserstein estimate" in page.text
 
 
 def test_overrides_and_differences_precede_the_fields(tmp_path, report):
@@ -149,12 +163,17 @@ def test_text_of_a_run_is_escaped(tmp_path, report):
         command=evil,
         overrides=[evil],
         git_commit=evil,
+        machine={"processor": evil},
+        data={"name": evil, "split": evil},
         evaluations=[evaluation_line(1, 2.0, run=evil, split=evil)],
+        notes=evil,
+        heartbeat={"stage": "failed", "time": 1e9, "error": evil},
     )
-    page = report(folder)
+    plain = make_run(tmp_path / "b", heartbeat={"stage": "training", "time": 1e12})
+    page, other = report(folder), report(plain)
     assert "img" not in page.tags
-    assert page.tags.count("script") == 3
-    assert page.text.count(html.unescape(evil)) >= 5
+    assert page.tags.count("script") == other.tags.count("script")
+    assert page.text.count(html.unescape(evil)) >= 10
 
 
 def test_incomplete_lines_and_nulls_are_skipped(tmp_path, report):
@@ -197,6 +216,129 @@ def test_latest_stills_have_captions(tmp_path, report):
         "Nearest neighbors of a at iteration 200",
     ]
     assert "interpolates between two latents" in page.text
+
+
+def test_real_examples_are_beside_the_samples(tmp_path, report):
+    a = make_run(tmp_path / "a", pictures=("real.png", *PICTURES))
+    page = report(a)
+    assert [i["alt"] for i in page.images][:2] == [
+        "Real examples of digits, train",
+        "Samples of a at iteration 100, generated with EMA weights",
+    ]
+    b = make_run(tmp_path / "b", pictures=("real.png", *PICTURES))
+    alts = [i["alt"] for i in report(a, b).images]
+    assert alts.count("Real examples of digits, train") == 1, "they are the same"
+
+
+def test_notes_of_the_run_are_shown(tmp_path, report):
+    a = make_run(tmp_path / "a", notes="First line.\n\n- a *list*")
+    assert "Notes First line. - a *list*" in report(a).text
+    assert "Notes" not in report(make_run(tmp_path / "b")).text
+    long = make_run(tmp_path / "c", notes="x" * 25_000)
+    assert "[The other 5,000 characters are left out.]" in report(long).text
+
+
+def test_summary_says_how_the_run_ended(tmp_path, report):
+    def status(name, **heartbeat):
+        folder = make_run(tmp_path / name, heartbeat={"time": 1e9} | heartbeat)
+        return report(folder).text.split("Summary Samples")[0]
+
+    page = status("a", stage="done")
+    assert "Finished 2001-09-09 01:46 UTC" in page
+    assert "Reload" not in page
+    assert "Interrupted 2001-09-09 01:46 UTC" in status("b", stage="interrupted")
+    page = status("c", stage="failed", error="iteration 3: critic/loss not finite.")
+    assert "Failed 2001-09-09 01:46 UTC: iteration 3: critic/loss not finite." in page
+    page = status("d", stage="training")
+    assert "Silent no sign of the process since 2001-09-09 01:46 UTC" in page
+    assert "Reload" not in page
+    page = status("e", stage="training", time=time.time())
+    assert "Running as of 20" in page
+    assert "Reload this page every 60 seconds" in page
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_a_status(tmp_path, stage):
+    folder = make_run(tmp_path / "a", heartbeat={"stage": stage, "time": time.time()})
+    (run,) = read_runs([folder])
+    status = status_of(run)
+    assert status.word != "Unknown"
+    assert status.running == (stage in ("training", "evaluation"))
+
+
+def test_summary_has_the_leading_metric_and_the_best_checkpoint(tmp_path, report):
+    lines = [
+        evaluation_line(100, 9.0),
+        evaluation_line(100, 5.0, weights="live"),
+        evaluation_line(200, 7.0),
+        evaluation_line(300, 8.0),
+    ]
+    config = {"evaluation": {"best_by": "frechet_distance"}}
+    folder = make_run(tmp_path / "a", evaluations=lines, config=config)
+    (folder / "best" / "200").mkdir(parents=True)
+    text = report(folder).text
+    assert (
+        "7 ± 0.3 Fréchet distance iteration 200, EMA weights, 1,500 samples, features "
+        "pixels; lower is better." in text
+    )
+    assert "Best checkpoint iteration 200, by Fréchet distance" in text
+
+
+def test_headline_of_replicas_is_their_mean(tmp_path, report):
+    lines = [
+        evaluation_line(step, value + step / 100, run=run)
+        for run, value in (("seed=0", 1.0), ("seed=1", 3.0))
+        for step in (100, 200)
+    ]
+    text = report(make_run(tmp_path / "a", evaluations=lines)).text
+    assert "3 Fréchet distance iteration 100" in text
+    assert "mean of 2 replicas" in text
+
+
+def test_summary_has_the_cost_of_the_run(tmp_path, report):
+    training = {"iterations": 1000, "n_critic": 5, "batch_size": 64}
+    clock = [(10, 50.0), (20, 100.0), (30, 40.0), (40, 3_700.0)]  # resumed after 20
+    lines = [
+        {"step": s, "critic/loss": 1.0, "time/seconds": t, "time/utc": 1e9 + s}
+        for s, t in clock
+    ]
+    folder = make_run(
+        tmp_path / "a",
+        lines,
+        config={"training": training},
+        parameters={"generator": 12_345, "critic": 678},
+        machine={"processor": "Abacus 3", "cores": 4},
+    )
+    text = report(folder).text
+    assert "Images seen 12,800 real images" in text
+    assert "Duration 1 h 3 min" in text
+    assert "Started 2001-09-09 01:46 UTC" in text
+    assert "Hardware cpu, Abacus 3, 4 cores" in text
+    assert "Parameters generator 12,345, critic 678" in text
+    assert "Versions jax 0.10.2" in text
+
+
+def test_policy_allows_only_the_scripts_of_the_page(tmp_path):
+    path = write_report([make_run(tmp_path / "a")], tmp_path / "report.html")
+    text = path.read_text()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.split(" ", 1) for rule in html.unescape(policy).split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert "unsafe" not in policy
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digests = [hashlib.sha256(code.encode()).digest() for code in scripts]
+    assert rules["script-src"].split() == [
+        f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests
+    ]
+    assert not re.search(
+        r"<[a-z]+ [^>]*\s(style|on[a-z]+)=",
+        re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL),
+    )
+    nonce = re.search(r'<style nonce="([^"]+)">', text)[1]
+    assert rules["style-src"] == f"'nonce-{nonce}'"
+    again = write_report([tmp_path / "a"], tmp_path / "report.html").read_text()
+    assert nonce not in again
 
 
 def refused(*folders):
@@ -252,8 +394,10 @@ def write_noise(folder, count, grid):
             file.write(f'{{"step": {i + 1}{rows[i % 1000]}}}\n')
     for i in range(1000):
         os.link(grid, folder / "samples" / f"step_{100 * i:08d}.png")
-    for kind in ("interpolation", "neighbours"):
+    for kind in ("interpolation", "neighbours", "classes"):
         os.link(grid, folder / "samples" / f"{kind}_00000100.png")
+    os.link(grid, folder / "samples" / "real.png")
+    (folder / "notes.md").write_text("<" * 20_000)
 
 
 def test_page_is_smaller_than_5_megabytes(tmp_path):

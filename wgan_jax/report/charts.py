@@ -32,8 +32,9 @@ from markupsafe import Markup
 
 from wgan_jax.report.curves import Chart, Curve
 
-# Distinguishable for the color-blind; the first two are those of the pictures.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#a6761d", "#7f7f7f")
+# Distinguishable for the color-blind; the first two are those of the pictures. The page
+# has lighter ones for dark backgrounds, in the same order.
+PALETTE = ("#0072b2", "#d55e00", "#00875f", "#b8559a", "#3d8fc4", "#9a6a12", "#707070")
 _DASHES: tuple[list[int], ...] = ([], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4])
 _HEIGHT = 280  # pixels
 _MARGIN = 0.02  # of the iterations, on each side
@@ -49,13 +50,17 @@ class Key:
     Attributes:
         tag: tag of the curve's renderers.
         label: name of the curve, with the run's name if there are several runs.
-        colour: CSS color.
+        name: path of the metric; empty for evaluations.
+        last: last finite value; may be empty.
+        colour: index in the palette.
         dash: SVG dash pattern of the line.
     """
 
     tag: str
     label: str
-    colour: str
+    name: str
+    last: str
+    colour: int
     dash: str
 
 
@@ -108,6 +113,8 @@ def draw_charts(
         for plot in figures:
             document.add_root(plot)
     script, plots = components(figures, wrap_script=False)
+    # The policy of the page forbids the attribute, which its style sheet replaces.
+    plots = [plot.replace(' style="display: contents;"', "") for plot in plots]
     panels = [
         Panel(chart.title, chart.note, entries, Markup(plot), chart.sparse)
         for chart, entries, plot in zip(charts, keys, plots, strict=True)
@@ -163,8 +170,10 @@ def _key(curve: Curve, names: Sequence[str], labels: list[str], tag: str) -> Key
         dash = place
     if curve.dashed:
         dash = 1
-    dashes = _DASHES[dash % len(_DASHES)]
-    return Key(tag, label, PALETTE[colour % len(PALETTE)], " ".join(map(str, dashes)))
+    dashes = " ".join(map(str, _DASHES[dash % len(_DASHES)]))
+    known = curve.values[np.isfinite(curve.values)]
+    last = f"{known[-1]:.4g}" if len(known) else ""
+    return Key(tag, label, curve.name, last, colour % len(PALETTE), dashes)
 
 
 def _add(
@@ -176,26 +185,29 @@ def _add(
     if curve.deviation is not None:
         spread = np.nan_to_num(curve.deviation).astype(np.float32)
         data |= {"raw_low": values - spread, "raw_high": values + spread}
-    source = ColumnDataSource(data, tags=[] if sparse else ["smoothed"])
-    line = Line(x="x", y="raw", line_width=2, line_color=key.colour)
+    # The page's script converts the iterations of a run to other units.
+    kinds = [f"run{curve.run}"] if sparse else [f"run{curve.run}", "smoothed"]
+    source = ColumnDataSource(data, tags=kinds)
+    colour = PALETTE[key.colour]
+    line = Line(x="x", y="raw", line_width=2, line_color=colour)
     line.line_dash = [int(part) for part in key.dash.split()]
-    dots = Scatter(x="x", y="raw", size=6, fill_color=key.colour, line_color=None)
+    dots = Scatter(x="x", y="raw", size=6, fill_color=colour, line_color=None)
     behind: list[Glyph] = []
     if sparse:
         if curve.deviation is not None:
             whisker = Segment(x0="x", x1="x", y0="raw_low", y1="raw_high")
-            behind.append(whisker.clone(line_color=key.colour, line_width=1.5))
+            behind.append(whisker.clone(line_color=colour, line_width=1.5))
         front: list[Glyph] = [line, dots]
     else:
         if curve.deviation is not None:
-            low = VArea(x="x", y1="raw_low", y2="raw_high", fill_color=key.colour)
+            low = VArea(x="x", y1="raw_low", y2="raw_high", fill_color=colour)
             behind.append(low.clone(fill_alpha=_BAND))
         behind.append(line.clone(line_width=1, line_alpha=_FAINT))
         front = [line, dots] if len(values) <= _DOTS else [line]
 
     def add(glyph: Glyph, *, follows: bool) -> "GlyphRenderer[Any]":
         # The page's script switches renderers tagged "follows" to smoothed data.
-        tags = [key.tag, "follows"] if follows else [key.tag]
+        tags = [key.tag, f"colour{key.colour}"] + ["follows"] * follows
         return plot.add_glyph(source, glyph, name=key.label, tags=tags)
 
     for glyph in behind:
@@ -204,7 +216,8 @@ def _add(
 
 
 def _hover(renderers: "list[GlyphRenderer[Any]]", sparse: bool) -> HoverTool:
-    rows = [("", "$name"), ("iteration", "@x"), ("value", "@raw{0.[0000]}")]
+    # The page's script adds the column "step".
+    rows = [("", "$name"), ("iteration", "@step"), ("value", "@raw{0.[0000]}")]
     if not sparse:
         rows.append(("smoothed", "@smooth{0.[0000]}"))
     return HoverTool(

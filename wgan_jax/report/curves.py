@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from wgan_jax.report.names import readable
 from wgan_jax.report.run import GAPS, GRADIENT_NORMS, Run, Series
 
 _POINTS = 1_000  # per curve, more than a chart has distinguishable pixels
@@ -27,6 +28,7 @@ class Curve:
         values: ``[n]``, NaN in gaps.
         deviation: ``[n]``, drawn around the values; or None.
         dashed: whether the line is dashed.
+        name: path of the metric; empty for evaluations.
     """
 
     label: str
@@ -35,6 +37,7 @@ class Curve:
     values: np.ndarray
     deviation: np.ndarray | None = None
     dashed: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ _GROUPS = [
         "Wasserstein estimate",
         "The raw estimate is the critic's mean score of real examples minus that of "
         "generated examples. If the critic's gradient norm is above 1, the estimate "
-        "is larger than the distance; by_penalty, by_flow and by_gradient_norm correct "
-        "it. A negative estimate means that the critic is not trained enough yet, or "
-        "that the generator is ahead of it.",
+        "is larger than the distance; the other curves correct it. A negative "
+        "estimate means that the critic is not trained enough yet, or that the "
+        "generator is ahead of it.",
     ),
     (
         r"critic/score_gap",
@@ -127,9 +130,11 @@ def metric_charts(runs: Sequence[Run]) -> list[Chart]:
                 spread.values if spread and _same_steps(spread, series) else None
             )
             # In the chart of a sweep, the title names the metric.
-            label = parts["setting"][1:] + parts["std"] if parts["setting"] else name
+            label = readable(name)
+            if parts["setting"]:
+                label = parts["setting"][1:] + parts["std"]
             charts.setdefault(place, chart).curves.append(
-                Curve(label, index, series.steps, series.values, deviation)
+                Curve(label, index, series.steps, series.values, deviation, name=name)
             )
     # In each topic, the metrics of a sweep's settings follow those of the mean.
     return [charts[place] for place in sorted(charts)]
@@ -191,14 +196,14 @@ def _parts(name: str) -> dict[str, str]:
 
 def _chart_of(base: str, setting: str) -> tuple[tuple[int, str], Chart]:
     """Returns the position of a metric, and the chart to create there if needed."""
-    place, title, note = len(_GROUPS), base, ""
+    place, title, note = len(_GROUPS), readable(base), ""
     for index, (pattern, group_title, group_note) in enumerate(_GROUPS):
         if re.match(pattern, base):
             place, title, note = index, group_title, group_note
             break
     if setting:
         swept = setting[1:].partition("=")[0]
-        title, note = f"{base} by {swept}", ""
+        title, note = f"{readable(base)} by {swept}", ""
         return (place, title), Chart(title, note)
     # The empty string sorts before the charts of a sweep on the same topic.
     return (place, "" if place < len(_GROUPS) else base), Chart(title, note)

@@ -1,20 +1,32 @@
 """HTML page: a single file with charts, pictures, styles and scripts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from wgan_jax.io.files import write_text
+from wgan_jax.report.axes import AXES, axis_tables
 from wgan_jax.report.charts import PALETTE, draw_charts, library
+from wgan_jax.report.configs import compare_configs
 from wgan_jax.report.curves import metric_charts, thin
-from wgan_jax.report.evaluation_charts import evaluation_charts
-from wgan_jax.report.pictures import STILLS, Album, read_album
-from wgan_jax.report.run import GAPS, GRADIENT_NORMS, Run, read_runs
+from wgan_jax.report.evaluations import (
+    collect,
+    evaluation_charts,
+    evaluation_table,
+)
+from wgan_jax.report.pictures import STILLS, Album, Picture, read_album
+from wgan_jax.report.policy import new_nonce, policy
+from wgan_jax.report.run import Run, read_runs
+from wgan_jax.report.status import status_of
+from wgan_jax.report.summary import facts_of, headline, mapping
 
-_NOTHING, _ABSENT = "unknown", "absent"
+_FOLDER = Path(__file__).parent
+# Before and after the library, in the order in which the page runs them.
+_BEFORE, _AFTER = ("styles.js",), ("pictures.js", "reload.js", "charts.js")
+_RELOAD_SECONDS = 60
 
 
 def write_report(workdirs: Sequence[Path], path: Path) -> Path:
@@ -22,7 +34,8 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
 
     For several runs, curves are overlaid and pictures are shown side by side.
     The page is smaller than 5 MB: long curves and long series of pictures are
-    thinned. The file is written atomically.
+    thinned. While a run is in training, the page reloads itself. The file is
+    written atomically.
 
     Args:
         workdirs: work directories of the runs, at least one. More than seven
@@ -42,31 +55,47 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
 
 
 def _render(runs: Sequence[Run]) -> str:
-    evaluated, rows = evaluation_charts(runs)
-    charts = thin([*metric_charts(runs), *evaluated])
+    evaluations = collect(runs)
+    charts = thin([*metric_charts(runs), *evaluation_charts(evaluations)])
     panels, script = draw_charts(charts, [run.name for run in runs])
     albums = [read_album(run, runs=len(runs)) for run in runs]
+    pairs = enumerate(zip(runs, albums, strict=True))
+    tables, abouts = axis_tables(runs), [_about(i, run, a) for i, (run, a) in pairs]
+    going_on = any(about["status"].running for about in abouts)
+    scripts = [*map(_read, _BEFORE), library(), script, *map(_read, _AFTER)]
+    scripts = [text.replace("\r\n", "\n") for text in scripts]  # as browsers read it
+    nonce = new_nonce()
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pairs = enumerate(zip(runs, albums, strict=True))
     return environment.get_template("page.html.j2").render(
         title=_title(runs),
-        runs=[_about(i, run, album) for i, (run, album) in pairs],
+        policy=policy(scripts, nonce),
+        nonce=nonce,
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        scripts=[Markup(text) for text in scripts],
+        runs=abouts,
+        colours=len(PALETTE),
+        reload=_RELOAD_SECONDS if going_on else 0,
+        real=_real(abouts),
         steps=_slider_steps(albums),
         weights=_weights(albums),
         kinds={k: v for k, v in STILLS.items() if any(k in a.stills for a in albums)},
         panels=[panel for panel in panels if not panel.sparse],
+        axes={k: name for k, name in AXES.items() if k == "steps" or k in tables},
+        tables=tables,
+        evaluated=evaluation_table(evaluations),
         evaluations=[panel for panel in panels if panel.sparse],
-        rows=rows,
-        differing=_differing(runs),
-        library=library(),
-        script=script,
+        fields=compare_configs(runs),
     )
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -75,91 +104,31 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _about(index: int, run: Run, album: Album) -> dict[str, Any]:
-    """Returns the text that the page shows about one run."""
-    record, parent = run.record, run.record.get("parent")
-    parent = parent if isinstance(parent, Mapping) else {}
-    overrides = record.get("overrides")
+    """Returns what the page shows about one run."""
+    record, parent = run.record, mapping(run.record, "parent")
+    overrides, data = record.get("overrides"), mapping(record, "data")
+    dataset = [str(data[name]) for name in ("name", "split") if data.get(name)]
     return {
         "name": run.name,
-        "colour": PALETTE[index % len(PALETTE)],
-        "facts": _facts(run),
+        "colour": index % len(PALETTE),
+        "status": status_of(run),
+        "headline": headline(run),
+        "facts": facts_of(run),
+        "notes": run.notes,
+        "dataset": ", ".join(dataset) or "the dataset",
         "command": record.get("command"),
         "parent": parent.get("name"),
         "differences": parent.get("differences") or [],
-        "changes": _mapping(record, "origin").get("differences") or [],
+        "changes": mapping(record, "origin").get("differences") or [],
         "overrides": overrides if isinstance(overrides, list) else [],
-        "config": [(name, _text(value)) for name, value in run.config.items()],
-        "packages": _mapping(record, "packages"),
         "album": album,
     }
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
-    """Returns the summary lines of a run."""
-    data, devices = _mapping(run.record, "data"), _mapping(run.record, "devices")
-    count = data.get("count")
-    examples = f"{count:,} examples" if isinstance(count, int) else ""
-    parts = [data.get("name"), data.get("split"), examples]
-    total = run.config.get("training.iterations")
-    of_total = f" of {total:,}" if isinstance(total, int) else ""
-    facts = [
-        ("Data", ", ".join(str(part) for part in parts if part) or _NOTHING),
-        ("Device", _device(devices)),
-        ("Iterations", f"{run.step:,}{of_total}"),
-    ]
-    origin = _mapping(run.record, "origin")
-    if origin:
-        step = origin.get("step")
-        at = f", iteration {step:,}" if isinstance(step, int) else ""
-        how = "Forked from" if origin.get("kind") == "fork" else "Initialized from"
-        facts.append((how, f"{origin.get('source')}{at}"))
-    facts += [
-        (f"Last {label}", _last(run, name))
-        for name, label in GAPS.items()
-        if name in run.series
-    ]
-    norm = next((name for name in GRADIENT_NORMS if name in run.series), None)
-    if norm:
-        where = "" if norm == GRADIENT_NORMS[0] else " at generated examples"
-        facts.append((f"Last gradient norm{where}", _last(run, norm)))
-    facts.append(("Commit", str(run.record.get("git_commit") or _NOTHING)))
-    return facts
-
-
-def _device(devices: Mapping[str, Any]) -> str:
-    kind = devices.get("kind") or devices.get("platform")
-    if not kind:
-        return _NOTHING
-    count, processes = devices.get("count", 1), devices.get("processes", 1)
-    text = str(kind) if count == 1 else f"{count} x {kind}"
-    return text if processes == 1 else f"{text}, {processes} processes"
-
-
-def _last(run: Run, name: str) -> str:
-    value = run.series[name].last()
-    return _NOTHING if value is None else f"{value:.4g}"
-
-
-def _mapping(record: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    """Returns a part of the record, or {} if it is missing, as in older runs."""
-    found = record.get(part)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """Returns the config fields in which the runs differ, with all values."""
-    configs = [run.config for run in runs]
-    names = dict.fromkeys(name for config in configs for name in config)
-    rows = [
-        (name, [_text(c[name]) if name in c else _ABSENT for c in configs])
-        for name in names
-    ]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
-
-
-def _text(value: Any) -> str:
-    """Returns a config value as it would be typed."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _real(abouts: Sequence[Mapping[str, Any]]) -> list[tuple[str, Picture]]:
+    """Returns the dataset and the real examples of the runs, once if they are equal."""
+    found = [(x["dataset"], x["album"].real) for x in abouts if x["album"].real]
+    return list({picture.uri: (name, picture) for name, picture in found}.values())
 
 
 def _slider_steps(albums: Sequence[Album]) -> list[int]:

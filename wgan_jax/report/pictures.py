@@ -19,7 +19,12 @@ _FRAMES_ENOUGH, _FRAMES_MOST = 8, 40  # of a series over time
 _STILL_SHARE = 0.12  # fraction of a run's characters for each single picture
 _WAYS: tuple[Mapping[str, Any], ...] = ({"quality": 72}, {"lossless": True})
 _STEP = re.compile(r"step_(\d+)(_live)?\.png")
+_REAL = "real.png"
 STILLS = {
+    "classes": (
+        "Classes",
+        "Each row shows samples of one class, and each column samples of one latent.",
+    ),
     "interpolation": (
         "Interpolation",
         "Each row interpolates between two latents. With a good generator, the image "
@@ -61,10 +66,12 @@ class Album:
     Attributes:
         frames: samples over time, by the weights that generated them.
         stills: latest picture of each available kind in ``STILLS``.
+        real: real examples, arranged like the samples; or None.
     """
 
     frames: Mapping[str, Sequence[Picture]]
     stills: Mapping[str, Picture]
+    real: Picture | None = None
 
 
 def read_album(run: Run, *, runs: int) -> Album:
@@ -89,6 +96,8 @@ def read_album(run: Run, *, runs: int) -> Album:
         if found:
             stills[kind] = found[0]
             budget -= len(found[0].uri)
+    real = _series({0: folder / _REAL}, _STILL_SHARE * budget, most=1)
+    budget -= sum(len(picture.uri) for picture in real)
     averaged = "EMA weights" if _averages(run) else "live weights"
     series: dict[str, dict[int, Path]] = {averaged: {}, "live weights": {}}
     for path in folder.glob("step_*.png"):
@@ -100,7 +109,8 @@ def read_album(run: Run, *, runs: int) -> Album:
         weights: _series(files, budget / len(kept), most=_FRAMES_MOST, weights=weights)
         for weights, files in kept.items()
     }
-    return Album({w: pictures for w, pictures in frames.items() if pictures}, stills)
+    kept_frames = {w: pictures for w, pictures in frames.items() if pictures}
+    return Album(kept_frames, stills, real[0] if real else None)
 
 
 def _series(

@@ -1,10 +1,10 @@
-"""Reads the work directory of a run: config, metrics and evaluations."""
+"""Reads the work directory of a run: config, metrics, evaluations and notes."""
 
 import json
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ GAPS = {
 }
 GRADIENT_NORMS = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
 _LARGEST = 3e38  # largest value of a curve, because browsers receive float32
+_UTC, _SECONDS = "time/utc", "time/seconds"
+_NOTES = 20_000  # characters of notes to show
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,22 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """When iterations were logged.
+
+    Attributes:
+        steps: int64 ``[n]``, ascending.
+        seconds: float64 ``[n]``, time in training since the first start, without
+            the pauses between an interruption and the next start.
+        began: seconds since 1970 of the first start (UTC).
+    """
+
+    steps: np.ndarray
+    seconds: np.ndarray
+    began: float
+
+
+@dataclass(frozen=True)
 class Run:
     """Records of one run.
 
@@ -49,6 +67,9 @@ class Run:
         record: contents of ``config.json``.
         series: metrics by the names under which they were logged.
         evaluations: lines of ``evaluations.jsonl``.
+        clock: when iterations were logged; None for older runs.
+        heartbeat: contents of ``heartbeat.json``; empty for older runs.
+        notes: text of ``notes.md``; may be empty.
     """
 
     name: str
@@ -56,6 +77,9 @@ class Run:
     record: Mapping[str, Any]
     series: Mapping[str, Series]
     evaluations: Sequence[Mapping[str, Any]]
+    clock: Clock | None = None
+    heartbeat: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
 
     @property
     def step(self) -> int:
@@ -103,17 +127,48 @@ def _read(path: Path, name: str) -> Run:
             f"{file} cannot be read ({error!r}); it must be the file that the run "
             "wrote."
         ) from error
-    series = _read_metrics(path / "metrics.jsonl")
+    series, clock = _read_metrics(path / "metrics.jsonl")
     if not series:
         raise ReportError(
             f"{path / 'metrics.jsonl'} has no metrics yet; they are logged every "
             "config.log.every iterations."
         )
     evaluations = list(_lines(path / "evaluations.jsonl"))
-    return Run(name, path, record, series, evaluations)
+    return Run(
+        name,
+        path,
+        record,
+        series,
+        evaluations,
+        clock,
+        _read_heartbeat(path / "heartbeat.json"),
+        _read_notes(path / "notes.md"),
+    )
 
 
-def _read_metrics(path: Path) -> dict[str, Series]:
+def _read_heartbeat(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read_notes(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read ({error}).") from error
+    if len(text) <= _NOTES:
+        return text
+    return (
+        f"{text[:_NOTES]}\n[The other {len(text) - _NOTES:,} characters are left out.]"
+    )
+
+
+def _read_metrics(path: Path) -> tuple[dict[str, Series], Clock | None]:
     # Flat arrays: for 100,000 lines, Python objects would take gigabytes.
     columns: dict[str, tuple[array, array]] = {}
     for line in _lines(path):
@@ -129,6 +184,7 @@ def _read_metrics(path: Path) -> dict[str, Series]:
             columns[name][0].append(step)
             columns[name][1].append(number)
     found = {}
+    clock = _clock(columns)
     for name, (steps, values) in columns.items():
         if name.startswith("time/"):
             continue
@@ -138,7 +194,21 @@ def _read_metrics(path: Path) -> dict[str, Series]:
         series = Series(np.array(steps)[order], numbers)
         if series.last() is not None:
             found[name] = series
-    return found
+    return found, clock
+
+
+def _clock(columns: Mapping[str, tuple[array, array]]) -> Clock | None:
+    """Returns the times of the lines; each start of the run counts from 0."""
+    if _UTC not in columns or _SECONDS not in columns:
+        return None
+    steps, seconds = (np.array(column) for column in columns[_SECONDS])
+    order = np.argsort(steps, kind="stable")
+    steps, seconds = steps[order], np.nan_to_num(seconds[order])
+    before = np.concatenate([[0.0], seconds[:-1]])
+    offsets = np.cumsum(np.where(seconds < before, before, 0.0))
+    first = np.argmin(np.array(columns[_UTC][0]))
+    began = columns[_UTC][1][first] - seconds[0]
+    return Clock(steps, seconds + offsets, float(began))
 
 
 def _number(value: Any) -> float | None:
