@@ -463,7 +463,8 @@ def test_fields_that_may_change_on_resume():
     assert free == {
         *("training.iterations", "training.iterations_per_call"),
         "training.placement",
-        *("checkpoint.every", "checkpoint.keep", "log.callbacks", "log.every"),
+        *("checkpoint.every", "checkpoint.keep"),
+        *("log.callbacks", "log.every", "log.report_minutes"),
         *("samples.every", "samples.count", "samples.seed", "samples.label"),
         "samples.standing_batches",
         *(f"evaluation.{field}" for field in groups["evaluation"].model_fields),

@@ -294,6 +294,11 @@ class Log(Group):
     """Interval at which metrics are written; those of the last iteration always are."""
 
     every: Count = field("interval in iterations", free=True)
+    report_minutes: NotNegative = field(
+        "minutes between two updates of report.html; 0: only at the end",
+        5.0,
+        free=True,
+    )
     callbacks: tuple[str, ...] = field(
         "own loggers: mlflow, prometheus, wandb or module:Class", (), free=True
     )

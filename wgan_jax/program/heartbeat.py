@@ -18,10 +18,10 @@ class Heartbeat:
     """A file that is replaced while a run makes progress.
 
     It has the ``stage``, the number of completed ``iterations``, the ``time`` in
-    seconds since 1970 (UTC), the ``pid``, the ``host``, and the kinds of
-    ``warnings`` so far. A time that is old
-    means that the run hangs or was killed, or that an iteration, the compilation
-    or an evaluation takes long.
+    seconds since 1970 (UTC), the ``pid``, the ``host``, the kinds of ``warnings`` so
+    far, and the ``error`` of a failed run. A time that is old means that the run
+    hangs or was killed, or that an iteration, the compilation or an evaluation takes
+    long.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,7 @@ class Heartbeat:
             path: path of the file.
         """
         self._path = path
-        self._stage, self._iterations = "", 0
+        self._stage, self._iterations, self._error = "", 0, ""
         self._last = -SECONDS
         self._warnings: list[str] = []
 
@@ -65,6 +65,15 @@ class Heartbeat:
             self._stage, self._last = stage, now
             self._write()
 
+    def fail(self, error: BaseException) -> None:
+        """Stores why the run fails, for ``end``.
+
+        Args:
+            error: what ended the run.
+        """
+        lines = str(error).splitlines() or [""]
+        self._error = lines[0] or type(error).__name__
+
     def end(self) -> None:
         """Marks a run as failed, unless it has ended otherwise."""
         if self._stage not in (DONE, INTERRUPTED):
@@ -80,4 +89,6 @@ class Heartbeat:
             "host": socket.gethostname(),
             "warnings": self._warnings,
         }
+        if self._stage == FAILED and self._error:
+            record["error"] = self._error
         write_text(self._path, json.dumps(record) + "\n")

@@ -1,6 +1,7 @@
 """Recording of the metrics, pictures and progress of a run."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import NORMAL, QUIET, Console
 from wgan_jax.program.disk import DiskWrites
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
+from wgan_jax.program.live_report import LiveReport
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.terms import first_bad_term
@@ -99,6 +101,9 @@ class Recorder:
             )
             self._heartbeat.warned(warned)
             self._beat(TRAINING, start)
+            self._report = LiveReport(
+                workdir, minutes=config.log.report_minutes, log=self.console.warn
+            )
             run = RunInfo(
                 name=workdir.path.name,
                 folder=workdir.path,
@@ -112,9 +117,14 @@ class Recorder:
         """Waits for pending writes and closes the files."""
         if not self._writes:
             return
+        error = sys.exception()  # of the block whose end closes the recorder
         try:
+            self._report.close()
             self._attempt(self._workdir.samples, self._wait_for_samples)
         finally:
+            if error is not None:
+                path = self._workdir.heartbeat
+                self._attempt(path, lambda: self._heartbeat.fail(error))
             self._attempt(self._workdir.heartbeat, self._heartbeat.end)
             self._callbacks.close()
             self._previews.close()
@@ -160,6 +170,7 @@ class Recorder:
         self._heard = now
         if self._writes:
             self._beat(TRAINING, done)
+            self._report.update()
             self._progress.update(
                 done,
                 images=images * len(rows),

@@ -3,13 +3,28 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wgan_jax.program.console import Log, finish
+import jax
+
+from wgan_jax.config.resolve import resolve
+from wgan_jax.errors import CheckpointError, WorkdirError
+from wgan_jax.program.console import Log, finish, warn
+from wgan_jax.program.gallery import (
+    REAL,
+    draw_classes,
+    draw_interpolation,
+    draw_real,
+)
+from wgan_jax.program.restoring import restore_checkpoint
+from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import write_report
 
 
 def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> int:
     """Writes an HTML page that shows one run or compares several.
+
+    Pictures that the runs have not drawn yet are drawn from their newest
+    checkpoints, if possible.
 
     Args:
         folders: folders of the runs.
@@ -23,8 +38,62 @@ def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> i
     Raises:
         ReportError: if a folder is not that of a run, or has no metrics yet.
     """
+    for folder in folders:
+        if Workdir(folder).config.is_file():
+            _draw_missing(Workdir(folder), log=log)
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
     line = f"Report: {written} (opens in any browser, works offline)"
     finish(log, line, written)
     return 0
+
+
+def _draw_missing(workdir: Workdir, *, log: Log) -> None:
+    """Draws the pictures that a run lacks; tells why if that is impossible."""
+    try:
+        _draw(workdir, log=log)
+    except (CheckpointError, WorkdirError, OSError, ValueError) as error:
+        warn(log, f"Some pictures of {workdir.path} are left out: {error}")
+
+
+def _draw(workdir: Workdir, *, log: Log) -> None:
+    data = workdir.data() or {}
+    if len(data.get("example_shape", ())) != 3:
+        return
+    missing = [
+        kind
+        for kind in ("interpolation", "classes")
+        if not any(workdir.samples.glob(f"{kind}_*.png"))
+    ]
+    config = workdir.record()["config"]
+    if not config.get("dataset", {}).get("labels"):
+        missing = [kind for kind in missing if kind != "classes"]
+    real = not (workdir.samples / REAL).exists()
+    drawable = missing if workdir.has_checkpoint() else []
+    if not drawable and not real:
+        return
+    experiment = prepare(
+        workdir.settled(resolve(config)), log=log, data=None if real else data
+    )
+    if real:
+        workdir.check_data(experiment.source.record())
+        draw_real(experiment, workdir.samples)
+    if not drawable:
+        return
+    changed = [
+        name
+        for name, value in workdir.switches().items()
+        if getattr(jax.config, name, value) != value
+    ]
+    if changed:
+        because = f"because {changed[0]} differs"
+        warn(log, f"No samples of {workdir.path} are drawn, {because}.")
+        return
+    state, step = restore_checkpoint(workdir, experiment, "latest", log=log)
+    log(f"Drawing {' and '.join(drawable)} of {workdir.path}, iteration {step}.")
+    if "interpolation" in drawable:
+        _, gan, arrays = next(experiment.runs(state))
+        key = jax.random.key(experiment.config.samples.seed)
+        draw_interpolation(experiment, gan, arrays, key, workdir.samples)
+    if "classes" in drawable:
+        draw_classes(experiment, state, workdir.samples)

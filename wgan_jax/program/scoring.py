@@ -16,17 +16,16 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.io.loggers import Stages
 from wgan_jax.metrics import Result, nearest_neighbours
+from wgan_jax.program.gallery import draw_interpolation
 from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (
     generator_weights,
-    interpolations,
     sample_batches,
     sample_labels,
 )
 from wgan_jax.types import Array, Params, PyTree
 
-_ARC_ROWS, _ARC_COLUMNS = 8, 10
 _NEIGHBOUR_ROWS, _NEIGHBOURS = 8, 7
 _BRANCH = 1  # folded into the key, so that latents differ from those of the grids
 
@@ -145,19 +144,10 @@ def draw_pictures(
     _, gan, arrays = next(experiment.runs(state))
     if len(experiment.source.example_shape) != 3:
         return
-    images = interpolations(
-        gan,
-        arrays,
-        _key(experiment),
-        rows=_ARC_ROWS,
-        columns=_ARC_COLUMNS,
-        use_ema=gan.ema_decay is not None,
-    )
+    draw_interpolation(experiment, gan, arrays, _key(experiment), folder)
     if comparison is None:
         return
     step = int(arrays.step)
-    arcs = image_grid(to_uint8(np.asarray(images)), columns=_ARC_COLUMNS, padding=2)
-    save_png(folder / f"interpolation_{step:08d}.png", arcs)
     fakes, real = comparison.fake, comparison.real
     rows = min(_NEIGHBOUR_ROWS, len(fakes.values))
     count = min(_NEIGHBOURS, len(real.values))

@@ -102,6 +102,15 @@ class Experiment:
         )
 
     @functools.cached_property
+    def parameters(self) -> dict[str, int]:
+        """Number of parameters of the generator and the critic, of one replica."""
+        players = {"generator": self.target.generator, "critic": self.target.critic}
+        return {
+            name: sum(x.size for x in jax.tree.leaves(player.params)) // len(self.seeds)
+            for name, player in players.items()
+        }
+
+    @functools.cached_property
     def key(self) -> Any:
         """Key of the run, or of each replica, on the devices."""
         if not self.is_replicated:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.data import prefetch
-from wgan_jax.errors import ConfigError, DiskError, ReportError
+from wgan_jax.errors import ConfigError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.losses import OBJECTIVES
@@ -22,8 +22,10 @@ from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Log, finish, is_quiet, warn, warner
+from wgan_jax.program.gallery import draw_at_the_end, draw_real
 from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
+from wgan_jax.program.live_report import reported, write_last_report
 from wgan_jax.program.locking import locked
 from wgan_jax.program.origins import (
     Origin,
@@ -41,7 +43,6 @@ from wgan_jax.program.saving import Saver
 from wgan_jax.program.setup import Experiment, prepare
 from wgan_jax.program.starting import Start, start_from
 from wgan_jax.program.workdir import Workdir, reference_cache
-from wgan_jax.report import write_report
 
 
 def train(
@@ -119,25 +120,26 @@ def train(
         if multiprocess.is_primary():
             workdir.check(config)  # again: another run may have ended meanwhile
             workdir.claim(
-                config, data=data, command=command, lineage=lineage, origin=record
+                config,
+                data=data,
+                command=command,
+                lineage=lineage,
+                origin=record,
+                parameters=experiment.parameters,
             )
         multiprocess.barrier()
         workdir.check_shared()
         workdir.check(config)  # again, now that the primary process has written it
         workdir.check_data(data)
-        try:
-            return _train(
-                experiment,
-                evaluator,
-                workdir,
-                first,
-                command=command,
-                log=log,
-                profile=profile,
-            )
-        except DiskError:
-            _report_if_possible(workdir)
-            raise
+        return _train(
+            experiment,
+            evaluator,
+            workdir,
+            first,
+            command=command,
+            log=log,
+            profile=profile,
+        )
 
 
 def _first_state(
@@ -186,6 +188,7 @@ def _train(
             steps = experiment.compile(start, log=log)
             rehearsal.result()
         with (
+            reported(workdir, log=log) as report,
             Interruption() as interruption,
             closing(
                 Recorder(workdir, experiment, start=start, quiet=is_quiet(log))
@@ -207,6 +210,11 @@ def _train(
             saver = Saver(
                 checkpoints, recorder.disk, start=start, tell=recorder.checkpoint
             )
+            if multiprocess.is_primary():
+                recorder.disk.attempt(
+                    str(workdir.samples),
+                    lambda: draw_real(experiment, workdir.samples),
+                )
             multiprocess.barrier()
             done = _loop(
                 experiment,
@@ -218,6 +226,7 @@ def _train(
                 evaluations,
                 interruption,
                 profiled,
+                workdir,
             )
     if interruption.signal is not None:
         stopped = f"Stopped by {interruption.signal.name} at iteration {done}"
@@ -229,7 +238,6 @@ def _train(
             f"  {command}"
         )
         return interruption.exit_code
-    reported = not multiprocess.is_primary() or _report(workdir, log=log)
     page = f"{workdir.report} (any browser), " if workdir.report.exists() else ""
     finish(
         log,
@@ -242,7 +250,7 @@ def _train(
     )
     if saver.saved < done:
         warn(log, saver.in_words(done))
-    return 0 if reported and saver.saved == done else 2
+    return 0 if report.written and saver.saved == done else 2
 
 
 def _already_there(
@@ -263,15 +271,15 @@ def _already_there(
     ):
         if evaluations is not None and evaluations.due(step):
             evaluations.run(step, state)
-    lacks = multiprocess.is_primary() and not workdir.report.exists()
-    reported = not lacks or _report(workdir, log=log)
+    lacks = not workdir.report.exists()
+    written = not lacks or write_last_report(workdir, log=log)
     finish(
         log,
         f"Iteration {step} has already been reached. To train longer, raise "
         f"--config.training.iterations. Samples: {workdir.samples}",
         workdir.path,
     )
-    return interruption.exit_code if reported else 2
+    return interruption.exit_code if written else 2
 
 
 def _evaluate(
@@ -323,25 +331,6 @@ def _warn_of_no_distance(config: ExperimentConfig, *, log: Log) -> None:
         )
 
 
-def _report(workdir: Workdir, *, log: Log) -> bool:
-    """Writes the report; returns False if the disk does not take it."""
-    try:
-        write_report([workdir.path], workdir.report)
-    except ReportError as error:
-        warn(log, f"No report was written: {error}")
-    except OSError as error:
-        warn(log, f"{workdir.report} could not be written: {error.strerror}.")
-        return False
-    return True
-
-
-def _report_if_possible(workdir: Workdir) -> None:
-    """Writes the report of a run that stops because of the disk, which may be full."""
-    if multiprocess.is_primary():
-        with suppress(ReportError, OSError):
-            write_report([workdir.path], workdir.report)
-
-
 def _evaluator(experiment: Experiment) -> Evaluator | None:
     fields = experiment.config.evaluation
     if fields is None or not fields.every:
@@ -383,6 +372,7 @@ def _loop(
     evaluations: Evaluations | None,
     interruption: Interruption,
     profiled: Profile,
+    workdir: Workdir,
 ) -> int:
     """Runs the remaining iterations; returns the number of completed iterations."""
     config = experiment.config
@@ -427,5 +417,10 @@ def _loop(
             break
     batches.close()
     saver.settle()
+    if interruption.signal is None:
+        recorder.disk.attempt(
+            str(workdir.samples),
+            lambda: draw_at_the_end(experiment, state, workdir.samples),
+        )
     recorder.stage(DONE if interruption.signal is None else INTERRUPTED, done)
     return done

@@ -18,6 +18,7 @@ from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import check_local, write_text
+from wgan_jax.program.machine import describe_machine
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
 # Switches of JAX, also set by environment variables, that change results.
@@ -96,6 +97,11 @@ class Workdir:
     def profile(self) -> Path:
         """Profiler traces, one folder each."""
         return self.path / "profile"
+
+    @property
+    def notes(self) -> Path:
+        """Notes of the user, which the report shows."""
+        return self.path / "notes.md"
 
     @property
     def report(self) -> Path:
@@ -224,6 +230,7 @@ class Workdir:
         command: str,
         lineage: Mapping[str, Any] | None = None,
         origin: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, int] | None = None,
     ) -> None:
         """Creates the folder and writes ``config.json`` atomically.
 
@@ -234,6 +241,7 @@ class Workdir:
             lineage: origin of the config, as returned by ``loading.lineage``.
             origin: run or weights that the run starts from; None for what was
                 recorded before.
+            parameters: number of parameters of each network by name.
         """
         if origin is None and self.config.exists():
             origin = self.record().get("origin")
@@ -244,6 +252,7 @@ class Workdir:
             "command": command,
             **(lineage or {}),
             **({} if origin is None else {"origin": dict(origin)}),
+            **({} if parameters is None else {"parameters": dict(parameters)}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
             "switches": {k: getattr(jax.config, k, None) for k in SWITCHES},
@@ -253,6 +262,7 @@ class Workdir:
                 "count": jax.device_count(),
                 "processes": jax.process_count(),
             },
+            "machine": describe_machine(),
         }
         write_text(self.config, json.dumps(record, indent=2) + "\n")
 

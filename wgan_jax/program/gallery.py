@@ -1,0 +1,148 @@
+"""Pictures of the report that training draws once: real examples, classes, paths."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wgan_jax.data import Source
+from wgan_jax.gan import Gan, GanState
+from wgan_jax.io.images import image_grid, save_png, to_uint8
+from wgan_jax.latents import latents
+from wgan_jax.parallel import multiprocess
+from wgan_jax.program.pictures import GRID_LIMIT, grid
+from wgan_jax.program.restoring import with_standing_statistics
+from wgan_jax.program.setup import Experiment
+from wgan_jax.sampling import (
+    generate_from_latents,
+    generator_weights,
+    interpolations,
+)
+from wgan_jax.types import PRNGKey
+
+REAL = "real.png"
+_ARC_ROWS, _ARC_COLUMNS = 8, 10
+_CLASS_ROWS, _CLASS_COLUMNS = 20, 10
+
+
+def draw_real(experiment: Experiment, folder: Path) -> None:
+    """Draws real examples in the arrangement of the samples.
+
+    In a conditional run, the classes are in the same places too. Nothing is drawn
+    for points in the plane, which the samples have in the background.
+
+    Args:
+        experiment: experiment whose source has its examples.
+        folder: folder of the samples.
+    """
+    source, fields = experiment.source, experiment.config.samples
+    if len(source.example_shape) != 3:
+        return
+    count = min(fields.count, GRID_LIMIT, len(source))
+    order = np.random.default_rng(fields.seed).permutation(len(source))
+    if experiment.gan.conditional is not None:
+        order = _by_class(order, source, count, label=fields.label)
+    examples = np.asarray(source.images[order[:count]])
+    save_png(folder / REAL, grid(examples, source))
+
+
+def draw_classes(experiment: Experiment, state: GanState, folder: Path) -> None:
+    """Draws samples of each class, from the same latents.
+
+    All processes must call this function together. The primary process writes the
+    file. Nothing is drawn for points, or without classes.
+
+    Args:
+        experiment: experiment of the state.
+        state: state of a run or of replicas; the first replica is drawn.
+        folder: folder of the samples.
+    """
+    _, gan, arrays = next(experiment.runs(state))
+    if gan.conditional is None or len(experiment.source.example_shape) != 3:
+        return
+    rows = min(gan.conditional.classes, _CLASS_ROWS)
+    key = jax.random.key(experiment.config.samples.seed)
+    z = latents(key, jnp.arange(_CLASS_COLUMNS), size=gan.latent_size, prior=gan.prior)
+    standing = with_standing_statistics(experiment.config, gan, arrays)
+    weights = generator_weights(standing, use_ema=gan.ema_decay is not None)
+    batches = generate_from_latents(
+        gan,
+        *weights,
+        jnp.tile(z, (rows, 1)),
+        labels=jnp.repeat(jnp.arange(rows), _CLASS_COLUMNS),
+    )
+    images = np.concatenate([np.asarray(batch) for batch in batches])
+    _write(folder, "classes", arrays, images, columns=_CLASS_COLUMNS)
+
+
+def draw_interpolation(
+    experiment: Experiment, gan: Gan, arrays: GanState, key: PRNGKey, folder: Path
+) -> None:
+    """Draws paths between pairs of latents.
+
+    All processes must call this function together. The primary process writes the
+    file. Nothing is drawn for points.
+
+    Args:
+        experiment: experiment of the run.
+        gan: static definition of the GAN.
+        arrays: state of a single run.
+        key: PRNG key of the latents.
+        folder: folder of the samples.
+    """
+    if len(experiment.source.example_shape) != 3:
+        return
+    images = interpolations(
+        gan,
+        arrays,
+        key,
+        rows=_ARC_ROWS,
+        columns=_ARC_COLUMNS,
+        use_ema=gan.ema_decay is not None,
+    )
+    _write(folder, "interpolation", arrays, np.asarray(images), columns=_ARC_COLUMNS)
+
+
+def draw_at_the_end(experiment: Experiment, state: GanState, folder: Path) -> None:
+    """Draws the pictures of the last iteration that evaluations do not draw.
+
+    All processes must call this function together.
+
+    Args:
+        experiment: experiment of the state.
+        state: state of a run or of replicas; the first replica is drawn.
+        folder: folder of the samples.
+    """
+    evaluation = experiment.config.evaluation
+    if evaluation is None or not evaluation.every:
+        _, gan, arrays = next(experiment.runs(state))
+        key = jax.random.key(experiment.config.samples.seed)
+        draw_interpolation(experiment, gan, arrays, key, folder)
+    draw_classes(experiment, state, folder)
+
+
+def _by_class(
+    order: np.ndarray, source: Source, count: int, *, label: int | None
+) -> np.ndarray:
+    """Returns indices of examples whose classes are those of the samples."""
+    assert source.labels is not None
+    assert source.num_classes is not None
+    shuffled = source.labels[order]
+    members = [order[shuffled == c] for c in range(source.num_classes)]
+    everyone = order  # in place of a class without examples
+    found = []
+    for i in range(count):
+        c = i % source.num_classes if label is None else label
+        own = members[c] if len(members[c]) else everyone
+        turn = i // source.num_classes if label is None else i
+        found.append(own[turn % len(own)])
+    return np.array(found)
+
+
+def _write(
+    folder: Path, kind: str, arrays: GanState, images: np.ndarray, *, columns: int
+) -> None:
+    if multiprocess.is_primary():
+        picture = image_grid(to_uint8(images), columns=columns, padding=2)
+        save_png(folder / f"{kind}_{int(arrays.step):08d}.png", picture)
