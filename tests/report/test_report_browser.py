@@ -123,13 +123,17 @@ choose("axis", (select) => { select.value = "steps"; });
 found.axes.push(horizontal());
 const vertical = () =>
   [figure.y_scale.type, figure.left[0].ticker.type, figure.y_range.start > 0];
-const settle = () => new Promise((done) => setTimeout(done, 300));
+const settle = async (positive) => {  // ranges are computed when a frame is drawn
+  for (let i = 0; i < 40 && figure.y_range.start > 0 !== positive; i++) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
+};
 found.scales = [vertical()];
 choose("logarithmic", (box) => { box.checked = true; });
-await settle();
+await settle(true);
 found.scales.push(vertical());
 choose("logarithmic", (box) => { box.checked = false; });
-await settle();
+await settle(false);
 found.scales.push(vertical());
 const zoomed = () => [figure.x_range.start, figure.x_range.end];
 found.zooms = [zoomed()];

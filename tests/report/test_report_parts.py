@@ -238,7 +238,7 @@ def test_axis_tables_are_short(tmp_path):
 
 
 def test_configs_are_compared_with_the_first(tmp_path):
-    configs = [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}, {"a": 1, "c": None}]
+    configs = [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}, {"a": 1, "c": ""}]
     folders = [
         make_run(tmp_path / str(i), config=config) for i, config in enumerate(configs)
     ]
@@ -246,6 +246,7 @@ def test_configs_are_compared_with_the_first(tmp_path):
     assert fields["a"].values == ["1", "2", "1"]
     assert fields["a"].changed == [False, True, False]
     assert fields["b"].values == ["x", "x", "absent"]
+    assert fields["c"].values == ["absent", "absent", '""']
     assert fields["c"].differs
     assert not fields["seed"].differs
 

@@ -144,6 +144,8 @@
           m.axis_label_text_font_style = "normal";
         } else if (m.type === "Grid") {
           m.grid_line_color = line;
+        } else if (m.type === "Toolbar") {
+          m.visible = !matchMedia("print").matches;
         }
         const tag = m.tags.find((name) => name.startsWith("colour"));
         if (!tag) continue;

@@ -43,5 +43,5 @@ def compare_configs(runs: Sequence[Run]) -> list[Field]:
 
 
 def _text(value: Any) -> str:
-    """Returns a config value as it would be typed."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """Returns a config value as it would be typed; an empty string as quotes."""
+    return value if isinstance(value, str) and value else json.dumps(value)
