@@ -16,6 +16,7 @@ from wgan_jax.program import gallery, live_report
 from wgan_jax.program.cli import main
 from wgan_jax.program.live_report import LiveReport, reported
 from wgan_jax.program.recorder import Recorder
+from wgan_jax.program.saving import Saver
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import ReportError
 
@@ -106,18 +107,18 @@ def test_report_mode_needs_no_checkpoint(run, tmp_path, capsys):
     assert main(["wgan-jax", "report", f"--workdir={tmp_path}"]) == 0
     (tmp_path / "checkpoints/4").mkdir(parents=True)
     assert main(["wgan-jax", "report", f"--workdir={tmp_path}"]) == 0
-    assert "are left out: " in capsys.readouterr().out
+    assert "are left out: " in capsys.readouterr().err
 
 
 def test_an_interrupted_run_has_a_report(tmp_path, monkeypatch):
-    kept = Recorder.checkpoint
+    kept = Saver.save
 
-    def stop(self, step):
-        kept(self, step)
+    def stop(self, step, state):
+        kept(self, step, state)
         if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Recorder, "checkpoint", stop)
+    monkeypatch.setattr(Saver, "save", stop)
     assert train(tmp_path / "run") == 143
     text = page(tmp_path / "run")
     assert "Interrupted" in text
@@ -152,7 +153,7 @@ def test_a_report_that_fails_is_a_warning(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(live_report, "write_report", fail)
     assert train(tmp_path / "run") == 0
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert told.count("No report was written: AttributeError: no such thing") == 1
     assert not (tmp_path / "run/report.html").exists()
 
