@@ -15,7 +15,7 @@ copyright = author
 version = release = wgan_jax.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # with myst_parser
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -29,6 +29,8 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
 
+# Notebooks are shown with their stored outputs.
+nb_execution_mode = "off"
 # Equations between dollars, which GitHub shows, too.
 myst_enable_extensions = ["dollarmath"]
 # Links to headings, as on GitHub: ``methods.md#training``.
