@@ -118,6 +118,33 @@ def test_divergence_within_a_call_names_the_iteration(tmp_path):
     assert [(m["step"], m["loss"]) for m in metrics(tmp_path)] == [(5, 1.0), (6, 2.0)]
 
 
+@pytest.mark.parametrize("part", ["_previews", "_heartbeat"])
+def test_a_record_that_cannot_be_written_does_not_hide_the_first_error(
+    tmp_path, monkeypatch, capsys, part
+):
+    def full(*of):
+        raise OSError(28, "No space left on device", "step_00000004.png")
+
+    def spoil(recorder):
+        name = "wait" if part == "_previews" else "end"
+        monkeypatch.setattr(getattr(recorder, part), name, full)
+
+    with (
+        pytest.raises(Diverged, match="iteration 6: loss not finite"),
+        Recorder(Workdir(tmp_path / "one"), stub(1), start=4) as recorder,
+    ):
+        spoil(recorder)
+        loss = jnp.array([1.0, jnp.nan, 1.0, 1.0])
+        recorder.iterations(8, values_of_a_call(loss=loss), 10)
+    assert "last records could not be written: [Errno 28]" in capsys.readouterr().err
+    with (
+        pytest.raises(OSError, match="No space left"),
+        Recorder(Workdir(tmp_path / "two"), stub(1), start=4) as recorder,
+    ):
+        spoil(recorder)
+    assert recorder._lines._file.closed
+
+
 def test_time_of_a_call_is_divided_among_its_iterations(tmp_path, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     shown = []

@@ -1,16 +1,17 @@
 """Recording of the metrics, pictures and progress of a run."""
 
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import numpy as np
 
 from wgan_jax.config.experiment import as_json
-from wgan_jax.errors import Diverged
+from wgan_jax.errors import DiskError, Diverged
 from wgan_jax.gan import GanState
 from wgan_jax.io.callbacks import Callbacks, RunInfo
 from wgan_jax.io.loggers import JsonLines, Progress, TensorBoard
@@ -113,24 +114,47 @@ class Recorder:
             makers = {name: find_callback(name) for name in config.log.callbacks}
             self._callbacks = Callbacks(makers, run, tell=self.event)
 
-    def close(self) -> None:
-        """Waits for pending writes and closes the files."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close(value)
+        except (OSError, DiskError) as error:
+            if value is None:
+                raise
+            # The first error is the one to report.
+            self.console.warn(f"The last records could not be written: {error}")
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Waits for pending writes and closes the files.
+
+        Args:
+            error: what ended the run, if that was an error.
+
+        Raises:
+            OSError: if the last pictures or records could not be written.
+            DiskError: if this is because of the disk, and the run stops for it.
+        """
         if not self._writes:
             return
-        error = sys.exception()  # of the block whose end closes the recorder
-        try:
+        if error is not None:
+            self._heartbeat.fail(error)
+        samples, board = self._workdir.samples, self._workdir.tensorboard
+        with ExitStack() as stack:  # calls all in reverse, also after an error
+            stack.callback(self._lines.close)
+            stack.callback(self._attempt, board, self._board.close)
+            stack.callback(self._progress.close)
+            stack.callback(self._previews.close)
+            stack.callback(self._callbacks.close)
+            stack.callback(self._attempt, self._workdir.heartbeat, self._heartbeat.end)
+            stack.callback(self._attempt, samples, self._wait_for_samples)
             self._report.close()
-            self._attempt(self._workdir.samples, self._wait_for_samples)
-        finally:
-            if error is not None:
-                path = self._workdir.heartbeat
-                self._attempt(path, lambda: self._heartbeat.fail(error))
-            self._attempt(self._workdir.heartbeat, self._heartbeat.end)
-            self._callbacks.close()
-            self._previews.close()
-            self._progress.close()
-            self._attempt(self._workdir.tensorboard, self._board.close)
-            self._lines.close()
 
     def _attempt(self, path: Path, write: Callable[[], T]) -> T | None:
         """Attempts a write to a file or a folder of the run."""
