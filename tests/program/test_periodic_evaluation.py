@@ -246,7 +246,7 @@ class Trained:
         monkeypatch.setattr(module, "draw_pictures", lambda *of: None)
         monkeypatch.setattr(module, "examine", self._examine)
 
-    def _examine(self, experiment, evaluator, state, *, stages):
+    def _examine(self, experiment, evaluator, state, *, stages, agree):
         stages.update("features", 1, 2)
         protocol = describe(
             EXTRACTOR,
@@ -270,7 +270,7 @@ class Trained:
             self.experiment,
             SimpleNamespace(reports={"frechet_distance": better}),
             start=start,
-            interruption=SimpleNamespace(signal=signal),
+            interruption=SimpleNamespace(due=lambda: signal is not None),
             log=self.said.append,
         )
 

@@ -13,6 +13,7 @@ from wgan_jax.config.build import build_source
 from wgan_jax.config.loading import find_config, load_config
 from wgan_jax.evaluation import Sample
 from wgan_jax.io.images import image_grid, to_uint8
+from wgan_jax.io.loggers import Stages
 from wgan_jax.program.scoring import draw_pictures, examine
 from wgan_jax.program.setup import prepare
 from wgan_jax.sampling import interpolations, sample
@@ -50,7 +51,7 @@ def plain():
 
 def asked(experiment, state):
     evaluator = Asked()
-    found = list(examine(experiment, evaluator, state, stages=None))
+    found = list(examine(experiment, evaluator, state, stages=Stages()))
     return found, evaluator.calls
 
 

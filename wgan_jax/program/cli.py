@@ -36,6 +36,14 @@ from wgan_jax.program.flags import split_level, split_mode
 from wgan_jax.program.help import help_text, listed_configs, listed_fields
 
 USER_ERRORS = (ConfigError, DataError, ExportError, WorkdirError, ReportError)
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+# What the same command does after Ctrl-C.
+_AGAIN = "the same command starts again"
+_AFTERWARDS = {
+    "train": "the same command continues from the last checkpoint, or starts again "
+    "if there is none",
+    "data": "the same command continues a conversion",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,14 +54,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 2 for a mistake of the user, 1 for a
-        failed run.
+        failed run, 128 + the number of a signal. After Ctrl-C without ``argv``, the
+        process ends without returning.
     """
+    own = argv is None
     argv = list(sys.argv if argv is None else argv)
     with contextlib.suppress(AttributeError):  # of a stream that is no file
         # As of stderr: names of files may have characters outside of the encoding.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with lasting_output():
-        return _main(argv)
+    try:
+        with lasting_output():
+            code = _main(argv)
+    except KeyboardInterrupt:  # once more, while the first one was handled
+        code = _INTERRUPTED
+    if own and code == _INTERRUPTED:
+        os._exit(code)  # a thread may compile for minutes
+    return code
 
 
 def _main(argv: list[str]) -> int:
@@ -137,8 +153,8 @@ def _guarded(argv: list[str], mode: str, rest: list[str], log: Console) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        _complain(argv, "interrupted; progress since the last checkpoint is lost.")
-        return 130
+        _complain(argv, f"interrupted; {_AFTERWARDS.get(mode, _AGAIN)}.")
+        return _INTERRUPTED
 
 
 def _command(argv: list[str]) -> str:

@@ -80,6 +80,21 @@ class Interruption:
                 self.signal = signal.SIGTERM
         return self.signal is not None
 
+    def agree(self) -> bool:
+        """Returns whether to stop now, after the primary process alone asked.
+
+        In a multi-process run, the primary process may call ``due`` more often than
+        the others during work of its own. All processes must then call this
+        function, before any calls ``due`` again.
+        """
+        if multiprocess.is_shared():
+            asked = int(multiprocess.broadcast_from_primary(float(self._asked)))
+            if asked > self._asked:
+                # The runtime stops all processes at the same number.
+                self._asked = asked - 1
+                self.due()
+        return self.signal is not None
+
     @property
     def exit_code(self) -> int:
         """128 + the signal number, as a shell reports it; 0 without a signal."""

@@ -25,14 +25,20 @@ class _Interrupted(Exception):
 class _Watched(Stages):
     """Stages that raise ``_Interrupted`` after a signal."""
 
-    def __init__(self, interruption: Interruption, *, quiet: bool) -> None:
+    def __init__(self, interruption: Interruption, *, quiet: bool, shows: bool) -> None:
         super().__init__(quiet=quiet)
-        self._interruption = interruption
+        self._interruption, self._shows = interruption, shows
 
     def update(self, part: str, done: int, total: int) -> None:
-        if self._interruption.signal is not None:
+        if self._interruption.due():
             raise _Interrupted
-        super().update(part, done, total)
+        if self._shows:
+            super().update(part, done, total)
+
+    def agree(self) -> None:
+        """Raises ``_Interrupted`` on all processes if the primary has seen a signal."""
+        if self._interruption.agree():
+            raise _Interrupted
 
 
 class Evaluations:
@@ -106,16 +112,19 @@ class Evaluations:
             The results by path, such as ``evaluation/ema/recall``; empty on
             processes other than the primary one.
         """
-        stages = (
-            _Watched(self._interruption, quiet=is_quiet(self._say))
-            if self._writes
-            else None
+        stages = _Watched(
+            self._interruption, quiet=is_quiet(self._say), shows=self._writes
         )
         found: list[Examined] = []
         try:
-            found = list(
-                examine(self._experiment, self._evaluator, state, stages=stages)
+            walk = examine(
+                self._experiment,
+                self._evaluator,
+                state,
+                stages=stages,
+                agree=stages.agree,
             )
+            found = list(walk)
         except _Interrupted:
             warn(
                 self._say,
@@ -125,8 +134,7 @@ class Evaluations:
         except ValueError as error:
             warn(self._say, f"Iteration {step}: evaluation failed: {error}")
         finally:
-            if stages is not None:
-                stages.close()
+            stages.close()
         if not multiprocess.broadcast_from_primary(float(bool(found))):
             return {}
         pictures = self._workdir.samples

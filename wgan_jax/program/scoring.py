@@ -1,7 +1,7 @@
 """Evaluation of samples from the generator of a run."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +58,8 @@ def examine(
     evaluator: Evaluator,
     state: GanState,
     *,
-    stages: Stages | None,
+    stages: Stages,
+    agree: Callable[[], None] = lambda: None,
 ) -> Iterator[Examined]:
     """Evaluates the EMA and the live weights of each run in a state.
 
@@ -72,7 +73,9 @@ def examine(
         experiment: experiment of the state.
         evaluator: evaluator of its config.
         state: state of a run or of replicas.
-        stages: progress display, or None.
+        stages: progress display. It is updated on all processes while they draw,
+            and on the primary one while that computes.
+        agree: called by all processes after the primary one has computed.
 
     Yields:
         The evaluated weights, run by run, EMA weights first.
@@ -84,29 +87,27 @@ def examine(
             began = time.perf_counter()
             use_ema = weights == "ema"
             fakes, labels = _draw(
-                experiment,
-                gan,
-                arrays,
-                use_ema=use_ema,
-                stages=stages if alone else None,
+                experiment, gan, arrays, use_ema=use_ema, stages=stages
             )
             model = _model(gan, arrays, use_ema=use_ema)  # a collective operation, too
             if jax.process_index() != 0:
+                agree()
                 yield Examined(run, weights, [], None, 0.0)
                 continue
-            if failure is not None:
-                continue
             try:
-                results, comparison = evaluator.evaluate(
-                    fakes,
-                    labels=labels,
-                    model=model,
-                    advance=_named(stages, f"{run} {weights}".strip()),
-                )
+                if failure is None:
+                    results, comparison = evaluator.evaluate(
+                        fakes,
+                        labels=labels,
+                        model=model,
+                        advance=_named(stages, f"{run} {weights}".strip()),
+                    )
             except Exception as error:
                 if alone:
                     raise
                 failure = error  # raised later: drawing is a collective operation
+            agree()
+            if failure is not None:
                 continue
             seconds = time.perf_counter() - began
             yield Examined(
@@ -160,9 +161,7 @@ def draw_pictures(
     save_png(folder / f"neighbours_{step:08d}.png", grid)
 
 
-def _named(stages: Stages | None, name: str) -> Advance | None:
-    if stages is None:
-        return None
+def _named(stages: Stages, name: str) -> Advance:
     return lambda what, done, total: stages.update(f"{name}: {what}", done, total)
 
 
@@ -182,7 +181,7 @@ def _draw(
     arrays: GanState,
     *,
     use_ema: bool,
-    stages: Stages | None,
+    stages: Stages,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns generated examples in the format of a dataset, and their labels."""
     count = _fields(experiment).count
@@ -192,8 +191,7 @@ def _draw(
         examples = np.asarray(part)
         parts.append(to_uint8(examples) if examples.ndim == 4 else examples)
         done += len(examples)
-        if stages is not None:
-            stages.update("generated examples", done, count)
+        stages.update("generated examples", done, count)
     labels = sample_labels(gan, count, None)
     return np.concatenate(parts), None if labels is None else np.asarray(labels)
 

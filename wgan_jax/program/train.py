@@ -182,17 +182,20 @@ def _train(
         # Created here, because all processes must launch collective operations in the
         # same order. Below, only the preview thread launches any.
         _ = experiment.key, experiment.gan
-        with ThreadPoolExecutor(max_workers=1) as beside:
+        # Both in threads, because Ctrl-C would wait for a compiler in the main thread.
+        beside = ThreadPoolExecutor(max_workers=2)
+        try:
             # Compiles the sampler in parallel with the training step.
             rehearsal = beside.submit(draw_previews, experiment, state)
-            steps = experiment.compile(start, log=log)
+            compiling = beside.submit(experiment.compile, start, log=log)
+            steps = compiling.result()
             rehearsal.result()
+        finally:
+            beside.shutdown(wait=False, cancel_futures=True)
         with (
             reported(workdir, log=log) as report,
             Interruption() as interruption,
-            closing(
-                Recorder(workdir, experiment, start=start, quiet=is_quiet(log))
-            ) as recorder,
+            Recorder(workdir, experiment, start=start, quiet=is_quiet(log)) as recorder,
             closing(
                 Profile(
                     workdir.profile,
