@@ -27,6 +27,15 @@ def cache_folder() -> Path:
         return private_folder()
 
 
+def can_write(folder: Path) -> bool:
+    """Creates a folder if it is missing, and returns whether files can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 @cache
 def private_folder() -> Path:
     """Returns a temporary folder that no other user can write to.

@@ -8,10 +8,12 @@ the function of the mode, and each mode is implemented in the module with its na
 import contextlib
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import jax
@@ -62,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):  # of a stream that is no file
         # As of stderr: names of files may have characters outside of the encoding.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if own and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         with lasting_output():
             code = _main(argv)
@@ -70,6 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if own and code == _INTERRUPTED:
         os._exit(code)  # a thread may compile for minutes
     return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Handles the first Ctrl-C as Python does; the second ends the process at once.
+
+    A second exception could arrive where Python can only print it.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _main(argv: list[str]) -> int:

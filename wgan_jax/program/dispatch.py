@@ -155,7 +155,7 @@ def _pretrained(
         raise ConfigError(
             f"--pretrained takes one --workdir, but {len(folders)} were given."
         )
-    use_compilation_cache()
+    use_compilation_cache(log=log)
     name = options.pop("pretrained")
     if mode == "sample":
         output = options.pop("output", None)
@@ -198,7 +198,7 @@ def _work(
     workdir = Workdir(folder)
     _initialize(options.pop("distributed", "off"), log)
     use_switches(workdir.switches(), log=log)
-    use_compilation_cache()
+    use_compilation_cache(log=log)
     keep_freed_memory()
     if options.pop("debug_nans", None):
         mode = "debug-nans"

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from wgan_jax.io.caches import cache_folder, private_folder
+from wgan_jax.io.caches import cache_folder, can_write, private_folder
 from wgan_jax.planning.accelerators import prepare_environment
 from wgan_jax.program.console import Log, warn
 
@@ -38,10 +38,22 @@ def use_switches(recorded: Mapping[str, Any], *, log: Log) -> None:
             jax.config.update(name, value)
 
 
-def use_compilation_cache() -> None:
-    """Enables JAX's persistent compilation cache, so that later starts are faster."""
+def use_compilation_cache(*, log: Log) -> None:
+    """Enables JAX's persistent compilation cache, so that later starts are faster.
+
+    Args:
+        log: function that prints one line.
+    """
+    folder = cache_folder()
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+        if can_write(folder):
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+        else:
+            warn(
+                log,
+                f"Compiled programs cannot be kept in {folder}, so that each start "
+                "compiles them again.",
+            )
     if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -15,7 +16,7 @@ from wgan_jax.config.differences import differences
 from wgan_jax.config.experiment import ExperimentConfig, as_json, with_value
 from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.rows import as_config_error
-from wgan_jax.errors import WorkdirError
+from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import check_local, write_text
 from wgan_jax.program.machine import describe_machine
@@ -47,6 +48,14 @@ class Workdir:
         """
         as_config_error(check_local, path)
         self.path = Path(path).absolute()
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:  # checkpoints could not be written there
+            raise WorkdirError(
+                f"--workdir={printable(str(self.path))} cannot be written as UTF-8, "
+                f"because the environment uses {sys.getfilesystemencoding()}. Set "
+                "PYTHONUTF8=1 or a locale with UTF-8, or use another --workdir."
+            ) from error
 
     @property
     def config(self) -> Path:
