@@ -463,7 +463,7 @@ def test_fields_that_may_change_on_resume():
     assert free == {
         *("training.iterations", "training.iterations_per_call"),
         "training.placement",
-        *("checkpoint.every", "checkpoint.keep"),
+        *("checkpoint.every", "checkpoint.keep", "checkpoint.on_failure"),
         *("log.callbacks", "log.every", "log.report_minutes"),
         *("samples.every", "samples.count", "samples.seed", "samples.label"),
         "samples.standing_batches",

@@ -8,7 +8,9 @@ import pytest
 from blocks import PAGES, ROOT, all_blocks, label
 
 # Markup and data; ``text`` is what a program prints.
-OTHERS = re.compile(r"text|json|\{(eval-rst|toctree|container|figure|include|math)\}.*")
+OTHERS = re.compile(
+    r"text|json|\{(eval-rst|toctree|container|figure|include|math|metric-names)\}.*"
+)
 # Pages whose Python is tested as a whole, by this file.
 ELSEWHERE = {"docs/extending.md": "tests/test_extending.py"}
 PYTHON = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, SingleDeviceSharding
 from jax.stages import Wrapped
 
 from wgan_jax.gan import Gan, GanState
@@ -23,6 +23,30 @@ from wgan_jax.training.steps import critic_step, generator_step, train_step, tra
 from wgan_jax.types import Array, Batch, PRNGKey
 
 
+class PlacedStep:
+    """A jitted step that puts the first state on the mesh.
+
+    The type of an array on a mesh has the mesh. A state of ``init_state`` without a
+    mesh would therefore have another type than that of the next iteration, and the
+    step would be compiled twice.
+    """
+
+    def __init__(self, step: Wrapped, placing: Any) -> None:
+        """Stores a jitted ``step(state, ...)`` and the shardings of its state."""
+        self._step, self._placing = step, placing
+
+    def __call__(self, state: GanState, *others: Any) -> Any:
+        """Calls the step."""
+        found = getattr(getattr(state, "step", None), "sharding", None)
+        if isinstance(found, SingleDeviceSharding):
+            state = jax.device_put(state, self._placing)
+        return self._step(state, *others)
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns an attribute of the jitted step, such as ``lower``."""
+        return getattr(self._step, name)
+
+
 def make_train_step(
     gan: Gan,
     mesh: Mesh | None = None,
@@ -30,7 +54,7 @@ def make_train_step(
     placement: str = "replicated",
     donate: bool = True,
     check_values: bool = True,
-) -> CheckedStep | Wrapped:
+) -> CheckedStep | PlacedStep:
     """Compiles ``train_step`` for a mesh.
 
     Args:
@@ -68,7 +92,7 @@ def make_train_steps(
     placement: str = "replicated",
     donate: bool = True,
     check_values: bool = True,
-) -> CheckedStep | Wrapped:
+) -> CheckedStep | PlacedStep:
     """Compiles ``train_steps`` for a mesh.
 
     Args:
@@ -105,7 +129,7 @@ def make_critic_step(
     placement: str = "replicated",
     donate: bool = True,
     check_values: bool = True,
-) -> CheckedStep | Wrapped:
+) -> CheckedStep | PlacedStep:
     """Compiles ``critic_step`` for a mesh.
 
     Args:
@@ -136,7 +160,7 @@ def make_generator_step(
     batch_size: int,
     placement: str = "replicated",
     donate: bool = True,
-) -> Wrapped:
+) -> PlacedStep:
     """Compiles ``generator_step`` for a mesh.
 
     Args:
@@ -181,14 +205,15 @@ def _compiled(
     placement: str,
     donate: bool,
     inputs: Callable[[Mesh], tuple[Any, ...]],
-) -> Wrapped:
+) -> PlacedStep:
     """Compiles a step for a mesh; ``inputs`` returns the shardings of its inputs."""
     mesh = mesh or make_mesh(jax.devices()[:1])
     state = _placings(gan, mesh, placement)
-    return jax.jit(
+    compiled = jax.jit(
         with_mesh(mesh, step),
         in_shardings=(state, *inputs(mesh)),
         out_shardings=(state, replicated(mesh)),
         donate_argnums=0 if donate else (),
         compiler_options=compiler_options(mesh.devices.flat[0].platform),
     )
+    return PlacedStep(compiled, state)

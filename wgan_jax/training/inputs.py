@@ -1,12 +1,11 @@
 """Checks of the batches that are passed to training steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.stages import Wrapped
 
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.training.init import abstract_images
@@ -147,8 +146,8 @@ class CheckedStep:
     to be waited for.
     """
 
-    def __init__(self, step: Wrapped, gan: Gan, *, axes: int) -> None:
-        """Stores a jitted ``step(state, batch, key)``; axes as for ``check_batch``."""
+    def __init__(self, step: Callable[..., Any], gan: Gan, *, axes: int) -> None:
+        """Stores ``step(state, batch, key)``; axes as for ``check_batch``."""
         self._step, self._gan, self._axes = step, gan, axes
         self._is_checked = False
 
