@@ -30,9 +30,11 @@ FUNCTIONS = {
     "test_given_number_of_iterations_is_traced": "",
     "test_interrupted_last_evaluation_is_repeated": "",
     "test_killed_runs_end_as_the_unbroken_one": "",
+    "test_one_at_a_time": "",
     "test_operations_of_every_config_are_counted": (
         "^(?!digits|gaussians_wgan_gp|cifar10_wgan_gp$)"
     ),
+    "test_other_process_ends_when_one_is_killed": "",
     "test_our_side_runs_every_step": "",
     "test_our_side_runs_every_step_without_a_penalty": "",
     "test_page_is_smaller_than_5_megabytes": "",
@@ -49,6 +51,8 @@ FUNCTIONS = {
     "test_short_run_is_traced_to_its_end": "",
     "test_signal_saves_a_checkpoint_and_says_how_to_resume": "^2$",
     "test_signal_stops_after_a_call_and_run_resumes": "",
+    "test_signals_lose_nothing": "",
+    "test_sigterm_stops_an_evaluation": "",
     "test_sigterm_to_one_process_stops_all": "",
     "test_steps_go_the_right_way_for_every_objective": "^r3gan",
     "test_weight_norm_leaves_a_critic_as_it_starts": "",
