@@ -14,6 +14,7 @@ from wgan_jax.networks.layers import Conv, ConvTranspose, drop, normal_init, sca
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.networks.sizes import nearest_sides
+from wgan_jax.ranges import Decay
 from wgan_jax.types import Array
 
 
@@ -124,7 +125,7 @@ class Critic(nn.Module):
 
     width: int = 64
     batch_norm: bool = True
-    dropout: float = 0.0
+    dropout: Decay = 0.0
     parametrization: Parametrization = "plain"
     classes: int = 0
     head: HeadName = ""

@@ -14,6 +14,7 @@ from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he, drop
 from wgan_jax.networks.normalization import BatchNorm, normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.networks.sizes import nearest_sides
+from wgan_jax.ranges import Decay
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -133,7 +134,7 @@ class Critic(nn.Module):
     width: int = 128
     batch_norm: bool = False
     kernel_size: int = 5
-    dropout: float = 0.0
+    dropout: Decay = 0.0
     parametrization: Parametrization = "plain"
     classes: int = 0
     head: HeadName = ""
