@@ -102,7 +102,7 @@ class Gan:
     objective: Objective
     generator_optimizer: optax.GradientTransformation
     critic_optimizer: optax.GradientTransformation
-    latent_size: int
+    latent_size: Count
     penalties: tuple[Any, ...] = ()
     regularizers: tuple[Any, ...] = ()
     constraint: Constraint | None = None
@@ -119,6 +119,7 @@ class Gan:
     prior: str = "normal"
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for name in ("penalties", "regularizers"):
             terms = tuple(as_term(entry, name) for entry in getattr(self, name))
             object.__setattr__(self, name, terms)
@@ -148,6 +149,36 @@ class Gan:
             raise ValueError(
                 "constrain_before_update is True, but constraint is None. Set a "
                 "constraint, or constrain_before_update to False."
+            )
+
+    def _check_kinds(self) -> None:
+        """Raises ValueError for the first field that is of another kind."""
+        if not isinstance(self.objective, Objective):
+            raise ValueError(
+                f"objective is {self.objective!r}; it must be an Objective, such as "
+                "those in wgan_jax.losses."
+            )
+        for name in ("generator_optimizer", "critic_optimizer"):
+            optimizer = getattr(self, name)
+            if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+                raise ValueError(
+                    f"{name} is {optimizer!r}; it must be an optimizer of optax, such "
+                    "as optax.adam(1e-4)."
+                )
+        for name in ("penalties", "regularizers"):
+            if not isinstance(getattr(self, name), tuple | list):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; it must be a tuple of pairs "
+                    "(function, weight) or of Terms."
+                )
+        for name in ("constraint", "augment", "learning_rate_scale"):
+            value = getattr(self, name)
+            if not callable(value) and (value is not None or name.startswith("lear")):
+                raise ValueError(f"{name} is {value!r}; it must be a function.")
+        if not isinstance(self.conditional, Conditional | None):
+            raise ValueError(
+                f"conditional is {self.conditional!r}; it must be a Conditional, such "
+                "as Conditional(classes=10), or None."
             )
 
     def generate(

@@ -97,8 +97,8 @@ def check_truncation(truncation: float | None, prior: str) -> None:
     """
     if truncation is None:
         return
-    if not truncation > 0:
-        raise ValueError(f"truncation is {truncation}; it must be above 0.")
+    if isinstance(truncation, str) or not truncation > 0:
+        raise ValueError(f"truncation is {truncation!r}; it must be above 0.")
     if not find_prior(prior).can_be_bounded:
         able = [name for name, row in PRIORS.items() if row.can_be_bounded]
         raise ValueError(

@@ -79,7 +79,10 @@ def bounds(annotation: Any) -> tuple[Bound, ...]:
 
 def inside(value: Any, found: tuple[Bound, ...]) -> bool:
     """Whether a value keeps all bounds; NaN keeps none."""
-    return all(_keeps(value, bound) for bound in found)
+    try:
+        return all(_keeps(value, bound) for bound in found)
+    except TypeError:  # not a number
+        return False
 
 
 def _keeps(value: Any, bound: Bound) -> bool:
@@ -142,7 +145,7 @@ def check_ranges(
             raise ValueError(f"{where}: {name} is {value!r}; it must be one of {some}.")
         if not inside(value, found):
             raise ValueError(
-                f"{where}: {name} is {value}; it must be {in_words(found)}."
+                f"{where}: {name} is {value!r}; it must be {in_words(found)}."
             )
 
 

@@ -12,6 +12,7 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.latents import check_truncation, find_prior, latents
 from wgan_jax.modules import has_batch_norm, is_average
 from wgan_jax.parallel.sharding import gather
+from wgan_jax.training.arguments import check_arguments
 from wgan_jax.training.single_examples import check_examples
 from wgan_jax.types import Array, Params, PRNGKey, PyTree
 
@@ -95,6 +96,7 @@ def sample_batches(
     Raises:
         ValueError: as ``sample``, before the first batch.
     """
+    check_arguments(gan, state, key)
     weights = generator_weights(state, use_ema=use_ema)
     return generate_batches(
         gan,
@@ -136,8 +138,8 @@ def generate_batches(
     Raises:
         ValueError: as ``sample``, before the first batch.
     """
-    if n < 1:
-        raise ValueError(f"sample: n is {n}; it must be at least 1.")
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"sample: n is {n!r}; it must be a whole number at least 1.")
     check_truncation(truncation, gan.prior)
 
     def drawn(indices: Array) -> Array:

@@ -20,7 +20,7 @@ from wgan_jax.config.fields import (
 )
 from wgan_jax.config.problems import Problems
 from wgan_jax.config.rows import row_type
-from wgan_jax.errors import choices, similar
+from wgan_jax.errors import ConfigError, choices, similar
 
 Config: TypeAlias = ExperimentConfig | ml_collections.ConfigDict | Mapping[str, Any]
 _GroupType = TypeVar("_GroupType", bound=Group)
@@ -41,6 +41,11 @@ def resolve(config: Config) -> ExperimentConfig:
     """
     if isinstance(config, ExperimentConfig):
         return config
+    if not isinstance(config, ml_collections.ConfigDict | Mapping):
+        raise ConfigError(
+            f"config is {config!r}; it must be a config, such as get_config() of a "
+            "file in configs returns."
+        )
     reader = Reader()
     experiment = reader.read(config)
     reader.raise_all()

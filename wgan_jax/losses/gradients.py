@@ -99,7 +99,13 @@ def example_gradients(critic_fn: CriticFn, points: Array) -> Array:
 
     Raises:
         AssertionError: if the critic does not return one score per example.
+        ValueError: if the critic is not a function, or there are no points.
     """
+    if not callable(critic_fn):
+        kind = type(critic_fn).__name__
+        raise ValueError(f"critic_fn is of type {kind}; it must be a function.")
+    if 0 in jnp.shape(points):
+        raise ValueError(f"points has the shape {list(points.shape)} and no examples.")
 
     def summed_scores(x: Array) -> Array:
         scores = critic_fn(x)

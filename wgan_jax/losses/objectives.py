@@ -109,6 +109,7 @@ def wasserstein_critic_loss(real_scores: Array, fake_scores: Array) -> Array:
 
     Raises:
         AssertionError: if the scores are not floating-point vectors.
+        ValueError: if there are no scores.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2 and
@@ -132,12 +133,14 @@ def wasserstein_generator_loss(fake_scores: Array) -> Array:
 
     Raises:
         AssertionError: if the scores are not a floating-point vector.
+        ValueError: if there are no scores.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, algorithm 1, line 10.
     """
     chex.assert_rank(fake_scores, 1)
     chex.assert_type(fake_scores, float)
+    _check_not_empty(fake_scores)
     return -jnp.mean(fake_scores)
 
 
@@ -157,13 +160,20 @@ def wasserstein_estimate(real_scores: Array, fake_scores: Array) -> Array:
 
     Raises:
         AssertionError: if the scores are not floating-point vectors.
+        ValueError: if there are no scores.
 
     Reference:
         Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, equation 2.
     """
     chex.assert_rank([real_scores, fake_scores], 1)
     chex.assert_type([real_scores, fake_scores], float)
+    _check_not_empty(real_scores, fake_scores)
     return jnp.mean(real_scores) - jnp.mean(fake_scores)
+
+
+def _check_not_empty(*scores: Array) -> None:
+    if any(0 in each.shape for each in scores):
+        raise ValueError("the scores are empty; there must be at least one.")
 
 
 OBJECTIVES: dict[str, Objective] = {

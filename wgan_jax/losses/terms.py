@@ -78,10 +78,14 @@ def as_term(entry: Any, where: str) -> Term:
             "or a Term."
         )
     term = Term(*entry)
+    if not (callable(term.function) or isinstance(term.function, Regularizer)):
+        raise ValueError(
+            f"{where} contains {entry!r}; the first element must be a function."
+        )
     term = term._replace(function=reporting(term.function))
     weight: Any = term.weight
     unknown = callable(weight) or isinstance(weight, jax.core.Tracer)
-    if not unknown and not weight > 0:
+    if not unknown and (isinstance(weight, str) or not weight > 0):
         raise ValueError(f"{where}: weight is {term.weight}; it must be above 0.")
     if not isinstance(term.every, int) or term.every < 1:
         raise ValueError(

@@ -33,8 +33,19 @@ def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
     Returns:
         A mesh whose axis is sharded by the compiler (``AxisType.Auto``).
+
+    Raises:
+        ValueError: if ``devices`` is no sequence of devices, or empty.
     """
     devices = jax.devices() if devices is None else devices
+    kept = np.asarray(devices, dtype=object)
+    if kept.ndim != 1 or not all(isinstance(d, jax.Device) for d in kept):
+        raise ValueError(
+            f"devices is {devices!r}; it must be a sequence of devices, such as "
+            "jax.devices()[:2]."
+        )
+    if not kept.size:
+        raise ValueError("devices is empty; there must be at least one.")
     return Mesh(np.asarray(devices), (DATA_AXIS,), axis_types=(AxisType.Auto,))
 
 

@@ -16,6 +16,7 @@ from wgan_jax.parallel.sharding import (
     sharded_fields,
     with_mesh,
 )
+from wgan_jax.training.arguments import check_is_gan
 from wgan_jax.training.compilation import compiler_options
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.inputs import CheckedStep
@@ -174,6 +175,7 @@ def make_generator_step(
         ``step(state, key) -> (state, metrics)``. For a paired objective,
         ``step(state, key, real)`` with real examples as for ``critic_step``.
     """
+    check_is_gan(gan)
     if not gan.objective.paired:
 
         def step(state: GanState, key: PRNGKey) -> Any:
@@ -207,6 +209,7 @@ def _compiled(
     inputs: Callable[[Mesh], tuple[Any, ...]],
 ) -> PlacedStep:
     """Compiles a step for a mesh; ``inputs`` returns the shardings of its inputs."""
+    check_is_gan(gan)
     mesh = mesh or make_mesh(jax.devices()[:1])
     state = _placings(gan, mesh, placement)
     compiled = jax.jit(

@@ -18,6 +18,7 @@ from wgan_jax.modules import (
     title,
 )
 from wgan_jax.parallel.sharding import place_state, sharded_fields
+from wgan_jax.training.arguments import check_is_gan, check_is_key
 from wgan_jax.training.probing import Outputs, mixes_examples, probe, some_inputs
 from wgan_jax.types import Array, PRNGKey, PyTree
 
@@ -42,9 +43,10 @@ def init_state(
         The state at step 0. The EMA starts as a copy of the generator.
 
     Raises:
-        ValueError: if the placement is unknown, or the parts of the GAN are
-            incompatible (see ``check_gan``).
+        ValueError: if an argument is of another kind, the placement is unknown, or
+            the parts of the GAN are incompatible (see ``check_gan``).
     """
+    check_is_key(key)
     target = abstract_state(gan, mesh, placement=placement)
     placings = jax.tree.map(lambda x: x.sharding, target)
     return jax.jit(lambda k: initial_state(gan, k), out_shardings=placings)(key)
@@ -66,6 +68,7 @@ def abstract_state(
     Raises:
         ValueError: as ``init_state``.
     """
+    check_is_gan(gan)
     sharded_fields(placement)
     state = check_gan(gan)
     if mesh is None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.training.arguments import check_arguments
 from wgan_jax.training.init import abstract_images
 from wgan_jax.types import Array, Batch
 
@@ -153,6 +154,7 @@ class CheckedStep:
 
     def __call__(self, state: GanState, batch: Any, key: Any) -> Any:
         """Calls the step."""
+        check_arguments(self._gan, state, key)
         if not self._is_checked:
             check_batch(self._gan, state, batch, axes=self._axes)
             check_values(self._gan, batch, axes=self._axes)

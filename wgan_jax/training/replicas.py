@@ -19,6 +19,7 @@ from jax.stages import Wrapped
 
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.parallel.sharding import DATA_AXIS, check_divisible, make_mesh
+from wgan_jax.training.arguments import check_is_gan
 from wgan_jax.training.compilation import compiler_options
 from wgan_jax.training.init import check_gan, initial_state
 from wgan_jax.training.steps import train_step
@@ -155,7 +156,18 @@ def replica(state: PyTree, index: int) -> PyTree:
 
     Returns:
         The same tree without the leading axis.
+
+    Raises:
+        ValueError: if there is no such replica, or an array has no leading axis.
     """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        count = leaf.shape[0] if leaf.ndim else 0
+        if not 0 <= index < count:
+            where = jax.tree_util.keystr(path)
+            raise ValueError(
+                f"replica: index is {index}, but {where} has the shape "
+                f"{list(leaf.shape)}; it must be [K, ...] with K above the index."
+            )
     return jax.tree.map(lambda x: x[index], state)
 
 
@@ -181,7 +193,9 @@ def _settings(gan: GanOf, settings: Any, count: int) -> Array:
 
 
 def _gan_of(gan: GanOf, setting: Array | float) -> Gan:
-    return gan if isinstance(gan, Gan) else gan(setting)
+    found = gan(setting) if callable(gan) else gan
+    check_is_gan(found)
+    return found
 
 
 def _apart(mesh: Mesh) -> NamedSharding:

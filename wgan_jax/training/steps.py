@@ -17,6 +17,7 @@ from wgan_jax.augmentation import random_flip
 from wgan_jax.gan import Gan, GanState
 from wgan_jax.latents import find_prior
 from wgan_jax.parallel.sharding import constrain_batch
+from wgan_jax.training.arguments import check_arguments
 from wgan_jax.training.corrected import corrected_estimate_at_fakes, corrected_estimates
 from wgan_jax.training.gradients import (
     Draws,
@@ -67,6 +68,7 @@ def critic_step(
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, lines 3 to 9;
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 3 to 7.
     """
+    check_arguments(gan, state, key)
     check_batch(gan, state, batch, axes=1)
     images, labels = examples(gan, batch)
     check_examples(gan, generator=images.shape[0])
@@ -121,6 +123,7 @@ def critic_update(
             the labels are not those of its classes, or the critic is constant for
             one example.
     """
+    check_arguments(gan, state, key)
     (_, _, term_key), (pass_key, _, _) = _critic_keys(key, state)
     keys = Keys(term_key, pass_key)
     _check_pairs(gan, pairs)
@@ -203,6 +206,7 @@ def generator_step(
     Reference:
         Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, lines 9 to 11.
     """
+    check_arguments(gan, state, key)
     part = batch_size // gan.microbatches
     check_examples(gan, generator=part, critic=part)
     latent_key = _update_key(key, _GENERATOR, state.step)
@@ -274,6 +278,7 @@ def train_step(
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1.
     """
+    check_arguments(gan, state, key)
     check_batch(gan, state, batch, axes=2)
     images, labels = examples(gan, batch)
     batches = (
@@ -302,7 +307,13 @@ def train_step(
 
 
 def _check_pairs(gan: Gan, pairs: Pairs) -> None:
+    if not isinstance(pairs, Pairs):
+        raise ValueError(
+            f"pairs is of type {type(pairs).__name__}; it must be Pairs(real, fake)."
+        )
     real, fake = pairs.real, pairs.fake
+    if 0 in real.shape:
+        raise ValueError(f"Pairs: real has the shape {list(real.shape)}; no examples.")
     if real.shape != fake.shape or not (
         jnp.issubdtype(real.dtype, jnp.floating)
         and jnp.issubdtype(fake.dtype, jnp.floating)
@@ -365,6 +376,7 @@ def train_steps(
     Raises:
         ValueError: as ``train_step``.
     """
+    check_arguments(gan, state, key)
     check_batch(gan, state, batches, axes=3)
 
     def one(state: GanState, batch: Any) -> tuple[GanState, Metrics]:
