@@ -5,7 +5,7 @@ import pytest
 from wgan_jax.config.experiment import as_json
 from wgan_jax.config.loading import find_config, load_experiment
 from wgan_jax.io.mappings import flatten
-from wgan_jax.program import cli
+from wgan_jax.program import cli, dispatch
 
 CONFIG = "digits_wgan_gp"
 EXPERIMENT, _ = load_experiment(find_config(CONFIG), [], check=lambda *_: None)
@@ -40,7 +40,7 @@ def cases():
 @pytest.mark.parametrize(("name", "value"), cases())
 def test_field_is_named(tmp_path, monkeypatch, capsys, name, value):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_work", lambda *of: 0)  # a value that is taken
+    monkeypatch.setattr(dispatch, "_work", lambda *of: 0)  # a value that is taken
     flag = f"--config.{name}={value}"
     assert cli.main(["wgan-jax", f"--config={CONFIG}", "--workdir=run", flag]) == 2
     error = capsys.readouterr().err
