@@ -13,7 +13,7 @@ from test_program import metrics
 
 from configs import gaussians_wgan_gp
 from wgan_jax.config.resolve import resolve
-from wgan_jax.errors import ConfigError, Diverged
+from wgan_jax.errors import ConfigError, DiskError, Diverged
 from wgan_jax.program import recorder as module
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.restoring import check_start
@@ -136,9 +136,11 @@ def test_a_record_that_cannot_be_written_does_not_hide_the_first_error(
         spoil(recorder)
         loss = jnp.array([1.0, jnp.nan, 1.0, 1.0])
         recorder.iterations(8, values_of_a_call(loss=loss), 10)
-    assert "last records could not be written: [Errno 28]" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("In addition: ")
+    assert "could not be written: No space left on device. " in line
     with (
-        pytest.raises(OSError, match="No space left"),
+        pytest.raises(DiskError, match="No space left"),
         Recorder(Workdir(tmp_path / "two"), stub(1), start=4) as recorder,
     ):
         spoil(recorder)

@@ -108,10 +108,10 @@ AFTER_CTRL_C = {
 
 @pytest.mark.parametrize("mode", AFTER_CTRL_C)
 def test_ctrl_c_is_one_line_that_says_what_happens_next(monkeypatch, capsys, mode):
-    def interrupted(*of):
+    def interrupted(*of, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr(cli, "run_mode", interrupted)
     assert cli.main(["launch.py", mode]) == 130
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"launch.py: interrupted; {AFTER_CTRL_C[mode]}")

@@ -11,7 +11,7 @@ from wgan_jax.program.help import FLAGS, PATHS
 
 # HistoQC PR 198
 WORDS = ("folder", "file", "page", "picture", "path")  # of options with paths
-NO_PATHS = ("profile", "format")
+NO_PATHS = ("profile", "format", "quiet")
 
 
 @pytest.fixture(autouse=True)

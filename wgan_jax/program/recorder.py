@@ -129,7 +129,7 @@ class Recorder:
             if value is None:
                 raise
             # The first error is the one to report.
-            self.console.warn(f"The last records could not be written: {error}")
+            self.console.warn(f"In addition: {error}")
 
     def close(self, error: BaseException | None = None) -> None:
         """Waits for pending writes and closes the files.
