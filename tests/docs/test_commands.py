@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from blocks import PAGES, ROOT, all_blocks, blocks_of, commands, label
 from PIL import Image
+from release import before_a_release
 from test_pages import FIELDS
 from test_tutorials import browser_package
 
@@ -27,6 +28,8 @@ RUN = [
     if page not in ELSEWHERE
     and any(b.language == "bash" and b.reason is None for b in blocks_of(page))
 ]
+# Pages whose commands run in each slow stage; the others take minutes together.
+FIRST = ("README.md", "docs/get-started.md", "docs/how-to/own-data.md")
 # Names that stand for a value of the reader's own, and packages that may be missing.
 PLACEHOLDER = re.compile(r"[A-Z_]{2,}\b|\.\.\.|mine|stripes|arrays|wandb")
 
@@ -153,7 +156,13 @@ BEFORE = {
 
 
 @pytest.mark.slow  # seconds for each command that trains
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if page in FIRST else pytest.param(page, marks=before_a_release)
+        for page in RUN
+    ],
+)
 def test_commands_of_a_page_run(page, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

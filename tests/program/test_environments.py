@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from release import before_a_release
 from test_calls import assert_same_run, metrics, run
 from xla_flags import xla_flags
 
@@ -148,6 +149,7 @@ def test_a_folder_that_the_locale_cannot_name_is_refused(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@before_a_release  # the tests above have them together
 @pytest.mark.parametrize("name", ALONE)
 def test_one_at_a_time(plain, place, name):
     options = ALONE[name](place)

@@ -1,0 +1,9 @@
+"""Tests that run before a release only."""
+
+import os
+
+import pytest
+
+before_a_release = pytest.mark.skipif(
+    not os.environ.get("RELEASE"), reason="runs before a release, with RELEASE=1"
+)
