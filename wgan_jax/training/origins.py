@@ -119,7 +119,7 @@ class _Run:
     def _equation(self, equation: Any, inputs: list[_Marked]) -> list[_Marked]:
         params, name = equation.params, equation.primitive.name
         if name == "scan":
-            return self._scan(params, inputs)
+            return self._scan(equation, inputs)
         if name == "while":
             return self._while(params, inputs)
         if name == "cond":
@@ -139,11 +139,15 @@ class _Run:
         results = result if equation.primitive.multiple_results else [result]
         return [self.marked(x, name, equation.source_info, inputs) for x in results]
 
-    def _scan(self, params: dict[str, Any], inputs: list[_Marked]) -> list[_Marked]:
-        body, first = params["jaxpr"], params["num_consts"]
-        count = params["num_carry"]
-        consts, carry = inputs[:first], inputs[first : first + count]
-        rows = inputs[first + count :]
+    def _scan(self, equation: Any, inputs: list[_Marked]) -> list[_Marked]:
+        params = equation.params
+        body = params["jaxpr"]
+        # Releases of JAX differ in how they store these counts, but the body always
+        # has an axis less than the rows and the stacked outputs.
+        count = _like(equation.outvars, body.jaxpr.outvars)
+        last = _like(equation.invars, body.jaxpr.invars)
+        consts, carry = inputs[: last - count], inputs[last - count : last]
+        rows = inputs[last:]
         steps: list[list[_Marked]] = []
         order = range(params["length"])
         for i in reversed(order) if params["reverse"] else order:
@@ -163,6 +167,12 @@ class _Run:
         while self.evaluate(test.jaxpr, test.consts, [*inputs[:a], *carry])[0][0]:
             carry = self.evaluate(body.jaxpr, body.consts, [*inputs[a:b], *carry])
         return carry
+
+
+def _like(outer: Sequence[Any], inner: Sequence[Any]) -> int:
+    """Returns how many variables have as many axes as those of the body of a scan."""
+    pairs = zip(outer, inner, strict=True)
+    return sum(a.aval.ndim == b.aval.ndim for a, b in pairs)
 
 
 def _stacked(column: Sequence[_Marked]) -> _Marked:
