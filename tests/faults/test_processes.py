@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faults.harness import LAST, ROOT, Run, assert_same_run
+from release import before_a_release_or_asked
 from test_multiprocess import ended, explicit
 
 pytestmark = pytest.mark.timeout(0)  # each wait has its own
@@ -85,6 +86,7 @@ def reaches(running, run, lines, seconds):
     return True
 
 
+@before_a_release_or_asked  # two minutes
 def test_other_process_ends_when_one_is_killed(unbroken, tmp_path):
     random = np.random.RandomState(0)
     kills, number, found = 0, 0, []
