@@ -2,16 +2,14 @@
 
 import os
 import signal
-import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.harness import LAST, ROOT, Run, assert_same_run
+from faults.harness import LAST, Run, assert_same_run
 from release import before_a_release_or_asked
-from test_multiprocess import ended, explicit
+from test_multiprocess import ended, explicit, launched
 
 pytestmark = pytest.mark.timeout(0)  # each wait has its own
 KILLS = int(os.environ.get("FAULTS", "3"))
@@ -20,30 +18,13 @@ WRAPPER = str(Path(__file__).with_name("at_moment.py"))
 NOTICE = 5  # seconds in which the runtime tells all processes of a signal
 
 
-@contextmanager
 def started(run, *, wrapper=()):
     """Starts two processes of a run, the first one within ``wrapper``."""
-    running = []
-    try:
-        for index, (joined, _) in enumerate(explicit(2)):
-            python, *program = run.command()
-            before = wrapper if index == 0 else ()
-            running.append(
-                subprocess.Popen(
-                    [python, *before, *program, joined],
-                    cwd=ROOT,
-                    env=os.environ | {"JAX_PLATFORMS": "cpu"},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        yield running
-    finally:
-        for process in running:
-            process.kill()
-            with process:  # waits and closes the streams
-                pass
+    python, *program = run.command()
+    return launched(
+        ([python, *before, *program, joined], {"JAX_PLATFORMS": "cpu"})
+        for before, (joined, _) in zip((wrapper, ()), explicit(2), strict=True)
+    )
 
 
 def finish(run):

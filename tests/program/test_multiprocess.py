@@ -68,18 +68,19 @@ def as_slurm_starts_them(processes):
 
 
 @contextlib.contextmanager
-def started(workdir, *flags, processes=2, how=explicit):
-    """Starts the processes of a run, and kills them at the end of the block."""
+def launched(commands):
+    """Starts processes, a command with its environment variables each.
+
+    They are killed at the end of the block.
+    """
     running = []
     try:
-        for joined, variables in how(processes):
+        for words, variables in commands:
             running.append(
                 subprocess.Popen(
-                    command(workdir, joined, *SMALL, *flags),
+                    words,
                     cwd=ROOT,
-                    env=os.environ
-                    | {"XLA_FLAGS": xla_flags()}
-                    | variables,  # one device per process
+                    env=os.environ | variables,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -91,6 +92,15 @@ def started(workdir, *flags, processes=2, how=explicit):
             process.kill()
             with process:  # waits and closes the streams
                 pass
+
+
+def started(workdir, *flags, processes=2, how=explicit):
+    """Starts the processes of a run, with one device each."""
+    one = {"XLA_FLAGS": xla_flags()}
+    return launched(
+        (command(workdir, joined, *SMALL, *flags), one | variables)
+        for joined, variables in how(processes)
+    )
 
 
 def ended(running):

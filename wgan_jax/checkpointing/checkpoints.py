@@ -96,9 +96,12 @@ class Checkpoints:
         # Waiting for a write that involves a failed process would never end.
         if multiprocess.is_peer_failure(value):
             return
-        # A pending write fails for the reason that ends the block.
-        with suppress(*[DiskError] if isinstance(value, DiskError) else []):
+        try:
             self.close()
+        except DiskError:
+            if not isinstance(value, DiskError):
+                raise
+            # A pending write fails for the reason that ends the block.
 
     def steps(self) -> list[int]:
         """Returns all steps in ascending order, including broken checkpoints."""

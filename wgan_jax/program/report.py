@@ -38,9 +38,9 @@ def report(folders: Sequence[Path], *, log: Log, output: str | None = None) -> i
     Raises:
         ReportError: if a folder is not that of a run, or has no metrics yet.
     """
-    for folder in folders:
-        if Workdir(folder).config.is_file():
-            _draw_missing(Workdir(folder), log=log)
+    for workdir in map(Workdir, folders):
+        if workdir.config.is_file():
+            _draw_missing(workdir, log=log)
     alone = Workdir(folders[0]).report if len(folders) == 1 else Path("report.html")
     written = write_report(list(folders), Path(output) if output else alone)
     line = f"Report: {written} (opens in any browser, works offline)"

@@ -155,10 +155,9 @@ class Watch:
             step: number of completed iterations.
             images: ``[n, ...]``, in the range of the training.
         """
-        real = mean_distance(self._examples)
-        if len(images) < 2 or not real > 0:
+        if len(images) < 2 or not self._spread > 0:
             return
-        ratio = mean_distance(_some(images)) / real
+        ratio = mean_distance(_some(images)) / self._spread
         if ratio < COLLAPSED_RATIO:
             self._say("collapsed", step, ratio, 0.0)
 
@@ -177,6 +176,11 @@ class Watch:
         """A few real examples in the range of the training."""
         found = _some(self._source.images)
         return found / 127.5 - 1 if found.dtype == np.uint8 else found
+
+    @functools.cached_property
+    def _spread(self) -> float:
+        """Mean distance of two real examples."""
+        return mean_distance(self._examples)
 
     @functools.cached_property
     def _diameter(self) -> float:

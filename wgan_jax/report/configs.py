@@ -17,14 +17,17 @@ class Field:
     Attributes:
         name: path of the field, such as ``penalty.weight``.
         values: value of each run as text, ``absent`` if it does not have it.
-        differs: whether the runs do not have the same value.
         changed: for each run, whether its value is not that of the first run.
     """
 
     name: str
     values: list[str]
-    differs: bool
     changed: list[bool]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the runs do not have the same value."""
+        return any(self.changed)
 
 
 def compare_configs(runs: Sequence[Run]) -> list[Field]:
@@ -38,7 +41,7 @@ def compare_configs(runs: Sequence[Run]) -> list[Field]:
     for name in dict.fromkeys(name for config in configs for name in config):
         values = [_text(c[name]) if name in c else ABSENT for c in configs]
         changed = [value != values[0] for value in values]
-        fields.append(Field(name, values, any(changed), changed))
+        fields.append(Field(name, values, changed))
     return fields
 
 
