@@ -52,6 +52,7 @@ html_theme = "furo"
 html_title = f"wgan_jax {release}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = [("accessibility.js", {"type": "module"})]
 html_copy_source = False
 html_show_sphinx = False
 # What sites show that link to a page. ``social_card.py`` draws the picture.

@@ -9,7 +9,6 @@ import ast
 import contextlib
 import importlib.util
 import inspect
-import json
 import re
 import sys
 import traceback
@@ -25,6 +24,7 @@ from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.problems import Problems
 from wgan_jax.config.resolve import Reader, field_kind
 from wgan_jax.errors import ConfigError, choices, similar
+from wgan_jax.io.json_text import parse_json
 
 _PACKAGE = "configs"
 _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
@@ -380,7 +380,7 @@ def _siblings(folder: Path) -> Iterator[None]:
 def _config_in(path: Path) -> ml_collections.ConfigDict:
     """Returns the config stored in the ``config.json`` of a run."""
     try:
-        record = json.loads(path.read_text())
+        record = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):

@@ -5,7 +5,6 @@ image each; ``shard-NNNNN.npz``, what is known of these images; and ``pictures.j
 which is written last.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from wgan_jax.data.pictures import Conversion
 from wgan_jax.data.records import CODEC, Index, StoredImages
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
+from wgan_jax.io.json_text import parse_json
 
 FORMAT = 1
 SUMMARY = "pictures.json"
@@ -153,7 +153,7 @@ def _summary(folder: Path) -> Mapping[str, Any]:
             "again."
         )
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_text())
         known = {
             key: found[key] for key in ("format", "conversion", "shards", "skipped")
         } | {"origin": found.get("origin", {})}

@@ -26,6 +26,7 @@ from wgan_jax.data.convertible import Convertible, Item
 from wgan_jax.data.records import WRITER_OPTIONS, Entry, index_arrays
 from wgan_jax.errors import DataError
 from wgan_jax.io.files import PARTIAL, atomic_write, write_text
+from wgan_jax.io.json_text import parse_json
 
 SHARD = 4096  # images of one file; an interrupted conversion repeats at most as many
 
@@ -83,7 +84,7 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
     plan = folder / PLAN
     if plan.is_file():
         try:
-            known = json.loads(plan.read_text())
+            known = parse_json(plan.read_text())
         except ValueError:
             known = None
         if known != json.loads(json.dumps(about)):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import Any
 from wgan_jax.data.files import check_file, is_picture
 from wgan_jax.data.source import MOST_CLASSES
 from wgan_jax.errors import DataError
+from wgan_jax.io.json_text import parse_json
 
 _DIGITS = len(str(MOST_CLASSES))
 
@@ -114,7 +114,7 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
         return _json_pairs(text) if path.suffix.lower() == ".json" else _csv_pairs(text)
-    except (OSError, ValueError, csv.Error, RecursionError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{path} cannot be read as a file of labels ({reason}); it must be a CSV "
@@ -140,7 +140,7 @@ def _csv_pairs(text: str) -> list[tuple[str, Any]]:
 
 def _json_pairs(text: str) -> list[tuple[str, Any]]:
     # Objects become tuples of pairs, because a dict hides a name that is there twice.
-    content = json.loads(text, object_pairs_hook=tuple)
+    content = parse_json(text, object_pairs_hook=tuple)
     if isinstance(content, tuple):
         labels = dict(content).get("labels")
         content = labels if isinstance(labels, list) else content

@@ -15,6 +15,7 @@ import numpy as np
 
 from wgan_jax.errors import ExportError
 from wgan_jax.export.directions import principal_directions
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.latents import latents
 from wgan_jax.zoo import Pretrained
 
@@ -69,7 +70,7 @@ def page_files(
     )
     directions = principal_directions(generator, z, count=_DIRECTIONS)
     card = generator.card
-    version = json.loads(runtime["package"])["version"]
+    version = parse_json(runtime["package"])["version"]
     facts = {
         "name": generator.name,
         "title": card["title"],
@@ -135,7 +136,7 @@ def read_runtime(path: Path) -> dict[str, bytes]:
                     name: _member(archive, f"package/{part}")
                     for name, part in _PARTS.items()
                 }
-        about = json.loads(found["package"])
+        about = parse_json(found["package"])
     except (OSError, EOFError, tarfile.TarError, KeyError, ValueError) as error:
         raise ExportError(
             f"--page: {path} cannot be read as the npm package {PACKAGE} ({error}); "

@@ -19,6 +19,7 @@ from tensorboardX.summary import scalar
 from tqdm import tqdm
 
 from wgan_jax.io.files import atomic_write
+from wgan_jax.io.json_text import parse_json
 
 _BAR_SECONDS, _LINE_SECONDS = 0.5, 10.0  # between two updates of Progress
 _FLUSH_SECONDS = 10  # a killed run may lose this much of the TensorBoard log
@@ -380,6 +381,6 @@ def _step_of(line: bytes) -> float:
     if not line.endswith(b"\n"):
         return math.inf
     try:
-        return int(json.loads(line)["step"])
+        return int(parse_json(line)["step"])
     except (ValueError, TypeError, KeyError, OverflowError):
         return math.inf

@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from wgan_jax.errors import ArchiveError
 from wgan_jax.io.files import atomic_write
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.types import PyTree
 
 
@@ -70,7 +71,7 @@ def load_weights(
     arrays: dict[str, np.ndarray] = {}
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
+            metadata = {k: parse_json(v) for k, v in (file.metadata() or {}).items()}
             for name in file.keys():  # noqa: SIM118, not a mapping
                 array = file.get_tensor(name)
                 floating = np.issubdtype(array.dtype, np.floating)

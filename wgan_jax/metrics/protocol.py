@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.metrics.features import FeatureExtractor
 
 Option = bool | int | float | str
@@ -130,7 +131,7 @@ def from_json(text: str) -> Result:
             unknown.
     """
     try:
-        fields = json.loads(text)
+        fields = parse_json(text)
         protocol = fields["protocol"]
         protocol["options"] = tuple(protocol["options"].items())
         return Result(**{**fields, "protocol": MetricProtocol(**protocol)})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wgan_jax.io.files import write_text
+from wgan_jax.io.json_text import parse_json
 
 SECONDS = 10.0  # at most, between two updates of a run that makes progress
 TRAINING, EVALUATION = "training", "evaluation"
@@ -38,7 +39,7 @@ class Heartbeat:
     def read(self) -> dict[str, Any]:
         """Returns what is in the file; {} without a file that can be read."""
         try:
-            found = json.loads(self._path.read_text())
+            found = parse_json(self._path.read_text())
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wgan_jax.errors import WorkdirError
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.console import warn
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -116,7 +117,7 @@ def _record(file: BinaryIO) -> dict[str, Any]:
     """Returns the owner; {} if there is none, or it is just being written."""
     file.seek(0)
     try:
-        found = json.loads(file.read() or b"{}")
+        found = parse_json(file.read() or b"{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

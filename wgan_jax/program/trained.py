@@ -1,6 +1,5 @@
 """The generator of a run as a ``zoo.Pretrained``, with its model card."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.console import Log
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import prepare
@@ -136,7 +136,7 @@ def read_texts(path: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read or has other fields.
     """
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as JSON ({error}).") from error
     unknown = [name for name in found if name not in TEXTS]
@@ -183,7 +183,7 @@ def _scores(workdir: Workdir, step: int, weights: str) -> list[dict[str, Any]]:
     if not workdir.evaluations.exists():
         return []
     found = {}
-    for line in map(json.loads, workdir.evaluations.read_text().splitlines()):
+    for line in map(parse_json, workdir.evaluations.read_text().splitlines()):
         if line["step"] == step and line["weights"] == weights:
             for result in line["results"]:
                 facts = result["protocol"]

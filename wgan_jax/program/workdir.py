@@ -19,6 +19,7 @@ from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import check_local, write_text
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.machine import describe_machine
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
@@ -210,7 +211,7 @@ class Workdir:
     def _optional(self, part: str) -> dict[str, Any]:
         """Returns a part of the record that runs of older versions may lack."""
         try:
-            return dict(json.loads(self.config.read_text()).get(part, {}))
+            return dict(parse_json(self.config.read_text()).get(part, {}))
         except (OSError, ValueError, TypeError, AttributeError):
             return {}  # reported by check
 
@@ -304,7 +305,7 @@ class Workdir:
     def _read(self, *parts: str) -> dict[str, Any]:
         """Returns the content of ``config.json``, which must have some parts."""
         try:
-            record: dict[str, Any] = json.loads(self.config.read_text())
+            record: dict[str, Any] = parse_json(self.config.read_text())
             for part in parts:
                 _ = record[part]
         except (ValueError, KeyError, TypeError) as error:

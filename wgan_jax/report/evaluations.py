@@ -12,7 +12,7 @@ import numpy as np
 from wgan_jax.evaluation import MEASURES
 from wgan_jax.report.curves import Chart, Curve
 from wgan_jax.report.names import METRICS, readable
-from wgan_jax.report.run import Run
+from wgan_jax.report.run import Run, as_number
 
 WEIGHTS = {"ema": "EMA", "live": "live"}
 _ORDER = {name: place for place, name in enumerate(METRICS["Evaluations"])}
@@ -274,5 +274,5 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if usable else math.nan
+    number = as_number(value)
+    return math.nan if number is None else number

@@ -1,6 +1,5 @@
 """Reads the work directory of a run: config, metrics, evaluations and notes."""
 
-import json
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wgan_jax.errors import ReportError
+from wgan_jax.io.json_text import parse_json
 from wgan_jax.io.mappings import flatten
 
 GAPS = {
@@ -18,7 +18,8 @@ GAPS = {
     "critic/score_gap": "score gap",
 }
 GRADIENT_NORMS = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
-_LARGEST = 3e38  # largest value of a curve, because browsers receive float32
+# Largest value of a curve: browsers receive float32, also of a sum of two values.
+_LARGEST = 1e38
 _UTC, _SECONDS = "time/utc", "time/seconds"
 _NOTES = 20_000  # characters of notes to show
 
@@ -119,7 +120,7 @@ def _read(path: Path, name: str) -> Run:
             "--workdir of a run."
         )
     try:
-        record = json.loads(file.read_text())
+        record = parse_json(file.read_text())
         if not isinstance(record["config"], Mapping):
             raise TypeError("'config' is not an object")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -148,7 +149,7 @@ def _read(path: Path, name: str) -> Run:
 
 def _read_heartbeat(path: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -176,7 +177,7 @@ def _read_metrics(path: Path) -> tuple[dict[str, Series], Clock | None]:
         for name, value in line.items():
             # Nearly all values are floats, and millions of function calls would take
             # seconds.
-            number = value if type(value) is float else _number(value)
+            number = value if type(value) is float else as_number(value)
             if number is None:
                 continue
             if name not in columns:
@@ -211,7 +212,7 @@ def _clock(columns: Mapping[str, tuple[array, array]]) -> Clock | None:
     return Clock(steps, seconds + offsets, float(began))
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
     """Converts to a number, with NaN for null, or None if it cannot be plotted."""
     if value is None:
         return math.nan
@@ -227,7 +228,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for raw in file:
             try:
-                line = json.loads(raw)
+                line = parse_json(raw)
             except ValueError:
                 continue
             if not isinstance(line, dict):
