@@ -233,7 +233,9 @@ def map_tests(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
     (out / "about.json").write_text(json.dumps({"root": str(ROOT)}))
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *TESTS]
+    # With --dist, pytest-cov would wait for workers and note no contexts.
+    alone = ["-n", "0", "--dist", "no"]
+    command = [sys.executable, "-m", "pytest", "-q", *alone, *TESTS]
     command += ["--cov=wgan_jax", "--cov-context=test", "--cov-report="]
     command += [f"--junitxml={out / 'tests.xml'}", "-o", "junit_family=xunit1"]
     environment = os.environ | {"COVERAGE_FILE": str(out / "coverage")}

@@ -65,3 +65,6 @@ def test_invalid_images_are_rejected():
         rgb_levels(np.full((1, 2, 2, 3), np.nan))
     with pytest.raises(ValueError, match="both must be at least 1"):
         extract_features(EXTRACTOR, np.zeros((0, 2, 2, 3)), batch_size=4)
+    for image in (np.arange(24.0).reshape(2, 2, 2, 3) / 23, np.full((2, 2, 2, 3), 3.0)):
+        with pytest.raises(ValueError, match=r"the images are from .* \[-1, 1\]"):
+            extract_features(EXTRACTOR, image, batch_size=4)

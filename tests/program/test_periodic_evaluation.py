@@ -143,9 +143,13 @@ def test_evaluate_mode_evaluates_a_file(run, tmp_path):
         (b"nonsense", "must be an .npz with an array named images"),
         ({"pictures": np.zeros((3, 8, 8, 1), np.uint8)}, "an array named images"),
         ({"images": np.zeros((3, 4, 4, 1), np.uint8)}, "like those of 'digits'"),
-        ({"images": np.full((3, 8, 8, 1), 7.0)}, "outside [-1, 1]"),
+        ({"images": np.full((3, 8, 8, 1), 7.0)}, "from 7 to 7; they must be uint8"),
+        (
+            {"images": np.arange(192.0).reshape(3, 8, 8, 1) / 191},
+            "from 0 to 1, so their range seems to be [0, 1]; it must be [-1, 1]",
+        ),
     ],
-    ids=["absent", "nonsense", "other name", "other shape", "other range"],
+    ids=["absent", "nonsense", "other name", "other shape", "other", "ambiguous"],
 )
 def test_invalid_image_files_are_rejected(tmp_path, content, sentence):
     from wgan_jax.program.evaluate import evaluate

@@ -63,6 +63,7 @@ def labelled(labels):
         (IMAGES[:, :, :3], r"the examples have the shape \[3, 8, 3, 4, 1\]"),
         (IMAGES[:, :0], r"has the shape \[3, 0, 4, 4, 1\] and no examples"),
         (127.5 * IMAGES + 127.5, r"the images are from .* to 25.*\[-1, 1\]"),
+        ((IMAGES + 1) / 2, r"their range seems to be \[0, 1\]; it must be \[-1, 1\]"),
         (np.where(IMAGES > 0.99, np.nan, IMAGES), "have values that are not finite"),
         (np.where(IMAGES > 0.99, np.inf, IMAGES), "have values that are not finite"),
     ],
@@ -138,6 +139,8 @@ def test_values_are_checked_once_and_only_if_asked():
     step(state, 3 * IMAGES, KEY)
     free = make_train_step(gan, check_values=False)
     free(init_state(gan, KEY), 3 * IMAGES, KEY)
+    constant = np.ones_like(IMAGES)  # has no range
+    make_train_step(gan)(init_state(gan, KEY), constant, KEY)
     assert step.lower(init_state(gan, KEY), IMAGES, KEY).compile() is not None
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from wgan_jax.io.files import atomic_write
+from wgan_jax.types import Array
 
+_TOLERANCE = 1e-3  # of the range of images, for rounding
 _SHOWN_SIDE = 64  # pixels; approximate side to which small images are magnified
 _REAL_COLOUR = (0, 114, 178)  # blue and orange, distinguishable for the color-blind
 _FAKE_COLOUR = (213, 94, 0)
@@ -35,6 +37,34 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     if np.isnan(values).any():
         raise ValueError("the images contain NaN; all values must be numbers.")
     return np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def check_range(images: Array | np.ndarray) -> None:
+    """Raises ValueError if floating-point images cannot be in [-1, 1].
+
+    Images from 0 to 1 could be of that range, or of this one. Nearly all sets of
+    images have pixels below the mean of black and white, so they are refused.
+
+    Args:
+        images: floating-point array of any shape. If all values are equal, they
+            are taken to be of this range.
+
+    Raises:
+        ValueError: if a value is outside, or none is below 0.
+    """
+    if not images.size:
+        return
+    least, most = float(images.min()), float(images.max())
+    if max(-least, most) > 1 + _TOLERANCE:
+        raise ValueError(
+            f"the images are from {least:g} to {most:g}; they must be uint8, or in [-1,"
+            " 1]."
+        )
+    if 0 <= least < most:
+        raise ValueError(
+            f"the images are from {least:g} to {most:g}, so their range seems to be "
+            "[0, 1]; it must be [-1, 1]. Use 2 * images - 1, or uint8."
+        )
 
 
 def image_grid(

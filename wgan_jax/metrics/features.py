@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Sharding
 from numpy.typing import ArrayLike
 
-from wgan_jax.io.images import to_uint8
+from wgan_jax.io.images import check_range, to_uint8
 from wgan_jax.types import Array, PyTree
 
 QUANTISATION = "uint8, round((x + 1) * 127.5)"
@@ -170,9 +170,9 @@ def extract_features(
 
     Args:
         extractor: feature extractor.
-        images: ``[n, ...]``, n at least 1. The last batch is padded with its
-            last image, so that only one batch size is compiled, and the result
-            is truncated.
+        images: ``[n, ...]``, n at least 1; ``[n, H, W, C]`` are uint8, or in [-1,
+            1]. The last batch is padded with its last image, so that only one batch
+            size is compiled, and the result is truncated.
         batch_size: images per batch.
         sharding: sharding of the batches over devices, whose number must divide
             the batch size; None for no sharding.
@@ -182,7 +182,8 @@ def extract_features(
         numpy ``[n, D]``, and ``[n, classes]`` if there are classes.
 
     Raises:
-        ValueError: if there are no images or the batch size is below 1.
+        ValueError: if there are no images, the batch size is below 1, or images are
+            in another range, such as [0, 1].
     """
     count = len(images)
     if count < 1 or batch_size < 1:
@@ -190,6 +191,8 @@ def extract_features(
             f"there are {count} images and batch_size is {batch_size}; both must be at "
             "least 1."
         )
+    if images.ndim == 4 and jnp.issubdtype(images.dtype, jnp.floating):
+        check_range(images)
     values: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     for start in range(0, count, batch_size):

@@ -14,7 +14,7 @@ from wgan_jax.errors import ArchiveError, ConfigError
 from wgan_jax.evaluation import Comparison, Evaluator
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import write_text
-from wgan_jax.io.images import to_uint8
+from wgan_jax.io.images import check_range, to_uint8
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.program.console import Log, finish, is_quiet
 from wgan_jax.program.periodic_evaluation import record
@@ -130,12 +130,11 @@ def _read(path: Path) -> np.ndarray:
             "images, as --mode=sample writes it."
         ) from error
     if examples.ndim == 4 and np.issubdtype(examples.dtype, np.floating):
-        if examples.size and np.abs(examples).max() > 1:
-            raise ConfigError(
-                f"--images={path} has floating-point images outside [-1, 1]. Save them "
-                "in that range, or as uint8."
-            )
-        return as_config_error(to_uint8, examples)
+        try:
+            check_range(examples)
+            return to_uint8(examples)
+        except ValueError as error:
+            raise ConfigError(f"--images={path}: {error}") from error
     return examples
 
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.gan import Gan, GanState
+from wgan_jax.io.images import check_range
 from wgan_jax.training.arguments import check_arguments
 from wgan_jax.training.init import abstract_images
 from wgan_jax.types import Array, Batch
 
-_TOLERANCE = 1e-3  # of the range of images, for rounding
 _LEADS = {1: "B", 2: "N, B", 3: "K, N, B"}
 
 
@@ -114,8 +114,8 @@ def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
         axes: as for ``check_batch``.
 
     Raises:
-        ValueError: if examples are not finite, images are not in [-1, 1], or
-            labels are not those of a class.
+        ValueError: if examples are not finite, images are not in [-1, 1] or seem to
+            be in [0, 1], or labels are not those of a class.
     """
     fields = batch if isinstance(batch, Mapping) else {"image": batch}
     images = _local(fields["image"])
@@ -124,13 +124,19 @@ def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
         if not (np.isfinite(least) and np.isfinite(most)):
             raise ValueError("the examples have values that are not finite.")
         # Points may be anywhere; images are compared with the range of tanh.
-        if images.ndim - axes == 3 and max(-least, most) > 1 + _TOLERANCE:
-            raise ValueError(
-                f"the images are from {least:g} to {most:g}; they must be uint8, or in "
-                "[-1, 1]. If the generator has this range, set check_values=False."
-            )
+        if images.ndim - axes == 3:
+            _check_range(images)
     if gan.conditional is not None and "label" in fields:
         _check_classes(gan, _local(fields["label"]))
+
+
+def _check_range(images: np.ndarray) -> None:
+    try:
+        check_range(images)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} If the generator has this range, set check_values=False."
+        ) from None
 
 
 def _local(array: Any) -> np.ndarray:
