@@ -227,6 +227,15 @@ def test_a_donated_state_is_named(made, make):
     step(new, batch, KEY)
 
 
+def test_a_state_donated_to_a_generator_step_is_named(made):
+    state = wgan_jax.init_state(made[0], KEY)
+    step = MAKERS["make_generator_step"](made[0])
+    new, _ = step(state, KEY)
+    with pytest.raises(ValueError, match="state was donated to an earlier step"):
+        step(state, KEY)
+    step(new, KEY)
+
+
 SAMPLES = [
     ({"n": 0}, "n is 0; it must be a whole number at least 1"),
     ({"n": -1}, "n is -1; it must be a whole number at least 1"),

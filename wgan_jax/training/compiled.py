@@ -16,7 +16,7 @@ from wgan_jax.parallel.sharding import (
     sharded_fields,
     with_mesh,
 )
-from wgan_jax.training.arguments import check_is_gan
+from wgan_jax.training.arguments import check_is_gan, check_is_state
 from wgan_jax.training.compilation import compiler_options
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.inputs import CheckedStep
@@ -37,7 +37,12 @@ class PlacedStep:
         self._step, self._placing = step, placing
 
     def __call__(self, state: GanState, *others: Any) -> Any:
-        """Calls the step."""
+        """Calls the step.
+
+        Raises:
+            ValueError: if the state is of another kind, or was donated.
+        """
+        check_is_state(state)
         found = getattr(getattr(state, "step", None), "sharding", None)
         if isinstance(found, SingleDeviceSharding):
             state = jax.device_put(state, self._placing)
