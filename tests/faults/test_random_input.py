@@ -32,6 +32,7 @@ few = settings(
     max_examples=40,
     deadline=None,
     derandomize=True,  # the same examples in each run
+    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 many = settings(few, max_examples=300)
