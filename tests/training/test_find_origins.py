@@ -115,6 +115,19 @@ def test_arguments_that_are_not_finite_are_named():
     assert (found.operation, found.value) == ("input", "nan")
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.complex64])
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [([1, np.inf, -np.inf], "inf"), ([1, -np.inf], "-inf"), ([np.nan, np.inf], "nan")],
+)
+def test_the_value_is_named_in_every_dtype(dtype, values, name):
+    assert find_origins(jnp.square, jnp.array(values, dtype)).value == name
+
+
+def test_an_infinite_imaginary_part_is_inf():
+    assert find_origins(jnp.conj, jnp.complex64(complex(1, -np.inf))).value == "inf"
+
+
 def test_values_are_those_of_the_function():
     key = jax.random.key(3)
 

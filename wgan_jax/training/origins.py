@@ -186,13 +186,11 @@ def _not_finite(value: Any) -> str:
     if not jnp.issubdtype(jnp.result_type(value), jnp.inexact):
         return ""
     values = np.asarray(value)
-    if not np.iscomplexobj(values):
-        values = values.astype(np.float64)
     if np.isfinite(values).all():
         return ""
     if np.isnan(values).any():
         return "nan"
-    return "inf" if np.isposinf(values).any() else "-inf"
+    return "-inf" if (values[np.isinf(values)] == -np.inf).all() else "inf"
 
 
 def _place(info: Any) -> tuple[str, int, str]:
