@@ -8,6 +8,7 @@ from typing import Any
 
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.loading import (
+    ConfigFile,
     find_config,
     lineage,
     load_experiment,
@@ -54,16 +55,16 @@ def run_mode(mode: str, rest: list[str], *, command: str, log: Console) -> int:
         return _pretrained(
             mode, known, folders, overrides, options, command=command, log=log
         )
-    experiment, config, path = _config(mode, known, folders, overrides)
+    experiment, config, file = _config(mode, known, folders, overrides)
     if mode == "plan":
         return _plan(experiment, folders, options, log)
     if len(folders) > 1:
         raise ConfigError(
             f"--mode={mode} takes one --workdir, but {len(folders)} were given."
         )
-    folder = folders[0] if folders else FOLDER / path.stem
+    folder = folders[0] if folders else FOLDER / file.title
     if mode == "train":
-        options["lineage"] = lineage(path, config)
+        options["lineage"] = lineage(file, config)
     return _work(mode, experiment, folder, options, command=command, log=log)
 
 
@@ -72,16 +73,16 @@ def _config(
     known: argparse.Namespace,
     folders: list[Path],
     overrides: list[tuple[str, str]],
-) -> tuple[ExperimentConfig, Any, Path]:
+) -> tuple[ExperimentConfig, Any, ConfigFile]:
     """Returns the experiment, the config with its overrides, and the config file."""
     if known.config is not None:
-        path = find_config(known.config)
+        file = find_config(known.config)
     elif mode == "train" and known.fork is not None:
-        path = _config_of_run(Path(known.fork), f"--fork={known.fork}")
+        file = _config_of_run(Path(known.fork), f"--fork={known.fork}")
         if not folders:
             raise ConfigError("--fork needs --workdir=DIR, the folder of the new run.")
     elif folders and (mode not in ("train", "plan") or known.debug_nans):
-        path = _config_of_run(folders[0], str(folders[0]))
+        file = _config_of_run(folders[0], str(folders[0]))
     else:
         also = "" if mode in ("train", "plan") else " or --workdir=RUN"
         raise ConfigError(
@@ -89,16 +90,16 @@ def _config(
         )
     from wgan_jax.program.setup import check_all
 
-    return *load_experiment(path, overrides, check=check_all), path
+    return *load_experiment(file, overrides, check=check_all), file
 
 
-def _config_of_run(folder: Path, title: str) -> Path:
+def _config_of_run(folder: Path, title: str) -> ConfigFile:
     path = folder / "config.json"
     if not path.is_file():
         raise WorkdirError(
             f"{title} is not the folder of a run: it has no config.json."
         )
-    return path
+    return ConfigFile(path)
 
 
 def _report(
@@ -111,8 +112,8 @@ def _report(
     from wgan_jax.program.report import report
 
     if known.config is not None:
-        _, _, path = _config("report", known, folders, overrides)
-        folders = folders or [FOLDER / path.stem]
+        _, _, file = _config("report", known, folders, overrides)
+        folders = folders or [FOLDER / file.title]
     elif not folders:
         raise ConfigError("--mode=report needs --workdir=DIR, repeated for each run.")
     elif overrides:

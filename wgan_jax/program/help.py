@@ -123,7 +123,8 @@ OTHERS = {
     ),
 }
 FLAGS = {
-    "config": "name of a shipped config, .py file, or config.json of a run",
+    "config": "name of a shipped config, .py file, or config.json of a run; "
+    "FILE.py:ARG calls get_config(ARG)",
     "config.FIELD": "override of a config field, such as --config.training.n_critic=3",
     "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
     "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
@@ -194,10 +195,10 @@ def listed_configs() -> list[str]:
 
 def listed_fields(name: str) -> list[str]:
     """Returns one line for each field of a config, with its comment."""
-    path = find_config(name)
-    comments = {} if path.suffix == ".json" else field_comments(path)
+    file = find_config(name)
+    comments = {} if file.path.suffix == ".json" else field_comments(file)
     lines = []
-    for field, value in flatten(load_config(path)):
+    for field, value in flatten(load_config(file)):
         comment = comments.get(field, "")
         line = f"--config.{field}={value}"
         lines.append(f"{line:56} {comment}".rstrip())
