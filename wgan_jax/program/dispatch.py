@@ -19,6 +19,9 @@ from wgan_jax.memory import keep_freed_memory
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Console
 from wgan_jax.program.environment import (
+    OF_FORK,
+    OF_PRETRAINED,
+    OF_RUN,
     use_compilation_cache,
     use_cpu_for_planning,
     use_switches,
@@ -148,6 +151,7 @@ def _pretrained(
     """Samples from, or exports, a generator that is not in the folder of a run."""
     from wgan_jax.program.export import export_pretrained
     from wgan_jax.program.pretrained import sample_pretrained
+    from wgan_jax.program.workdir import SWITCHES
 
     for name in ("config", "checkpoint", "weights", "card"):
         if getattr(known, name) is not None:
@@ -156,6 +160,7 @@ def _pretrained(
         raise ConfigError(
             f"--pretrained takes one --workdir, but {len(folders)} were given."
         )
+    use_switches(SWITCHES, log=log, reason=OF_PRETRAINED)
     use_compilation_cache(log=log)
     name = options.pop("pretrained")
     if mode == "sample":
@@ -198,13 +203,24 @@ def _work(
 
     workdir = Workdir(folder)
     _initialize(options.pop("distributed", "off"), log)
-    use_switches(workdir.switches(), log=log)
+    _use_recorded_switches(folder, options.get("fork"), log)
     use_compilation_cache(log=log)
     keep_freed_memory()
     if options.pop("debug_nans", None):
         mode = "debug-nans"
     about = {"command": command, "log": log, **options}
     return _functions()[mode](config, workdir, **about)
+
+
+def _use_recorded_switches(folder: Path, fork: str | None, log: Console) -> None:
+    """Sets the switches of JAX of a run, or of the run that a new one forks."""
+    from wgan_jax.program.workdir import Workdir
+
+    workdir, reason = Workdir(folder), OF_RUN
+    if fork is not None and not workdir.config.exists():
+        # The state of that run goes on, so its draws do, too.
+        workdir, reason = Workdir(fork), OF_FORK
+    use_switches(workdir.switches(), log=log, reason=reason)
 
 
 def _functions() -> dict[str, Callable[..., int]]:
