@@ -84,7 +84,7 @@ MODES = {
     "evaluate": Mode(
         "Evaluates samples from a checkpoint or a file against a dataset.",
         "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
-        ("checkpoint", "images"),
+        ("checkpoint", "images", "output"),
     ),
     "export": Mode(
         "Writes a trained generator as StableHLO, ONNX, PyTorch and safetensors.",
@@ -144,7 +144,8 @@ FLAGS = {
     "card": "JSON file with title, description, license, intended_use, limits",
     "page": "also write a page for browsers; the npm package onnxruntime-web [./]",
     "images": "an .npz file to evaluate instead of samples from a run",
-    "output": "folder of samples or of an export, page of a report, plan as JSON",
+    "output": "folder of samples or of an export, page of a report, plan as JSON, "
+    "record of --images",
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",
     "distributed": "multi-process run: auto, off or COORDINATOR,N,I [off]",
     "profile": "number of iterations to trace into profile/ of the run",
