@@ -10,6 +10,7 @@ import ast
 import contextlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -263,7 +264,7 @@ def _as_file(file: ConfigFile | Path) -> ConfigFile:
 
 def _file(name: str) -> Path | None:
     """Returns the file that a path or the name of a shipped config stands for."""
-    path, known = Path(name), shipped_configs()
+    path, known = Path(os.path.expanduser(name)), shipped_configs()
     if path.is_file():
         return path
     if path.stem in known and (not path.suffix or path.parent.name == _PACKAGE):

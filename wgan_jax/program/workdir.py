@@ -18,7 +18,7 @@ from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
-from wgan_jax.io.files import check_local, write_text
+from wgan_jax.io.files import check_local, expanded, write_text
 from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.machine import describe_machine
 
@@ -49,7 +49,7 @@ class Workdir:
             ConfigError: if the path is the address of remote storage.
         """
         as_config_error(check_local, path)
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         try:
             str(self.path).encode()
         except UnicodeEncodeError as error:  # checkpoints could not be written there
