@@ -202,6 +202,12 @@ def test_config_json_of_a_run_is_read(tmp_path, digits):
         ("training.boosted_first", "25", 25),
         ("conditional.critic_weight", "0.5", 0.5),
         ("samples.label", "None", None),
+        ("evaluation.best_by", "None", None),
+        ("evaluation.measures", "None", None),
+        ("evaluation.held_out", "None", None),
+        ("training.ema_decay", "None", None),
+        ("optimizer.critic.clip_norm", "none", None),
+        ("penalty.final_weight", "None", None),
     ],
 )
 def test_overrides_are_parsed_as_the_type_of_the_field(digits, name, text, value):
