@@ -1,12 +1,15 @@
 """Each field of a config, and each option of each row, can be set from text."""
 
 import inspect
+from collections.abc import Callable
 from types import NoneType
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
+from flax import linen as nn
 from table_rows import fields, kinds, parameters, some_value
 
+from wgan_jax.config.build import build_gan
 from wgan_jax.config.experiment import ExperimentConfig, Row
 from wgan_jax.config.fields import group_of, is_marked, table_of
 from wgan_jax.config.loading import apply_overrides, find_config, load_config
@@ -153,3 +156,24 @@ def test_fields_of_the_evaluation_that_users_remove_are_among_them():
     for name in ("best_by", "measures", "held_out"):
         assert f"evaluation.{name}" in OPTIONAL
     assert {"samples.label", "optimizer.critic.clip_norm"} <= OPTIONAL.keys()
+
+
+class OwnCritic(nn.Module):
+    """A critic with options that are None by default."""
+
+    dropout: float | None = None
+    dtype: Any = None
+    activation: Callable[..., Any] | None = None
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        return nn.Dense(1)(images.reshape(images.shape[0], -1))[:, 0]
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.25", 0.25), ("None", None)])
+def test_option_of_an_own_network_may_be_none(text, value):
+    name = f"{__name__}:{OwnCritic.__name__}"
+    experiment, messages = read([("critic.name", name), ("critic.dropout", text)])
+    assert messages == {}
+    assert experiment.critic.options == {"dropout": value}
+    assert build_gan(experiment, (8, 8, 1)).critic.dropout == value
