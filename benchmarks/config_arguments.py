@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import ml_collections
 
 from wgan_jax.config.loading import (
+    ConfigFile,
     apply_overrides,
     find_config,
     load_config,
@@ -16,12 +16,12 @@ from wgan_jax.config.loading import (
 
 def parse_arguments(
     parser: argparse.ArgumentParser,
-) -> tuple[argparse.Namespace, ml_collections.ConfigDict, Path]:
+) -> tuple[argparse.Namespace, ml_collections.ConfigDict, ConfigFile]:
     """Returns the options, the config with overrides applied, and its file."""
     parser.add_argument("--config", required=True, help="name or file of a config")
     overrides, others = split_overrides(sys.argv[1:])
     options = parser.parse_args(others)
-    path = find_config(options.config)
-    config = load_config(path)
+    file = find_config(options.config)
+    config = load_config(file)
     apply_overrides(config, overrides)
-    return options, config, path
+    return options, config, file

@@ -11,7 +11,8 @@ from flax import struct
 from wgan_jax.augmentation import AdaptiveProbability, ScheduledProbability
 from wgan_jax.conditioning import Conditional
 from wgan_jax.latents import find_prior
-from wgan_jax.losses.objectives import Objective
+from wgan_jax.losses.bounds import bounds_gradient
+from wgan_jax.losses.objectives import SCORE_GAP, WASSERSTEIN_GAP, Objective
 from wgan_jax.losses.terms import as_term
 from wgan_jax.modules import (
     CriticOutput,
@@ -58,7 +59,9 @@ class Gan:
             Dropout can be active whenever the rng stream ``dropout`` is
             provided, or with ``deterministic=not train``; losses and penalties
             see the same.
-        objective: losses of the critic and the generator.
+        objective: losses of the critic and the generator. The gap of the scores is
+            named ``critic/score_gap`` if nothing bounds the gradient of the critic,
+            because it then estimates no distance; see ``bounds_gradient``.
         generator_optimizer: optimizer of the generator, including its learning
             rate at iteration 0.
         critic_optimizer: optimizer of the critic, including its learning rate.
@@ -150,6 +153,20 @@ class Gan:
                 "constrain_before_update is True, but constraint is None. Set a "
                 "constraint, or constrain_before_update to False."
             )
+
+        named = self.objective.gap_name
+        if named == WASSERSTEIN_GAP and not self.bounds_gradient:
+            renamed = self.objective._replace(gap_name=SCORE_GAP)
+            object.__setattr__(self, "objective", renamed)
+
+    @property
+    def bounds_gradient(self) -> bool:
+        """Whether something bounds the gradient of the critic.
+
+        It is a constraint, spectral normalization, or a penalty on gradients.
+        Networks and penalties of one's own count as if they bounded it.
+        """
+        return bounds_gradient(self.critic, self.penalties, self.constraint)
 
     def _check_kinds(self) -> None:
         """Raises ValueError for the first field that is of another kind."""

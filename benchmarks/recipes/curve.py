@@ -29,7 +29,7 @@ from trial import Judge
 
 from wgan_jax.config.build import build_source
 from wgan_jax.config.experiment import ExperimentConfig
-from wgan_jax.config.loading import load_experiment, split_overrides
+from wgan_jax.config.loading import ConfigFile, load_experiment, split_overrides
 from wgan_jax.io.files import write_text
 from wgan_jax.io.images import to_uint8
 from wgan_jax.program.restoring import restore_checkpoint
@@ -40,11 +40,13 @@ from wgan_jax.sampling import sample
 ROOT = Path(__file__).parents[2]
 
 
-def launch(path: Path, folder: Path, every: int) -> tuple[float, dict[int, float]]:
+def launch(
+    source: ConfigFile, folder: Path, every: int
+) -> tuple[float, dict[int, float]]:
     """Trains, and returns the seconds of the run and of each checkpoint."""
     overrides = [f"--config.{name}={text}" for name, text in _overrides()]
     command = [
-        *(sys.executable, "launch.py", f"--config={path}", f"--workdir={folder}"),
+        *(sys.executable, "launch.py", f"--config={source}", f"--workdir={folder}"),
         *overrides,
         f"--config.checkpoint.every={every}",
         "--config.checkpoint.keep=1000",
@@ -140,15 +142,15 @@ def main() -> int:
     parser.add_argument("--torch-python", help="Python with PyTorch")
     parser.add_argument("--torch-precision", default="bfloat16")
     parser.add_argument("--torch-seconds", type=float, default=1e9, help="limit")
-    options, _, path = parse_arguments(parser)
+    options, _, source = parse_arguments(parser)
     folder = options.workdir or Path(tempfile.mkdtemp()) / "run"
-    seconds, times = launch(path, folder, options.checkpoints)
+    seconds, times = launch(source, folder, options.checkpoints)
     config, _ = load_experiment(Workdir(folder).config)
     judge = Judge(config, options.count)
     split, fields = "test", dict(_overrides())
     fields.pop("dataset.data_dir", None)
     about: dict[str, Any] = {
-        "config": path.stem,
+        "config": source.title,
         "overrides": fields,
         "machine": describe_machine(),
         "jax": jax.__version__,

@@ -210,7 +210,7 @@ def main() -> int:
     parser.add_argument("--marks", type=float, nargs="*", default=[0.5, 1.0])
     parser.add_argument("--scores", action="store_true", help="all scores at marks")
     parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
-    options, config, path = parse_arguments(parser)
+    options, config, source = parse_arguments(parser)
     try:
         row = run(resolve(config), options)
     except ValueError as error:
@@ -218,7 +218,7 @@ def main() -> int:
         return 2
     overrides = dict(split_overrides(sys.argv[1:])[0])
     overrides.pop("dataset.data_dir", None)
-    row |= {"config": path.stem, "overrides": overrides}
+    row |= {"config": source.title, "overrides": overrides}
     with options.out.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row))

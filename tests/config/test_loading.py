@@ -6,7 +6,9 @@ import sys
 import ml_collections
 import pytest
 
+from wgan_jax.config import loading
 from wgan_jax.config.loading import (
+    ConfigFile,
     apply_overrides,
     field_comments,
     find_config,
@@ -27,17 +29,91 @@ def digits():
 
 def test_shipped_config_is_found_by_name_and_by_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = find_config("digits_wgan_gp")
-    assert path == find_config("configs/digits_wgan_gp.py")
-    assert path == shipped_configs()["digits_wgan_gp"]
+    file = find_config("digits_wgan_gp")
+    assert file == find_config("configs/digits_wgan_gp.py")
+    assert file == (shipped_configs()["digits_wgan_gp"], None)
     (tmp_path / "digits_wgan_gp").write_text("")  # an existing file takes precedence
-    assert find_config("digits_wgan_gp").read_text() == ""
+    assert find_config("digits_wgan_gp").path.read_text() == ""
 
 
-@pytest.mark.parametrize("name", ["digits_wgan_pg", "configs/digits_wgan_pg.py"])
+@pytest.mark.parametrize(
+    "name", ["digits_wgan_pg", "configs/digits_wgan_pg.py", "digits_wgan_pg:small"]
+)
 def test_unknown_name_error_suggests_a_similar_name(name):
     with pytest.raises(ConfigError, match=r"did you mean digits_wgan_gp\? choices: c"):
         find_config(name)
+
+
+WITH_ARGUMENT = (
+    "from configs import digits_wgan_gp\n"
+    "def get_config({}):\n"
+    "    config = digits_wgan_gp.get_config()\n"
+    "    config.training.n_critic = int(size)\n"
+    "    return config\n"
+)
+
+
+@pytest.mark.parametrize("parameter", ["size", "size='3'", "*, other=0, size=3"])
+def test_text_after_a_colon_is_the_argument_of_the_function(tmp_path, parameter):
+    # ml_collections #20
+    path = tmp_path / "a:b.py"  # an existing file may have a colon, too
+    path.write_text(WITH_ARGUMENT.format(parameter))
+    file = find_config(f"{path}:2")
+    assert (file, str(file), file.title) == ((path, "2"), f"{path}:2", "a:b_2")
+    if parameter == "size":
+        message = (
+            rf"^get_config\(\) of {path} needs an argument; use .*b.py:ARGUMENT\.$"
+        )
+        with pytest.raises(ConfigError, match=message):
+            load_config(find_config(str(path)))
+    else:
+        assert load_config(find_config(str(path))).training.n_critic == 3
+    if parameter.startswith("*"):
+        message = rf"^--config={path}:2 has an argument, but .* no parameter; use "
+        with pytest.raises(ConfigError, match=message):
+            load_config(file)
+        return
+    config = load_config(file)
+    assert config.training.n_critic == 2
+    apply_overrides(config, [("seed", "4")])
+    assert lineage(file, config) == {
+        "overrides": ["seed: 0 -> 4"],
+        "parent": {
+            "name": "digits_wgan_gp",
+            "differences": ["seed: 0 -> 4", "training.n_critic: 5 -> 2"],
+        },
+        "config_argument": "2",
+    }
+    assert load_experiment(file, [("seed", "4")])[0].training.n_critic == 2
+    with pytest.raises(ConfigError, match=r"line 4: ValueError: invalid literal"):
+        load_config(find_config(f"{path}:two"))
+
+
+def test_name_of_a_shipped_config_may_have_an_argument(tmp_path, monkeypatch):
+    file = find_config("digits_wgan_gp:small")
+    assert file == (shipped_configs()["digits_wgan_gp"], "small")
+    with pytest.raises(ConfigError, match=r"digits_wgan_gp.py has no parameter; use"):
+        load_config(file)
+    path = tmp_path / "sized.py"
+    path.write_text(WITH_ARGUMENT.format("size"))
+    monkeypatch.setattr(loading, "shipped_configs", lambda: {"sized": path})
+    assert load_config(find_config("sized:7")).training.n_critic == 7
+    assert find_config("sized:x/../y z").title == "sized_x_.._y_z"
+
+
+def test_function_with_two_parameters_and_parents_with_one(tmp_path):
+    (tmp_path / "two.py").write_text(WITH_ARGUMENT.format("size, other"))
+    for argument in (None, "2"):
+        file = ConfigFile(tmp_path / "two.py", argument)
+        with pytest.raises(ConfigError, match="must have no parameter or a single"):
+            load_config(file)
+    (tmp_path / "one.py").write_text(WITH_ARGUMENT.format("size"))
+    (tmp_path / "child.py").write_text(
+        "from configs import one\ndef get_config():\n    return one.get_config('2')\n"
+    )
+    config = load_config(tmp_path / "child.py")
+    assert config.training.n_critic == 2
+    assert lineage(tmp_path / "child.py", config)["parent"] is None
 
 
 def test_file_can_extend_a_sibling_or_a_shipped_config(tmp_path):
@@ -101,6 +177,8 @@ def test_config_json_of_a_run_is_read(tmp_path, digits):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(path)
     path.with_suffix(".txt").write_text("")
+    with pytest.raises(ConfigError, match=r"config.json is not a \.py file; use --con"):
+        load_config(find_config(f"{path}:2"))
     with pytest.raises(ConfigError, match=r"is not a \.py or \.json"):
         load_config(path.with_suffix(".txt"))
 
@@ -124,6 +202,12 @@ def test_config_json_of_a_run_is_read(tmp_path, digits):
         ("training.boosted_first", "25", 25),
         ("conditional.critic_weight", "0.5", 0.5),
         ("samples.label", "None", None),
+        ("evaluation.best_by", "None", None),
+        ("evaluation.measures", "None", None),
+        ("evaluation.held_out", "None", None),
+        ("training.ema_decay", "None", None),
+        ("optimizer.critic.clip_norm", "none", None),
+        ("penalty.final_weight", "None", None),
     ],
 )
 def test_overrides_are_parsed_as_the_type_of_the_field(digits, name, text, value):

@@ -14,7 +14,7 @@ from release import before_a_release
 from test_pages import FIELDS
 from test_tutorials import browser_package
 
-from wgan_jax.config.loading import load_experiment, shipped_configs
+from wgan_jax.config.loading import find_config, load_experiment
 from wgan_jax.program.cli import main
 from wgan_jax.program.help import FLAGS, MODES, OTHERS
 
@@ -74,8 +74,8 @@ def check_call(arguments):
     if config is None:
         assert {name for name, _ in overrides} <= FIELDS, arguments
     elif not PLACEHOLDER.search(given):
-        path = ROOT / config if "/" in config else shipped_configs()[config]
-        load_experiment(path, overrides)
+        file = ROOT / config if "/" in config else find_config(config)
+        load_experiment(file, overrides)
 
 
 @pytest.mark.parametrize("block", BASH, ids=label)

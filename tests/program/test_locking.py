@@ -11,7 +11,9 @@ import pytest
 
 from wgan_jax.errors import WorkdirError
 from wgan_jax.program import locking
+from wgan_jax.program.cli import main
 from wgan_jax.program.locking import locked
+from wgan_jax.program.recorder import Recorder
 
 HOLD = """
 import sys
@@ -105,3 +107,49 @@ def test_a_damaged_record_is_no_owner(tmp_path, text):
     with locked(path, log=pytest.fail):
         assert json.loads(path.read_text())["pid"] == os.getpid()
     assert not path.read_text()
+
+
+TRAIN = [
+    "wgan-jax",
+    "train",
+    "--config=gaussians_wgan_gp",
+    "--config.generator.width=8",
+    "--config.critic.width=8",
+    "--config.training.batch_size=16",
+    "--config.training.iterations=4",
+    "--config.training.iterations_per_call=1",
+    "--config.checkpoint.every=2",
+    "--config.log.every=1",
+    "--config.evaluation=None",
+]
+
+
+def test_training_twice_in_one_folder_is_refused(tmp_path, monkeypatch, capsys):
+    workdir, seen = tmp_path / "run", []
+
+    def content():
+        """Returns the bytes of the files that the first run is not just writing."""
+        files = (x for x in workdir.rglob("*") if x.is_file())
+        parts = ("heartbeat.json", "checkpoints", "tensorboard")
+        return {x: x.read_bytes() for x in files if not {*x.parts} & {*parts}}
+
+    def twice(self, done, *more):
+        iterations(self, done, *more)
+        if done == 3:
+            monkeypatch.setattr(Recorder, "iterations", iterations)
+            capsys.readouterr()
+            before = content()
+            seen.append(main([*TRAIN, f"--workdir={workdir}"]))
+            seen.append(capsys.readouterr().err)
+            assert content() == before
+
+    iterations = Recorder.iterations
+    monkeypatch.setattr(Recorder, "iterations", twice)
+    assert main([*TRAIN, f"--workdir={workdir}"]) == 0
+    code, error = seen
+    assert code == 2
+    assert error.count("\n") == 1
+    assert f"{workdir} is in use: process {os.getpid()} on " in error
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+    assert not (workdir / "run.lock").read_text()

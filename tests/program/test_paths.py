@@ -1,13 +1,23 @@
 """Tests that ``~`` is the home folder in every option with a path."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import wgan_jax
+from wgan_jax import metrics, zoo
+from wgan_jax.checkpointing.checkpoints import Checkpoints
+from wgan_jax.config.loading import find_config
 from wgan_jax.data import load_source
-from wgan_jax.errors import DataError
-from wgan_jax.evaluation import EXTRACTORS
+from wgan_jax.errors import DataError, ReportError, WorkdirError
+from wgan_jax.evaluation import EXTRACTORS, make_evaluator
+from wgan_jax.io.files import write_text
+from wgan_jax.io.images import save_picture
+from wgan_jax.io.weights import load_weights, save_weights
 from wgan_jax.program.cli import main
 from wgan_jax.program.help import FLAGS, PATHS
+from wgan_jax.report import write_report
 
 # HistoQC PR 198
 WORDS = ("folder", "file", "page", "picture", "path")  # of options with paths
@@ -69,3 +79,59 @@ def test_data_and_weights_are_found_in_the_home_folder(home, monkeypatch):
     for name in ("lite0", "inception"):
         with pytest.raises(ValueError, match=f"{home}/none"):
             EXTRACTORS[name]((32, 32, 3), path="~/none")
+
+
+FIND = {
+    "load_run": wgan_jax.load_run,
+    "zoo.load": zoo.load,
+    "load_weights": load_weights,
+    "metrics.read_state_dict": metrics.read_state_dict,
+    "metrics.inception_weights": metrics.inception_weights,
+    "write_report": lambda path: write_report([path], Path("page.html")),
+}
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("name", FIND)
+def test_functions_look_in_the_home_folder(name, kind, home):
+    errors = (OSError, ValueError, ReportError, WorkdirError)
+    with pytest.raises(errors) as raised:
+        FIND[name](kind("~/none"))
+    told = str(raised.value)
+    if name == "zoo.load":
+        assert "'~/none' is not known" in told
+        (home / "none").mkdir()
+        (home / "none/weights.safetensors").write_bytes(b"")
+        with pytest.raises(ValueError, match=f"{home}/none/weights.safetensors"):
+            zoo.load(kind("~/none"))
+    else:
+        assert f"{home}/none" in told
+
+
+def test_functions_write_to_the_home_folder(home):
+    save_picture("~/a.png", np.zeros((4, 4, 1), np.uint8))
+    save_weights("~/b.safetensors", {"params": {"x": np.zeros(2)}}, metadata={})
+    assert load_weights("~/b.safetensors")[0]["params.x"].shape == (2,)
+    write_text("~/c.html", "page")
+    (home / "mine.py").write_text("")
+    assert find_config("~/mine.py:x") == (home / "mine.py", "x")
+    with Checkpoints("~/checkpoints", keep=1):
+        pass
+    found = {path.name for path in home.iterdir()}
+    assert found == {"a.png", "b.safetensors", "c.html", "mine.py"} | {"checkpoints"}
+
+
+def test_references_are_kept_in_the_home_folder(home):
+    evaluator = make_evaluator(
+        load_source("digits"),
+        EXTRACTORS["pixels"]((8, 8, 1)),
+        ("frechet",),
+        count=20,
+        cache=Path("~/cache"),
+    )
+    assert evaluator.cache == home / "cache"
+
+
+def test_argument_of_a_config_may_be_a_path(capsys):
+    assert main(["wgan-jax", "train", "--config=mine.py:/data"]) == 2
+    assert "mine.py:/data does not exist" in capsys.readouterr().err

@@ -41,7 +41,8 @@ def watch(config="digits_wgan_gp", **options):
     gap = SCORE_GAP if config == "digits_gan" else WASSERSTEIN_GAP
     said = []
     data = source(config)
-    made = Watch(experiment, data, gap_name=gap, warn=said.append, **options)
+    options |= {"gap_name": gap, "bounded": config != "digits_gan"}
+    made = Watch(experiment, data, warn=said.append, **options)
     made.gap_name, made.data = gap, data
     return made, said
 

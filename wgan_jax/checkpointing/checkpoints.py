@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -32,7 +31,7 @@ from wgan_jax.checkpointing.manifest import (
 from wgan_jax.checkpointing.targets import as_target, stored_as
 from wgan_jax.errors import CheckpointError, DiskError
 from wgan_jax.io.disks import disk_failure, disk_remedy
-from wgan_jax.io.files import check_local
+from wgan_jax.io.files import expanded
 from wgan_jax.parallel import multiprocess
 from wgan_jax.types import Array, PyTree
 
@@ -76,10 +75,10 @@ class Checkpoints:
             ValueError: if ``keep`` is less than 1, or the directory is the address
                 of remote storage.
         """
-        check_local(directory)
+        directory = expanded(directory)
         if keep < 1:
             raise ValueError(f"keep is {keep}; it must be at least 1.")
-        self._directory = Path(directory).absolute()
+        self._directory = directory.absolute()
         self._read_only, self._warn = read_only, warn
         self._broken: list[int] = []
         self._store = CheckpointBackend(self._directory, keep=keep, read_only=read_only)

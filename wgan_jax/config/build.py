@@ -15,7 +15,6 @@ from wgan_jax.augmentation import (
 )
 from wgan_jax.conditioning import Conditional
 from wgan_jax.config import experiment
-from wgan_jax.config.bounds import estimates_a_distance
 from wgan_jax.config.experiment import DTYPES, ExperimentConfig, Row, Term
 from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.resolve import Config, resolve
@@ -32,7 +31,6 @@ from wgan_jax.losses import (
     Objective,
     terms,
 )
-from wgan_jax.losses.objectives import SCORE_GAP, WASSERSTEIN_GAP
 from wgan_jax.optimizers import clipped, find_optimizer
 from wgan_jax.schedules import (
     LEARNING_RATE_SCHEDULES,
@@ -136,8 +134,6 @@ def build_objective(config: Config) -> Objective:
     as_config_error(jax.eval_shape, objective.critic_loss, *scores)
     generator = scores if objective.paired else scores[:1]
     as_config_error(jax.eval_shape, objective.generator_loss, *generator)
-    if objective.gap_name == WASSERSTEIN_GAP and not estimates_a_distance(config):
-        return objective._replace(gap_name=SCORE_GAP)
     return objective
 
 

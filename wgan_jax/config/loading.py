@@ -2,20 +2,22 @@
 
 A config file is a Python file with a function ``get_config`` that returns a
 ConfigDict. It can extend another config with ``from configs import parent``, which
-finds files in its own folder and configs shipped with the package.
+finds files in its own folder and configs shipped with the package. A function with a
+parameter is called with the text after a colon, as in ``mine.py:small``.
 """
 
 import ast
 import contextlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 
@@ -30,6 +32,29 @@ _PACKAGE = "configs"
 _TRUE, _FALSE = ("true", "t", "1", "yes"), ("false", "f", "0", "no")
 
 
+class ConfigFile(NamedTuple):
+    """Where a config comes from.
+
+    Attributes:
+        path: a Python file with ``get_config``, or the ``config.json`` of a run.
+        argument: text that ``get_config`` is called with; None for no argument.
+    """
+
+    path: Path
+    argument: str | None = None
+
+    def __str__(self) -> str:
+        """Returns the file and the argument as they are typed after ``--config=``."""
+        return str(self.path) + ("" if self.argument is None else f":{self.argument}")
+
+    @property
+    def title(self) -> str:
+        """Name for the folder of a run."""
+        if self.argument is None:
+            return self.path.stem
+        return f"{self.path.stem}_{re.sub(r'[^A-Za-z0-9_.-]', '_', self.argument)}"
+
+
 def config_folder() -> Path:
     """Returns the folder of the configs shipped with the package."""
     installed = Path(__file__).parents[1] / _PACKAGE
@@ -42,66 +67,80 @@ def shipped_configs() -> dict[str, Path]:
     return {p.stem: p for p in files if not p.stem.startswith("_")}
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str) -> ConfigFile:
     """Returns the file of a config.
 
     Args:
-        name: a path, or the name of a config shipped with the package.
+        name: a path, or the name of a config shipped with the package. The argument
+            of its ``get_config`` may follow after a colon.
 
     Raises:
         ConfigError: if there is no such file. The message suggests a similar
             name.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = shipped_configs()
-    if path.stem in known and (not path.suffix or path.parent.name == _PACKAGE):
-        return known[path.stem]
+    whole = _file(name)
+    if whole is not None:  # its name may have a colon
+        return ConfigFile(whole)
+    before, colon, argument = name.rpartition(":")
+    path = _file(before) if colon else None
+    if path is not None:
+        return ConfigFile(path, argument)
+    known, stem = shipped_configs(), Path(before or name).stem
     raise ConfigError(
-        f"--config={name} does not exist;{similar(path.stem, known)} {choices(known)}."
+        f"--config={name} does not exist;{similar(stem, known)} {choices(known)}."
     )
 
 
-def load_config(path: Path) -> ml_collections.ConfigDict:
+def load_config(file: ConfigFile | Path) -> ml_collections.ConfigDict:
     """Returns the config that a file describes.
 
     Args:
-        path: a Python file with ``get_config``, or the ``config.json`` of a run.
+        file: what ``find_config`` returns, or a path.
 
     Raises:
-        ConfigError: if the file cannot be run or read. The message names the
-            line.
+        ConfigError: if the file cannot be run or read, or its function does not
+            take the argument. The message names the line.
     """
-    return _config_in(path) if path.suffix == ".json" else _config_of(_run(path), path)
+    file = _as_file(file)
+    if file.path.suffix == ".json":
+        return _config_in(file)
+    return _config_of(_run(file.path), file)
 
 
-def lineage(path: Path, config: ml_collections.ConfigDict) -> dict[str, Any]:
+def lineage(
+    file: ConfigFile | Path, config: ml_collections.ConfigDict
+) -> dict[str, Any]:
     """Returns the origin of a config as JSON values.
 
     Args:
-        path: path of the config file.
+        file: as for ``load_config``.
         config: the config after overrides.
 
     Returns:
-        ``overrides``, the fields that differ from the file; and ``parent``,
-        which is None or has the ``name`` of the config that the file extends
-        and the ``differences`` between the two.
+        ``overrides``, the fields that differ from the file; ``parent``, which is
+        None or has the ``name`` of the config that the file extends and the
+        ``differences`` between the two; and ``config_argument``, the argument of
+        the file, if there is one. A parent that needs an argument has no
+        differences, because its argument is unknown, and is None.
     """
-    mine = plain(config)
+    mine, file = plain(config), _as_file(file)
 
     def changes_from(other: ml_collections.ConfigDict) -> list[str]:
         return differences(plain(other), mine, free=True)
 
-    if path.suffix == ".json":
-        return {"overrides": changes_from(_config_in(path)), "parent": None}
-    module = _run(path)
-    found: dict[str, Any] = {"overrides": changes_from(_config_of(module, path))}
+    if file.path.suffix == ".json":
+        return {"overrides": changes_from(_config_in(file)), "parent": None}
+    module = _run(file.path)
+    found: dict[str, Any] = {"overrides": changes_from(_config_of(module, file))}
     found["parent"] = None
     for parent in _parents(module)[:1]:
+        if not _takes(parent.get_config):
+            continue
         name = parent.__name__.split(".")[-1]
         changes = changes_from(parent.get_config())
         found["parent"] = {"name": name, "differences": changes}
+    if file.argument is not None:
+        found["config_argument"] = file.argument
     return found
 
 
@@ -171,7 +210,7 @@ def apply_overrides(
 
 
 def load_experiment(
-    path: Path,
+    file: ConfigFile | Path,
     overrides: Sequence[tuple[str, str]] = (),
     *,
     check: Callable[[ExperimentConfig, Problems], None] | None = None,
@@ -179,7 +218,7 @@ def load_experiment(
     """Loads a config file, applies overrides, and validates the result.
 
     Args:
-        path: as for ``load_config``.
+        file: as for ``load_config``.
         overrides: as for ``apply_overrides``.
         check: function that looks for further mistakes, called only if the
             config is invalid.
@@ -190,7 +229,7 @@ def load_experiment(
     Raises:
         ConfigError: if the config is invalid, with a line for each mistake.
     """
-    config, reader = load_config(path), Reader()
+    config, reader = load_config(file), Reader()
     reader.attempt(apply_overrides, config, overrides)
     experiment = reader.read(config)
     if reader.messages and check is not None:
@@ -199,23 +238,38 @@ def load_experiment(
     return experiment, config
 
 
-def field_comments(path: Path) -> dict[str, str]:
+def field_comments(file: ConfigFile | Path) -> dict[str, str]:
     """Returns the comments on the fields of a config and its parents, by name.
 
     Args:
-        path: path of a Python config file.
+        file: a Python config file.
     """
+    path = _as_file(file).path
     found: dict[str, str] = {}
     module = _run(path)
     for parent in _parents(module):
         found |= field_comments(Path(str(parent.__file__)))
-    for line in Path(path).read_text().splitlines():
+    for line in path.read_text().splitlines():
         match = re.match(r"\s+config\.([\w.\[\]\"']+) = .*?#\s*(.*)$", line)
         if match:
             # ``config.optimizer[player]`` sets a field of both networks.
             for player in ("generator", "critic"):
                 found[re.sub(r"\[player\]", f".{player}", match[1])] = match[2]
     return found
+
+
+def _as_file(file: ConfigFile | Path) -> ConfigFile:
+    return file if isinstance(file, ConfigFile) else ConfigFile(file)
+
+
+def _file(name: str) -> Path | None:
+    """Returns the file that a path or the name of a shipped config stands for."""
+    path, known = Path(os.path.expanduser(name)), shipped_configs()
+    if path.is_file():
+        return path
+    if path.stem in known and (not path.suffix or path.parent.name == _PACKAGE):
+        return known[path.stem]
+    return None
 
 
 def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
@@ -325,11 +379,14 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _config_of(module: ModuleType, path: Path) -> ml_collections.ConfigDict:
-    if not hasattr(module, "get_config"):
+def _config_of(module: ModuleType, file: ConfigFile) -> ml_collections.ConfigDict:
+    path = file.path
+    if not callable(getattr(module, "get_config", None)):
         raise ConfigError(f"{path} has no function get_config().")
+    arguments = () if file.argument is None else (file.argument,)
+    _check_call(module.get_config, file, *arguments)
     try:
-        config = module.get_config()
+        config = module.get_config(*arguments)
     except Exception as error:
         raise ConfigError(_failure(path, error)) from error
     if not isinstance(config, ml_collections.ConfigDict):
@@ -338,6 +395,36 @@ def _config_of(module: ModuleType, path: Path) -> ml_collections.ConfigDict:
             f"{type(config).__name__}."
         )
     return config
+
+
+def _takes(function: Callable[..., Any], *arguments: str) -> bool:
+    """Returns whether a function can be called with some arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_call(
+    function: Callable[..., Any], file: ConfigFile, *arguments: str
+) -> None:
+    """Raises ConfigError unless ``get_config`` takes exactly the given arguments."""
+    path = file.path
+    if _takes(function, *arguments):
+        return
+    if not _takes(function) and not _takes(function, ""):
+        raise ConfigError(
+            f"get_config() of {path} must have no parameter or a single one."
+        )
+    if arguments:
+        raise ConfigError(
+            f"--config={file} has an argument, but get_config() of {path} has no "
+            f"parameter; use --config={path}."
+        )
+    raise ConfigError(
+        f"get_config() of {path} needs an argument; use --config={path}:ARGUMENT."
+    )
 
 
 def _failure(path: Path, error: Exception) -> str:
@@ -377,8 +464,14 @@ def _siblings(folder: Path) -> Iterator[None]:
         sys.modules.update(before)
 
 
-def _config_in(path: Path) -> ml_collections.ConfigDict:
+def _config_in(file: ConfigFile) -> ml_collections.ConfigDict:
     """Returns the config stored in the ``config.json`` of a run."""
+    path = file.path
+    if file.argument is not None:
+        raise ConfigError(
+            f"--config={file} has an argument, but {path} is not a .py file; use "
+            f"--config={path}."
+        )
     try:
         record = parse_json(path.read_text())
     except (OSError, ValueError) as error:

@@ -43,7 +43,7 @@ def row_parameters(entry: Any) -> dict[str, inspect.Parameter]:
             p.name: p
             for p in parameters
             if p.name not in ("parent", "name", *_GIVEN)
-            and (p.default is p.empty or isinstance(p.default, _PLAIN))
+            and (p.default is p.empty or _is_plain(p))
         }
     return {
         p.name: p
@@ -137,6 +137,13 @@ def as_config_error(function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 def _is_module(entry: Any) -> bool:
     return inspect.isclass(entry) and issubclass(entry, nn.Module)
+
+
+def _is_plain(parameter: inspect.Parameter) -> bool:
+    """Returns whether a config can hold the values of an option."""
+    if parameter.default is None:
+        return _plain_type(parameter.annotation) not in (None, NoneType)
+    return isinstance(parameter.default, _PLAIN)
 
 
 def _option_type(parameter: inspect.Parameter, *, at_least_one: bool) -> Any:

@@ -20,6 +20,7 @@ from wgan_jax.evaluation.sample import (
     Model,
     Sample,
 )
+from wgan_jax.io.files import expanded
 from wgan_jax.metrics import (
     Estimate,
     FeatureExtractor,
@@ -268,7 +269,7 @@ def make_evaluator(
         batch_size=-(-batch_size // devices) * devices,
         train=train,
         held_out=held_out,
-        cache=cache,
+        cache=cache if cache is None else expanded(cache),
     )
 
 

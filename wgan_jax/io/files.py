@@ -29,7 +29,7 @@ def check_local(path: str | os.PathLike[str]) -> None:
         )
 
 
-def expanded(path: str) -> Path:
+def expanded(path: str | os.PathLike[str]) -> Path:
     """Returns a path, with the home folder in place of ``~`` if it is known.
 
     Raises:
@@ -49,7 +49,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary file in the same folder, and the last one to finish wins.
 
     Args:
-        path: path of the file; missing folders are created.
+        path: path of the file, where ``~`` is the home folder; missing folders are
+            created.
 
     Yields:
         A binary stream of the temporary file, which is removed after an error.
@@ -58,8 +59,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         ValueError: if the path is the address of remote storage.
         OSError: if the file cannot be written.
     """
-    check_local(path)
-    path = Path(path)
+    path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from wgan_jax.errors import ArchiveError
-from wgan_jax.io.files import atomic_write
+from wgan_jax.io.files import atomic_write, expanded
 from wgan_jax.io.json_text import parse_json
 from wgan_jax.types import PyTree
 
@@ -65,7 +64,7 @@ def load_weights(
         FileNotFoundError: if there is no such file.
         ArchiveError: if the file is damaged or not of this format.
     """
-    path = Path(path)
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist.")
     arrays: dict[str, np.ndarray] = {}

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from wgan_jax.io.caches import cache_folder
+from wgan_jax.io.files import expanded
 
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = (
@@ -58,12 +59,13 @@ def inception_weights(path: str | os.PathLike[str] | None = None) -> Path:
             sha256_prefix=_INCEPTION_SHA256,
             timeout=_TIMEOUT,
         )
-    if not Path(path).is_file():
+    path = expanded(path)
+    if not path.is_file():
         raise FileNotFoundError(
             f"{os.fspath(path)!r} does not exist. Use a copy of {INCEPTION_FILE}, or "
             "omit the path to download it."
         )
-    return Path(path)
+    return path
 
 
 def fetch(

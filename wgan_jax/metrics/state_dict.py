@@ -13,10 +13,11 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+
+from wgan_jax.io.files import expanded
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -55,7 +56,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: if the file has another format, is damaged, or contains
             anything other than tensors.
     """
-    path = Path(path)
+    path = expanded(path)
     content = path.read_bytes()
     claimed = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
     if claimed and not hashlib.sha256(content).hexdigest().startswith(claimed[1]):

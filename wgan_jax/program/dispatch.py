@@ -8,6 +8,7 @@ from typing import Any
 
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.loading import (
+    ConfigFile,
     find_config,
     lineage,
     load_experiment,
@@ -18,6 +19,9 @@ from wgan_jax.memory import keep_freed_memory
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Console
 from wgan_jax.program.environment import (
+    OF_FORK,
+    OF_PRETRAINED,
+    OF_RUN,
     use_compilation_cache,
     use_cpu_for_planning,
     use_switches,
@@ -54,16 +58,16 @@ def run_mode(mode: str, rest: list[str], *, command: str, log: Console) -> int:
         return _pretrained(
             mode, known, folders, overrides, options, command=command, log=log
         )
-    experiment, config, path = _config(mode, known, folders, overrides)
+    experiment, config, file = _config(mode, known, folders, overrides)
     if mode == "plan":
         return _plan(experiment, folders, options, log)
     if len(folders) > 1:
         raise ConfigError(
             f"--mode={mode} takes one --workdir, but {len(folders)} were given."
         )
-    folder = folders[0] if folders else FOLDER / path.stem
+    folder = folders[0] if folders else FOLDER / file.title
     if mode == "train":
-        options["lineage"] = lineage(path, config)
+        options["lineage"] = lineage(file, config)
     return _work(mode, experiment, folder, options, command=command, log=log)
 
 
@@ -72,16 +76,16 @@ def _config(
     known: argparse.Namespace,
     folders: list[Path],
     overrides: list[tuple[str, str]],
-) -> tuple[ExperimentConfig, Any, Path]:
+) -> tuple[ExperimentConfig, Any, ConfigFile]:
     """Returns the experiment, the config with its overrides, and the config file."""
     if known.config is not None:
-        path = find_config(known.config)
+        file = find_config(known.config)
     elif mode == "train" and known.fork is not None:
-        path = _config_of_run(Path(known.fork), f"--fork={known.fork}")
+        file = _config_of_run(Path(known.fork), f"--fork={known.fork}")
         if not folders:
             raise ConfigError("--fork needs --workdir=DIR, the folder of the new run.")
     elif folders and (mode not in ("train", "plan") or known.debug_nans):
-        path = _config_of_run(folders[0], str(folders[0]))
+        file = _config_of_run(folders[0], str(folders[0]))
     else:
         also = "" if mode in ("train", "plan") else " or --workdir=RUN"
         raise ConfigError(
@@ -89,16 +93,16 @@ def _config(
         )
     from wgan_jax.program.setup import check_all
 
-    return *load_experiment(path, overrides, check=check_all), path
+    return *load_experiment(file, overrides, check=check_all), file
 
 
-def _config_of_run(folder: Path, title: str) -> Path:
+def _config_of_run(folder: Path, title: str) -> ConfigFile:
     path = folder / "config.json"
     if not path.is_file():
         raise WorkdirError(
             f"{title} is not the folder of a run: it has no config.json."
         )
-    return path
+    return ConfigFile(path)
 
 
 def _report(
@@ -111,8 +115,8 @@ def _report(
     from wgan_jax.program.report import report
 
     if known.config is not None:
-        _, _, path = _config("report", known, folders, overrides)
-        folders = folders or [FOLDER / path.stem]
+        _, _, file = _config("report", known, folders, overrides)
+        folders = folders or [FOLDER / file.title]
     elif not folders:
         raise ConfigError("--mode=report needs --workdir=DIR, repeated for each run.")
     elif overrides:
@@ -147,6 +151,7 @@ def _pretrained(
     """Samples from, or exports, a generator that is not in the folder of a run."""
     from wgan_jax.program.export import export_pretrained
     from wgan_jax.program.pretrained import sample_pretrained
+    from wgan_jax.program.workdir import SWITCHES
 
     for name in ("config", "checkpoint", "weights", "card"):
         if getattr(known, name) is not None:
@@ -155,6 +160,7 @@ def _pretrained(
         raise ConfigError(
             f"--pretrained takes one --workdir, but {len(folders)} were given."
         )
+    use_switches(SWITCHES, log=log, reason=OF_PRETRAINED)
     use_compilation_cache(log=log)
     name = options.pop("pretrained")
     if mode == "sample":
@@ -197,13 +203,24 @@ def _work(
 
     workdir = Workdir(folder)
     _initialize(options.pop("distributed", "off"), log)
-    use_switches(workdir.switches(), log=log)
+    _use_recorded_switches(folder, options.get("fork"), log)
     use_compilation_cache(log=log)
     keep_freed_memory()
     if options.pop("debug_nans", None):
         mode = "debug-nans"
     about = {"command": command, "log": log, **options}
     return _functions()[mode](config, workdir, **about)
+
+
+def _use_recorded_switches(folder: Path, fork: str | None, log: Console) -> None:
+    """Sets the switches of JAX of a run, or of the run that a new one forks."""
+    from wgan_jax.program.workdir import Workdir
+
+    workdir, reason = Workdir(folder), OF_RUN
+    if fork is not None and not workdir.config.exists():
+        # The state of that run goes on, so its draws do, too.
+        workdir, reason = Workdir(fork), OF_FORK
+    use_switches(workdir.switches(), log=log, reason=reason)
 
 
 def _functions() -> dict[str, Callable[..., int]]:

@@ -11,6 +11,17 @@ from wgan_jax.io.caches import cache_folder, can_write, private_folder
 from wgan_jax.planning.accelerators import prepare_environment
 from wgan_jax.program.console import Log, warn
 
+# Why switches of JAX are changed, with a place for the value.
+OF_RUN = (
+    "the run began with {}, which is used. For another value, start a run in another "
+    "--workdir."
+)
+OF_FORK = (
+    "the forked run began with {}, which is used. For another value, use --init, which "
+    "takes only its weights."
+)
+OF_PRETRAINED = "{} is used, so that a seed always gives the same images."
+
 
 def ensure_home() -> None:
     """Sets HOME if the user has no home directory; bokeh and tfds need one."""
@@ -20,21 +31,22 @@ def ensure_home() -> None:
         os.environ["HOME"] = str(private_folder())
 
 
-def use_switches(recorded: Mapping[str, Any], *, log: Log) -> None:
-    """Sets the switches of JAX that a run began with, whatever the environment says.
+def use_switches(
+    recorded: Mapping[str, Any], *, log: Log, reason: str = OF_RUN
+) -> None:
+    """Sets switches of JAX, whatever the environment says.
 
     Args:
         recorded: value of each switch.
         log: function that prints one line.
+        reason: why the values are used, ``OF_RUN``, ``OF_FORK`` or
+            ``OF_PRETRAINED``.
     """
     for name, value in recorded.items():
         now = getattr(jax.config, name, value)
         if now != value:
-            warn(
-                log,
-                f"{name.upper()} is {now} here, but the run began with {value}, which "
-                "is used. For another value, start a run in another --workdir.",
-            )
+            because = reason.format(value)
+            warn(log, f"{name.upper()} is {now} here, but {because}")
             jax.config.update(name, value)
 
 

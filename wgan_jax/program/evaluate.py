@@ -32,11 +32,13 @@ def evaluate(
     log: Log,
     checkpoint: str = "latest",
     images: str | None = None,
+    output: str | None = None,
 ) -> int:
     """Evaluates samples of a run's generator, or the examples in a file.
 
     For a run, appends to ``evaluations.jsonl`` and draws interpolations and
-    nearest neighbors. For a file, writes ``<stem>.evaluation.json`` next to it.
+    nearest neighbors. For a file, writes ``<stem>.evaluation.json`` next to it,
+    unless that exists.
 
     Args:
         config: config of the run, or any config with the dataset and
@@ -48,6 +50,7 @@ def evaluate(
         images: path of an ``.npz`` file with an array ``images``, uint8 or in
             [-1, 1], as written by ``--mode=sample``. If None, the run is
             evaluated.
+        output: path of the record of a file, instead of the one next to it.
 
     Returns:
         Exit code 0.
@@ -63,7 +66,11 @@ def evaluate(
             raise ConfigError(
                 "--images and --checkpoint cannot be combined; use one of them."
             )
-        return _evaluate_file(config, Path(images), command=command, log=log)
+        path = Path(images)
+        record_path = Path(output or path.with_name(f"{path.stem}.evaluation.json"))
+        return _evaluate_file(config, path, record_path, command=command, log=log)
+    if output is not None:
+        raise ConfigError("--output needs --images in --mode=evaluate.")
     config = workdir.settled(config)
     workdir.check(config)
     experiment = prepare(config, log=log)
@@ -95,9 +102,16 @@ def evaluate(
 
 
 def _evaluate_file(
-    config: ExperimentConfig, path: Path, *, command: str, log: Log
+    config: ExperimentConfig, path: Path, kept: Path, *, command: str, log: Log
 ) -> int:
     examples = _read(path)
+    if kept.exists():
+        raise ConfigError(
+            f"{kept} exists; use another --output, or remove it to evaluate "
+            f"{path.name} again."
+        )
+    if not kept.absolute().parent.is_dir():
+        raise ConfigError(f"--output={kept} is in a folder that does not exist.")
     log(f"Loading the dataset {config.dataset.name}.")
     source = build_source(config)
     evaluator = build_evaluator(config, source, cache=reference_cache())
@@ -111,7 +125,6 @@ def _evaluate_file(
     examined = Examined("", path.name, results, comparison, 0.0)
     log(_table(examined))
     _say_limits(evaluator, comparison, has_model=False, log=log)
-    kept = path.with_name(f"{path.stem}.evaluation.json")
     about = {"file": path.name, "command": command}
     about["results"] = record(examined)["results"]
     write_text(kept, json.dumps(about, indent=2) + "\n")

@@ -79,6 +79,8 @@ def parse_flags(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
     for name in FLAGS:
         if name != "config.FIELD" and name not in SWITCHES:
             kind: dict[str, Any] = {"type": _path} if name in PATHS else {}
+            if name == "config":
+                kind["type"] = _config
             parser.add_argument(f"--{name}", **kind, **special.get(name, {}))
     known, unknown = parser.parse_known_args(others)
     if unknown:
@@ -113,15 +115,25 @@ def flags_of_mode(mode: str, known: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _path(text: str) -> str:
-    """Returns a path with the home folder in place of ``~``.
+def _config(text: str) -> str:
+    """Returns a config with the home folder in place of ``~``.
 
-    A shell replaces it only at the start of a word that is not quoted.
+    A single slash after a colon begins an argument, as in ``mine.py:/data``.
     """
+    return _path(text) if "://" in text else _expanded(text)
+
+
+def _path(text: str) -> str:
+    """Returns a path with the home folder in place of ``~``."""
     try:
         check_local(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
+    return _expanded(text)
+
+
+def _expanded(text: str) -> str:
+    """Replaces ``~``, as a shell does only at the start of an unquoted word."""
     if not text.startswith("~"):
         return text
     try:

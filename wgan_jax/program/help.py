@@ -84,7 +84,7 @@ MODES = {
     "evaluate": Mode(
         "Evaluates samples from a checkpoint or a file against a dataset.",
         "evaluate --workdir=runs/digits_wgan_gp --checkpoint=best",
-        ("checkpoint", "images"),
+        ("checkpoint", "images", "output"),
     ),
     "export": Mode(
         "Writes a trained generator as StableHLO, ONNX, PyTorch and safetensors.",
@@ -123,7 +123,8 @@ OTHERS = {
     ),
 }
 FLAGS = {
-    "config": "name of a shipped config, .py file, or config.json of a run",
+    "config": "name of a shipped config, .py file, or config.json of a run; "
+    "FILE.py:ARG calls get_config(ARG)",
     "config.FIELD": "override of a config field, such as --config.training.n_critic=3",
     "workdir": f"folder of the run [{FOLDER}/NAME]; can be repeated for report",
     "checkpoint": "checkpoint to read: latest, best or an iteration [latest]",
@@ -143,7 +144,8 @@ FLAGS = {
     "card": "JSON file with title, description, license, intended_use, limits",
     "page": "also write a page for browsers; the npm package onnxruntime-web [./]",
     "images": "an .npz file to evaluate instead of samples from a run",
-    "output": "folder of samples or of an export, page of a report, plan as JSON",
+    "output": "folder of samples or of an export, page of a report, plan as JSON, "
+    "record of --images",
     "topology": "devices to plan for, such as v5e:2x4 or h100:8",
     "distributed": "multi-process run: auto, off or COORDINATOR,N,I [off]",
     "profile": "number of iterations to trace into profile/ of the run",
@@ -194,10 +196,10 @@ def listed_configs() -> list[str]:
 
 def listed_fields(name: str) -> list[str]:
     """Returns one line for each field of a config, with its comment."""
-    path = find_config(name)
-    comments = {} if path.suffix == ".json" else field_comments(path)
+    file = find_config(name)
+    comments = {} if file.path.suffix == ".json" else field_comments(file)
     lines = []
-    for field, value in flatten(load_config(path)):
+    for field, value in flatten(load_config(file)):
         comment = comments.get(field, "")
         line = f"--config.{field}={value}"
         lines.append(f"{line:56} {comment}".rstrip())

@@ -97,6 +97,7 @@ class Recorder:
                 config,
                 experiment.source,
                 gap_name=experiment.gan.objective.gap_name,
+                bounded=experiment.gan.bounds_gradient,
                 warn=self.console.warn,
                 found=warned,
             )

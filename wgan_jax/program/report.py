@@ -16,7 +16,7 @@ from wgan_jax.program.gallery import (
 )
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
-from wgan_jax.program.workdir import Workdir
+from wgan_jax.program.workdir import Workdir, changed_switches
 from wgan_jax.report import write_report
 
 
@@ -80,13 +80,9 @@ def _draw(workdir: Workdir, *, log: Log) -> None:
         draw_real(experiment, workdir.samples)
     if not drawable:
         return
-    changed = [
-        name
-        for name, value in workdir.switches().items()
-        if getattr(jax.config, name, value) != value
-    ]
+    changed = changed_switches(workdir.switches())
     if changed:
-        because = f"because {changed[0]} differs"
+        because = f"because {changed[0].split(':')[0]} differs"
         warn(log, f"No samples of {workdir.path} are drawn, {because}.")
         return
     state, step = restore_checkpoint(workdir, experiment, "latest", log=log)

@@ -19,12 +19,13 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.program.restoring import check_choice, read_checkpoint
 from wgan_jax.program.sweep import build_replicas
 from wgan_jax.program.trained import choose_weights, generator_of
-from wgan_jax.program.workdir import Workdir
+from wgan_jax.program.workdir import Workdir, changed_switches
 from wgan_jax.training.init import abstract_state
 from wgan_jax.training.replicas import abstract_replicas, replica
 from wgan_jax.types import Array, PRNGKey
 from wgan_jax.zoo import Pretrained
 
+_IMPL = "jax_default_prng_impl"
 _warn = logging.getLogger(__name__).warning
 
 
@@ -106,6 +107,9 @@ def load_run(
 ) -> Run:
     """Reads a run from its folder, without its dataset.
 
+    ``Run.key`` has the PRNG implementation of the run. Other switches of JAX that
+    differ from those of the run are logged as a warning.
+
     Args:
         workdir: folder that ``wgan-jax train`` wrote. The run may still be
             training.
@@ -130,18 +134,34 @@ def load_run(
     record = folder.record()
     config = folder.settled(resolve(record["config"]))
     kind = choose_weights(weights, has_ema=config.training.has_ema, name="weights")
-    gan, seed, state, step = _restored(folder, config, record, which, replica, mesh)
-    own = with_value(config, "seed", seed)
-    generator = generator_of(own, gan, state, folder, {}, step=step, weights=kind)
-    return Run(
-        path=folder.path,
-        config=own,
-        gan=gan,
-        state=state,
-        key=jax.random.key(seed),
-        step=step,
-        generator=generator,
-    )
+    switches = folder.switches()
+    impl = switches.pop(_IMPL, getattr(jax.config, _IMPL))
+    _warn_of_switches(folder, switches)
+    with jax.default_prng_impl(impl):
+        gan, seed, state, step = _restored(folder, config, record, which, replica, mesh)
+        own = with_value(config, "seed", seed)
+        generator = generator_of(own, gan, state, folder, {}, step=step, weights=kind)
+        return Run(
+            path=folder.path,
+            config=own,
+            gan=gan,
+            state=state,
+            key=jax.random.key(seed),
+            step=step,
+            generator=generator,
+        )
+
+
+def _warn_of_switches(folder: Workdir, switches: dict[str, Any]) -> None:
+    """Warns of switches of JAX that differ, because a library must not set them."""
+    changed = changed_switches(switches)
+    if changed:
+        _warn(
+            "%s began with other switches of JAX, so that training and samples differ "
+            "(%s). Set them by jax.config.update before load_run.",
+            folder.path,
+            ", ".join(changed),
+        )
 
 
 def _restored(

@@ -23,7 +23,7 @@ from wgan_jax.program.origins import Origin
 from wgan_jax.program.restoring import read_with
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.trained import choose_weights
-from wgan_jax.program.workdir import Workdir
+from wgan_jax.program.workdir import Workdir, changed_switches
 from wgan_jax.types import PyTree
 
 _NETWORKS = tuple(
@@ -68,7 +68,7 @@ def start_from(origin: Origin, experiment: Experiment, *, log: Log) -> Start:
     if not origin.is_run:
         return _from_weights(origin, experiment)
     folder = Workdir(origin.source)
-    before = folder.record()["config"]
+    before, switches = folder.record()["config"], folder.switches()
     leaves, checksum, step = read_with(
         folder,
         origin.checkpoint,
@@ -92,7 +92,10 @@ def start_from(origin: Origin, experiment: Experiment, *, log: Log) -> Start:
         "weights": weights,
         "crc32": checksum,
         "renewed": renewed,
-        "differences": differences(before, as_json(experiment.config), free=True),
+        "differences": [
+            *differences(before, as_json(experiment.config), free=True),
+            *changed_switches(switches),
+        ],
     }
     return Start(state=state, step=0 if weights else step, record=record)
 

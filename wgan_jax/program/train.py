@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from wgan_jax.checkpointing.checkpoints import Checkpoints
-from wgan_jax.config.bounds import estimates_a_distance
 from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
@@ -98,9 +97,9 @@ def train(
     origin = settled_origin(workdir, asked)
     experiment = prepare(config, log=log)
     _warn_of_slow_bfloat16(config, log=log)
-    _warn_of_no_distance(config, log=log)
     evaluator = _evaluator(experiment)
     _ = experiment.target  # raises if the parts are incompatible
+    _warn_of_no_distance(experiment, log=log)
     data = experiment.source.record()
     workdir.check_data(data)
     check_start(config, workdir.newest_checkpoint())
@@ -322,10 +321,10 @@ def _warn_of_slow_bfloat16(config: ExperimentConfig, *, log: Log) -> None:
         )
 
 
-def _warn_of_no_distance(config: ExperimentConfig, *, log: Log) -> None:
+def _warn_of_no_distance(experiment: Experiment, *, log: Log) -> None:
     """Warns if nothing bounds the gradient of a Wasserstein critic."""
-    name = OBJECTIVES[config.objective.name].gap_name
-    if name == WASSERSTEIN_GAP and not estimates_a_distance(config):
+    name = OBJECTIVES[experiment.config.objective.name].gap_name
+    if name == WASSERSTEIN_GAP and not experiment.gan.bounds_gradient:
         warn(
             log,
             "Nothing bounds the gradient of the critic, so the gap of its scores is no "

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wgan_jax.config.bounds import estimates_a_distance
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.data import Source
 from wgan_jax.losses.objectives import WASSERSTEIN_GAP
@@ -100,6 +99,7 @@ class Watch:
         source: Source,
         *,
         gap_name: str,
+        bounded: bool,
         warn: Callable[[str], object],
         found: Iterable[str] = (),
     ) -> None:
@@ -109,6 +109,7 @@ class Watch:
             config: config of the run.
             source: its examples, of which a few are read at the first preview.
             gap_name: metric of the difference of scores.
+            bounded: whether something bounds the gradient of the critic.
             warn: function that prints one line.
             found: kinds of warnings before the run was resumed.
         """
@@ -116,7 +117,7 @@ class Watch:
         self._source, self._gap_name, self._warn = source, gap_name, warn
         options = {} if config.penalty is None else config.penalty.options
         self._target = options.get("target")
-        self._bounded = estimates_a_distance(config)
+        self._bounded = bounded
         self._smallest = math.inf
         self._flat = 0
 

@@ -18,19 +18,20 @@ from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
-from wgan_jax.io.files import check_local, write_text
+from wgan_jax.io.files import check_local, expanded, write_text
 from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.machine import describe_machine
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
-# Switches of JAX, also set by environment variables, that change results.
-SWITCHES = (
-    "jax_enable_x64",
-    "jax_default_prng_impl",
-    "jax_threefry_partitionable",
-    "jax_random_seed_offset",
-    "jax_default_matmul_precision",
-)
+# Switches of JAX, also set by environment variables, that change results; and the
+# values for what is no run.
+SWITCHES = {
+    "jax_enable_x64": False,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_default_matmul_precision": None,
+}
 PACKAGES = ("wgan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -48,7 +49,7 @@ class Workdir:
             ConfigError: if the path is the address of remote storage.
         """
         as_config_error(check_local, path)
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         try:
             str(self.path).encode()
         except UnicodeEncodeError as error:  # checkpoints could not be written there
@@ -265,7 +266,7 @@ class Workdir:
             **({} if parameters is None else {"parameters": dict(parameters)}),
             "packages": {name: _version(name) for name in PACKAGES},
             "git_commit": _git_commit(),
-            "switches": {k: getattr(jax.config, k, None) for k in SWITCHES},
+            "switches": current_switches(),
             "devices": {
                 "kind": jax.devices()[0].device_kind,
                 "platform": jax.default_backend(),
@@ -314,6 +315,24 @@ class Workdir:
                 "folder is unknown. Use another --workdir."
             ) from error
         return record
+
+
+def current_switches() -> dict[str, Any]:
+    """Returns the switches of JAX in this process."""
+    return {name: getattr(jax.config, name, None) for name in SWITCHES}
+
+
+def changed_switches(recorded: Mapping[str, Any]) -> list[str]:
+    """Returns the switches that differ in this process, as ``NAME: OLD -> NEW``.
+
+    Args:
+        recorded: switches of a run; others than those are not compared.
+    """
+    return [
+        f"{name}: {recorded[name]} -> {value}"
+        for name, value in current_switches().items()
+        if name in recorded and recorded[name] != value
+    ]
 
 
 def reference_cache() -> Path:

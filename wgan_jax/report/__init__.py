@@ -1,5 +1,6 @@
 """HTML report on one or several runs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from wgan_jax.report.run import GAPS
 __all__ = ["GAPS", "ReportError", "write_report"]
 
 
-def write_report(workdirs: Sequence[Path], path: Path) -> Path:
+def write_report(
+    workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str]
+) -> Path:
     """Writes the page; see ``report.page.write_report``.
 
     Raises:

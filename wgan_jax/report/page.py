@@ -1,5 +1,6 @@
 """HTML page: a single file with charts, pictures, styles and scripts."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from wgan_jax.io.files import write_text
+from wgan_jax.io.files import expanded, write_text
 from wgan_jax.report.axes import AXES, axis_tables
 from wgan_jax.report.charts import PALETTE, draw_charts, library
 from wgan_jax.report.configs import compare_configs
@@ -29,7 +30,9 @@ _BEFORE, _AFTER = ("styles.js",), ("pictures.js", "reload.js", "charts.js")
 _RELOAD_SECONDS = 60
 
 
-def write_report(workdirs: Sequence[Path], path: Path) -> Path:
+def write_report(
+    workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str]
+) -> Path:
     """Writes a report on runs as one HTML page that works offline.
 
     For several runs, curves are overlaid and pictures are shown side by side.
@@ -49,9 +52,9 @@ def write_report(workdirs: Sequence[Path], path: Path) -> Path:
         ReportError: if a folder does not belong to a run, or has no metrics
             yet.
     """
-    runs = read_runs(workdirs)
+    path, runs = expanded(path), read_runs([expanded(x) for x in workdirs])
     write_text(path, _render(runs))
-    return Path(path)
+    return path
 
 
 def _render(runs: Sequence[Run]) -> str:

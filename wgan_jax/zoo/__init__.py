@@ -19,6 +19,7 @@ from wgan_jax.config.experiment import with_value
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ArchiveError, unknown
 from wgan_jax.gan import Gan
+from wgan_jax.io.files import expanded
 from wgan_jax.io.weights import load_weights, unflatten
 from wgan_jax.sampling import generate_batches, sample_labels
 from wgan_jax.training.init import abstract_state
@@ -131,7 +132,7 @@ def find(name: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: if the name is unknown; the message lists the names.
     """
-    path, known = Path(name), names()
+    path, known = expanded(name), names()
     if name in known:
         path = _FOLDER / f"{name}.safetensors"
     elif path.is_dir():
