@@ -297,7 +297,10 @@ def _override(config: ml_collections.ConfigDict, name: str, text: str) -> None:
     value = _value(text, field_kind(config, name))
     if field in level:
         del level[field]  # otherwise its type is enforced on the new value
-    level[field] = value
+    try:
+        level[field] = value
+    except (ValueError, TypeError):  # a mapping that is no group
+        level[field] = text
 
 
 def _group(config: ml_collections.ConfigDict, name: str) -> Any:
@@ -359,7 +362,7 @@ def _guess(text: str) -> Any:
         return text.lower() == "true"
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
