@@ -84,14 +84,14 @@ def inception(
 
 
 def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
-    """Returns the identity extractor, for small images and for points.
+    """Returns the identity extractor, for small images and for values.
 
     Args:
         shape: shape of one example.
 
     Returns:
         The extractor. Its features are the flattened gray levels in [-1, 1], or
-        the coordinates.
+        the flattened values of points, tables, series and volumes.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(

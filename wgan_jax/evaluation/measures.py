@@ -202,7 +202,7 @@ def _lacks_held_out(c: Circumstances) -> str:
 
 
 def _lacks_points(c: Circumstances) -> str:
-    return "" if len(c.example_shape) == 1 else "points instead of images"
+    return "points instead of images" if len(c.example_shape) == 3 else ""
 
 
 def _lacks_modes(c: Circumstances) -> str:
