@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wgan_jax.program.cli import main
 
@@ -12,6 +13,7 @@ RANDOM = np.random.RandomState(0)
 TABLE = RANDOM.randn(80, 5) * [1.0, 2.0, 3.0, 0.1, 1.0] + 4.0
 SERIES = RANDOM.randn(80, 6, 3).cumsum(axis=1)
 VOLUMES = RANDOM.randn(80, 3, 4, 2, 1)
+RGBA = RANDOM.randint(0, 256, (80, 8, 8, 4), np.uint8)
 LABELS = np.arange(80) % 2
 SMALL = {
     "generator.width": 8,
@@ -35,6 +37,15 @@ VALUES = SMALL | {
         "transport",
         "held_out",
     ),
+}
+
+
+IMAGES = SMALL | {
+    "dataset.held_out": 0.25,
+    "training.iterations": 2,
+    "evaluation.every": 2,
+    "evaluation.count": 20,
+    "evaluation.features.name": "pixels",
 }
 
 
@@ -118,6 +129,34 @@ def test_pictures_of_values_are_refused(tmp_path, capsys):
     assert in_run(run, "export", "--dtype=uint8") == 2
     assert "--dtype=uint8 needs a generator of images" in capsys.readouterr().err
     assert sorted(run.rglob("*")) == before
+
+
+def mode_of(path):
+    with Image.open(path) as picture:
+        return picture.mode
+
+
+def test_rgba_images_are_trained_on_and_drawn(tmp_path, capsys):
+    path, run = saved(tmp_path, RGBA), tmp_path / "run"
+    assert train(path, run, config="digits_wgan_gp", **IMAGES) == 0
+    drawn = {file.name: mode_of(file) for file in run.rglob("*.png")}
+    assert {"real.png", "step_00000002.png", "neighbours_00000002.png"} <= set(drawn)
+    assert set(drawn.values()) == {"RGBA"}
+    assert in_run(run, "sample", "--format=png,npz") == 0
+    [folder] = (run / "samples").glob("*_png")
+    [file] = (run / "samples").glob("*.npz")
+    with np.load(file) as arrays:
+        assert arrays["images"].shape == (6, 8, 8, 4)
+        assert arrays["images"].dtype == np.uint8
+        with Image.open(folder / "0.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture), arrays["images"][0])
+    assert in_run(run, "sample", "--walk=gif") == 0
+    assert in_run(run, "sample", f"--project={folder / '0.png'}", "--format=npz") == 0
+    [file] = (run / "samples").glob("*project*.npz")
+    with np.load(file) as arrays:
+        assert arrays["images"].shape == (1, 8, 8, 4)
+    assert in_run(run, "evaluate", f"--images={file}") == 2  # of a single image
+    assert "at least 2 of uint8[8, 8, 4]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import expanded
+from wgan_jax.io.images import CHANNELS
 from wgan_jax.io.imports import import_object
 
 
@@ -200,17 +201,17 @@ def as_levels(
             f"{where}: the images have the shape {shape}; it must be [n, H, W, C], or "
             "[n, H, W] for gray, and none may be 0."
         )
-    if len(shape) == 3 and shape[2] in (1, 3):
+    if len(shape) == 3 and shape[2] in CHANNELS:
         raise DataError(
             f"{where}: the images have the shape {shape}, which is that of a single "
             "one; the first axis of [n, H, W, C] is missing."
         )
-    if images.shape[3] not in (1, 3):
-        transposed = images.shape[1] in (1, 3)
+    if images.shape[3] not in CHANNELS:
+        transposed = images.shape[1] in CHANNELS
         hint = " Move the second axis to the end." if transposed else ""
         raise DataError(
             f"{where}: the images have the shape {shape}; the last axis must be 1 for "
-            f"gray or 3 for RGB.{hint}"
+            f"gray, 3 for RGB or 4 for RGBA.{hint}"
         )
     if images.dtype == np.uint8:
         if low is not None or high is not None:
