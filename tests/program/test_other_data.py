@@ -14,6 +14,7 @@ TABLE = RANDOM.randn(80, 5) * [1.0, 2.0, 3.0, 0.1, 1.0] + 4.0
 SERIES = RANDOM.randn(80, 6, 3).cumsum(axis=1)
 VOLUMES = RANDOM.randn(80, 3, 4, 2, 1)
 RGBA = RANDOM.randint(0, 256, (80, 8, 8, 4), np.uint8)
+WIDE = RANDOM.randint(0, 256, (80, 12, 20, 3), np.uint8)
 LABELS = np.arange(80) % 2
 SMALL = {
     "generator.width": 8,
@@ -157,6 +158,22 @@ def test_rgba_images_are_trained_on_and_drawn(tmp_path, capsys):
         assert arrays["images"].shape == (1, 8, 8, 4)
     assert in_run(run, "evaluate", f"--images={file}") == 2  # of a single image
     assert "at least 2 of uint8[8, 8, 4]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["dcgan_gp", "resnet"])
+def test_images_that_are_not_square_are_trained_on_and_drawn(name, tmp_path, capsys):
+    path, run = saved(tmp_path, WIDE), tmp_path / "run"
+    fields = IMAGES | {"generator.name": name, "critic.name": name}
+    assert train(path, run, config="digits_wgan_gp", **fields) == 0
+    with Image.open(run / "samples" / "step_00000002.png") as picture:
+        # Six images in three columns and two rows, three times as large.
+        assert picture.size == (3 * (3 * 20 + 4) + 4, 2 * (3 * 12 + 4) + 4)
+    assert in_run(run, "sample", "--format=npz") == 0
+    [file] = (run / "samples").glob("*.npz")
+    with np.load(file) as arrays:
+        assert arrays["images"].shape == (6, 12, 20, 3)
+    assert in_run(run, "sample", f"--project={run / 'samples' / 'real.png'}") == 2
+    assert "--project needs a generator of square images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
