@@ -43,11 +43,14 @@ def load_arrays(
             ``resolve_split``.
         path: the file. It has to be given. An ``.npz`` file has the examples as
             ``images`` (or ``image``, ``x``, ``arr_0``), and may have labels as
-            ``labels`` (or ``label``, ``y``). Examples are as for ``as_examples``;
-            labels are whole numbers ``[n]`` from 0, below 65,536.
-        low: value of black in floating-point images.
-        high: value of white in floating-point images. They are rounded to 256
-            levels.
+            ``labels`` (or ``label``, ``y``). Images are uint8 or floating-point
+            ``[n, H, W, C]``, or ``[n, H, W]`` for gray with another width than 1,
+            3 and 4. Tables ``[n, D]``, series ``[n, T, C]`` and volumes ``[n, X,
+            Y, Z, C]`` are floating-point. Labels are whole numbers ``[n]`` from 0,
+            below 65,536.
+        low: value of black in floating-point images; None for other examples.
+        high: value of white in floating-point images, which are rounded to 256
+            levels; None for other examples.
         held_out: fraction of the examples in the split ``test``, in [0, 1),
             chosen by a hash of each example.
 
