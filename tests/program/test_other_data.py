@@ -74,7 +74,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("examples", [TABLE, SERIES, VOLUMES])
+@pytest.mark.parametrize("examples", [TABLE, SERIES], ids=["table", "series"])
 def test_values_are_trained_on_in_all_modes(examples, tmp_path, capsys):
     path, run = saved(tmp_path, examples), tmp_path / "run"
     for iterations in (2, 4):
@@ -111,7 +111,7 @@ def test_values_are_trained_on_in_all_modes(examples, tmp_path, capsys):
 
 
 def test_pictures_of_values_are_refused(tmp_path, capsys):
-    path, run = saved(tmp_path, TABLE), tmp_path / "run"
+    path, run = saved(tmp_path, VOLUMES), tmp_path / "run"
     fields = SMALL | {"evaluation": None, "training.iterations": 1}
     assert train(path, run, **fields) == 0
     before = sorted(run.rglob("*"))
@@ -126,7 +126,10 @@ def test_pictures_of_values_are_refused(tmp_path, capsys):
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert f"{flag} needs images" in error
-        assert "examples of shape (5,); they can be written with --format=npz" in error
+        assert (
+            "examples of shape (3, 4, 2, 1); they can be written with --format=npz"
+            in error
+        )
     assert in_run(run, "export", "--dtype=uint8") == 2
     assert "--dtype=uint8 needs a generator of images" in capsys.readouterr().err
     assert sorted(run.rglob("*")) == before
@@ -179,7 +182,7 @@ def test_images_that_are_not_square_are_trained_on_and_drawn(name, tmp_path, cap
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"evaluation.features.name": "lite0"}, "lite0 needs images, but .*Use pixels"),
+        ({"evaluation.features.name": "lite0"}, "lite0 needs images with .*Use pixels"),
         ({"generator.name": "dcgan"}, r"image shape is \(5,\); it must be"),
         ({"critic.name": "resnet"}, r"image shape is \(5,\); it must be"),
         ({"dataset.flip": True}, "dataset.flip is for images only"),
