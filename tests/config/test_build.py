@@ -371,8 +371,8 @@ def test_network_mistakes_are_found_by_shape_inference(field, value, message):
 
 def test_unsupported_image_size_is_rejected():
     config = config_of("digits_wgan_gp")
-    gan = build_gan(config, (20, 20, 1))
-    with pytest.raises(ValueError, match=r"\(20, 20, 1\)"):
+    gan = build_gan(config, (4, 20, 1))
+    with pytest.raises(ValueError, match=r"\(4, 20, 1\)"):
         abstract_state(gan)
 
 

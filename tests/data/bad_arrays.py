@@ -10,6 +10,8 @@ from bad_inputs import Case, colors, damaged, put
 IMAGES = colors(6)
 LABELS = np.arange(6) % 3
 UNIT = IMAGES / 255
+RGBA = IMAGES.repeat(2, axis=3)[..., :4]
+TABLE = UNIT[0, 0]
 
 
 def same(images=IMAGES, labels=None, classes=None):
@@ -19,6 +21,14 @@ def same(images=IMAGES, labels=None, classes=None):
         found = None if source.labels is None else source.labels.tolist()
         assert found == (None if labels is None else list(labels))
         assert source.num_classes == classes
+
+    return check
+
+
+def values(array):
+    def check(source):
+        assert source.images.dtype == np.float32
+        np.testing.assert_array_equal(source.images, array.astype(np.float32))
 
     return check
 
@@ -174,7 +184,17 @@ CASES = [
     images("a matrix", IMAGES[0, ..., 0], SHAPE),
     images("a number", np.uint8(3), SHAPE),
     images("five axes", IMAGES[None], SHAPE),
-    images("rgba", np.zeros((2, 8, 8, 4), np.uint8), "last axis must be 1 for gray or"),
+    images("rgba", RGBA, check=same(RGBA)),
+    images("two channels", IMAGES[..., :2], "last axis must be 1 for gray, 3 for"),
+    images("a single rgba image", np.zeros((8, 8, 4), np.uint8), "first axis"),
+    images("a table", TABLE, check=values(TABLE)),
+    images("series", UNIT[0], check=values(UNIT[0])),
+    images("volumes", UNIT[None], check=values(UNIT[None])),
+    images("a table with a range", TABLE, "no images; leave low", low=0.0, high=1.0),
+    images("a table of nan", TABLE * np.nan, "not finite in float32"),
+    images("a table beyond float32", TABLE * 1e300, "not finite in float32"),
+    images("a table without rows", UNIT[0, 0, :0], "and no size 0"),
+    images("a vector", UNIT[0, 0, 0], "floating-point .n, D."),
     images("no images", IMAGES[:0], rf"\[0, 8, 8, 3\]; it {SHAPE}"),
     images("images without rows", IMAGES[:, :0], SHAPE),
     images(

@@ -57,7 +57,7 @@ def test_floating_point_images_need_their_range(tmp_path):
         (IMAGES.transpose(0, 3, 1, 2), "last axis must be 1 .*second axis to the end"),
         (IMAGES[0, 0], "must be .n, H, W, C., or .n, H, W."),
         (IMAGES[:0], "must be .n, H, W, C., or .n, H, W."),
-        (IMAGES[..., :2], "last axis must be 1 for gray or 3 for RGB.$"),
+        (IMAGES[..., :2], "last axis must be 1 for gray, 3 for RGB or 4 for RGBA.$"),
         (IMAGES.astype(np.int32), "are int32; they must be uint8"),
         (IMAGES > 9, "are bool; they must be uint8"),
         (np.full((2, 4, 4, 1), np.nan), "values that are not finite"),
@@ -128,6 +128,12 @@ def pictures(*, dark=False, count: int = 40):
 def with_splits(*, split, seed=0):
     return IMAGES[:30] if split == "train" else IMAGES[30:]
 
+def table(*, columns: int = 5):
+    return np.arange(40.0 * columns).reshape(40, columns), np.arange(40) % 3
+
+def series():
+    return [np.full((6, 2), i, np.float16) for i in range(40)]
+
 class Pairs:
     def __len__(self):
         return 40
@@ -159,6 +165,31 @@ def test_function_returns_images(module):
         load_source(f"{module}:pictures", size=3)
     with pytest.raises(ValueError, match="'test' is not valid"):
         load_source(f"{module}:pictures", split="test")
+
+
+def test_function_returns_values_that_are_not_images(module):
+    source = load_source(f"{module}:table", columns=3, split="train[1:]")
+    assert source.images.dtype == np.float32
+    np.testing.assert_array_equal(source.images[:, 0], 3.0 * np.arange(1, 40))
+    np.testing.assert_array_equal(source.labels, LABELS[1:])
+    series = load_source(f"{module}:series")
+    assert series.example_shape == (6, 2)
+    np.testing.assert_array_equal(series.images[:, 5, 1], np.arange(40))
+
+
+def test_axes_and_range_tell_series_from_gray_images(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES[..., 0] / 255)
+    assert load(tmp_path / "x.npy").example_shape == (8, 8)
+    gray = load(tmp_path / "x.npy", low=0.0, high=1.0)
+    np.testing.assert_array_equal(gray.images, IMAGES[..., :1])
+    with pytest.raises(DataError, match="low and high must be set"):
+        load(tmp_path / "x.npy", low=0.0)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 4, 1)])
+def test_sources_have_images_or_values(shape):
+    with pytest.raises(ValueError, match=r"float32 \[n, D\], \[n, T, C\] or"):
+        Source(name="a", split="train", images=np.zeros(shape, np.float32))
 
 
 def test_function_receives_the_split(module):

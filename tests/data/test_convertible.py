@@ -115,6 +115,15 @@ def test_floating_point_arrays_of_gray_images_without_labels(dtype, tmp_path):
     assert_same_examples(load(out), expected)
 
 
+def test_rgba_arrays_keep_their_opacity(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, (9, 8, 8, 4), np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    assert command(tmp_path / "x.npy", tmp_path / "out") == 0
+    np.testing.assert_array_equal(load(tmp_path / "out").images[:], images)
+    assert command(tmp_path / "x.npy", tmp_path / "rgb", "--channels=3") == 0
+    assert load(tmp_path / "rgb").example_shape == (8, 8, 3)
+
+
 def test_the_held_out_images_do_not_depend_on_the_size(npz, tmp_path):
     assert command(npz, tmp_path / "out", "--size=4", "--channels=1") == 0
     options = {"split": "test", "held_out": 0.3}

@@ -102,6 +102,25 @@ def test_transparency_is_put_on_the_background():
     np.testing.assert_array_equal(one(stream.getvalue()), flat(255, 255, 255))
 
 
+def test_four_channels_keep_transparency(tmp_path):
+    half = flat(200, 40, 90, 128)
+    np.testing.assert_array_equal(one(encode(half), channels=4), half)
+    opaque = one(encode(flat(1, 2, 3)), channels=4)
+    np.testing.assert_array_equal(opaque, flat(1, 2, 3, 255))
+    gray = one(encode(flat(7)[..., 0]), channels=4)
+    np.testing.assert_array_equal(gray, flat(7, 7, 7, 255))
+    # Colors that are not seen are those of the background, and do not bleed.
+    half[:, 4:] = 0, 255, 0, 0
+    found = one(encode(half), channels=4, background="#010203")
+    np.testing.assert_array_equal(found[:, :4], half[:, :4])
+    np.testing.assert_array_equal(found[:, 4:], flat(1, 2, 3, 0)[:, 4:])
+    small = one(encode(half), channels=4, size=3, filter="box")[1, 1]
+    np.testing.assert_allclose(small, [200, 40, 90, 64], atol=2)
+    source = load(write(tmp_path / "a", [half, flat(1, 2, 3, 4)]), channels=4)
+    assert source.example_shape == (8, 8, 4)
+    np.testing.assert_array_equal(source.images[1], flat(1, 2, 3, 4))
+
+
 def test_sixteen_bits_are_scaled():
     levels = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
     found = one(encode(levels), channels=1)[..., 0]

@@ -47,6 +47,10 @@ NETWORKS = {
     "r3gan": {"image_shape": (32, 32, 3), "width": 8},
     "r3gan by class": {"image_shape": (32, 32, 3), "width": 8, "classes": 3},
     "article": {"image_shape": (28, 28, 1)},
+    "mlp of series": {"image_shape": (6, 3), "width": 16},
+    "dcgan of 24x40": {"image_shape": (24, 40, 3), "width": 4},
+    "dcgan_gp of 9x31": {"image_shape": (9, 31, 4), "width": 4},
+    "resnet of 12x20": {"image_shape": (12, 20, 1), "width": 4},
 }
 
 

@@ -13,7 +13,13 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from wgan_jax.io import loggers
-from wgan_jax.io.images import image_grid, save_png, scatter_image, to_uint8
+from wgan_jax.io.images import (
+    image_grid,
+    save_picture,
+    save_png,
+    scatter_image,
+    to_uint8,
+)
 from wgan_jax.io.loggers import JsonLines, Progress, Stages, TensorBoard
 
 # --- gray levels
@@ -75,9 +81,23 @@ def test_image_grid_magnifies_small_images(shape, expected):
     assert image_grid(np.zeros(shape, np.uint8)).shape == expected
 
 
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_rgba_pictures_are_read_back_unchanged(suffix, tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, (2, 4, 4, 4), np.uint8)
+    images[0, 0, 0] = 1, 2, 3, 0  # a color that is not seen
+    grid = image_grid(images, columns=2, scale=1, padding=1)
+    assert grid.shape == (6, 11, 4)
+    np.testing.assert_array_equal(grid[1:5, 1:5], images[0])
+    np.testing.assert_array_equal(grid[0], 255)
+    save_picture(tmp_path / f"x.{suffix}", grid)
+    with Image.open(tmp_path / f"x.{suffix}") as picture:
+        assert picture.mode == "RGBA"
+        np.testing.assert_array_equal(np.asarray(picture), grid)
+
+
 def test_image_grid_rejects_other_arrays():
     for images in (np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 2), np.uint8)):
-        with pytest.raises(ValueError, match=r"must be uint8\[n, H, W, 1 or 3\]"):
+        with pytest.raises(ValueError, match=r"must be uint8\[n, H, W, 1, 3 or 4\]"):
             image_grid(images)
     with pytest.raises(ValueError, match="no images"):
         image_grid(np.zeros((0, 2, 2, 1), np.uint8))

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wgan_jax.io.images import on_white
 from wgan_jax.metrics import (
     Features,
     FunctionFeatures,
@@ -38,6 +39,18 @@ def test_rgb_levels_stays_on_the_device():
         levels = rgb_levels(jnp.zeros((2, 4, 4, channels), jnp.uint8))
         assert isinstance(levels, jnp.ndarray)
         assert levels.shape == (2, 4, 4, 3)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, jnp.asarray])
+def test_rgb_levels_puts_rgba_on_white(convert):
+    x = np.array([[10, 20, 30, 0], [10, 20, 30, 255], [0, 100, 255, 51]], np.uint8)
+    levels = rgb_levels(convert(x.reshape(3, 1, 1, 4)))
+    assert levels.dtype == np.uint8
+    # With an opacity of 51 / 255 = 0.2, the level v becomes 0.2 v + 204.
+    expected = [[255, 255, 255], [10, 20, 30], [204, 224, 255]]
+    np.testing.assert_array_equal(levels[:, 0, 0], expected)
+    floating = on_white(x.astype(np.float32))
+    np.testing.assert_allclose(floating, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [10, 103, 200])

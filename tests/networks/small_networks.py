@@ -37,8 +37,8 @@ CASES = {
     "article": [((6, 5, 3), LATENT, {})],
 }
 NAMES = list(GENERATORS | CRITICS)
-# Rows of networks that need square images of certain sizes.
-SQUARE = ("dcgan", "dcgan_gp", "sngan_cnn", "resnet", "resnet64", "r3gan")
+# Rows of networks that need images of certain sizes.
+SIZED = ("dcgan", "dcgan_gp", "sngan_cnn", "resnet", "resnet64", "r3gan")
 
 
 def generator_of(name):

@@ -1,4 +1,9 @@
-"""Datasets from arrays: ``.npy`` and ``.npz`` files, and any Python object."""
+"""Datasets from arrays: ``.npy`` and ``.npz`` files, and any Python object.
+
+Uint8 arrays, and floating-point ones with the values of black and white, are
+images. Other floating-point arrays are values that are used as they are: tables
+``[n, D]``, series ``[n, T, C]`` and volumes ``[n, X, Y, Z, C]``.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +22,7 @@ from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import expanded
+from wgan_jax.io.images import CHANNELS
 from wgan_jax.io.imports import import_object
 
 
@@ -29,22 +35,24 @@ def load_arrays(
     high: float | None = None,
     held_out: Annotated[float, Ge(0), Lt(1)] = 0.0,
 ) -> Source:
-    """Loads images from an ``.npy`` file, or images and labels from an ``.npz`` file.
+    """Loads examples from an ``.npy`` file, and also labels from an ``.npz`` file.
 
     Args:
         name: ``arrays``.
         split: ``train`` or ``test``, or a part, in the syntax of
             ``resolve_split``.
-        path: the file. It has to be given. An ``.npz`` file has the images as
+        path: the file. It has to be given. An ``.npz`` file has the examples as
             ``images`` (or ``image``, ``x``, ``arr_0``), and may have labels as
             ``labels`` (or ``label``, ``y``). Images are uint8 or floating-point
-            ``[n, H, W, C]``, or ``[n, H, W]`` for gray with another width than
-            1 and 3; labels are whole numbers ``[n]`` from 0, below 65,536.
-        low: value of black in floating-point images.
-        high: value of white in floating-point images. They are rounded to 256
-            levels.
-        held_out: fraction of the images in the split ``test``, in [0, 1),
-            chosen by a hash of each image.
+            ``[n, H, W, C]``, or ``[n, H, W]`` for gray with another width than 1,
+            3 and 4. Tables ``[n, D]``, series ``[n, T, C]`` and volumes ``[n, X,
+            Y, Z, C]`` are floating-point. Labels are whole numbers ``[n]`` from 0,
+            below 65,536.
+        low: value of black in floating-point images; None for other examples.
+        high: value of white in floating-point images, which are rounded to 256
+            levels; None for other examples.
+        held_out: fraction of the examples in the split ``test``, in [0, 1),
+            chosen by a hash of each example.
 
     Returns:
         The source.
@@ -58,9 +66,9 @@ def load_arrays(
     file = expanded(path)
     check_file(file)
     images, labels = _read(file)
-    levels = as_levels(images, where=str(file), low=low, high=high)
+    examples = as_examples(images, where=str(file), low=low, high=high)
     about = {"origin": "arrays"}
-    return select(_source(name, split, levels, labels, str(file), about), held_out)
+    return select(_source(name, split, examples, labels, str(file), about), held_out)
 
 
 def find_function(name: str) -> Callable[..., Source]:
@@ -71,9 +79,10 @@ def find_function(name: str) -> Callable[..., Source]:
             the current folder. The function's parameters are the options of the
             dataset; ``split`` and ``seed`` are passed if it has them. Without
             ``split``, all examples are the split ``train``. It returns a
-            ``Source``, an array of images, a pair of images and labels, or any
-            object with ``__len__`` and ``__getitem__`` whose items are images,
-            pairs, or mappings with ``image`` and ``label``.
+            ``Source``, an array of examples, a pair of examples and labels, or
+            any object with ``__len__`` and ``__getitem__`` whose items are
+            examples, pairs, or mappings with ``image`` and ``label``. Examples
+            are as for ``as_examples``.
 
     Returns:
         The loader.
@@ -103,17 +112,17 @@ def find_function(name: str) -> Callable[..., Source]:
 
 
 def from_object(found: Any, name: str, split: str) -> Source:
-    """Returns the source of a Python object with images.
+    """Returns the source of a Python object with examples.
 
     Args:
-        found: a ``Source``, an array of images, a pair of images and labels, or
+        found: a ``Source``, an array of examples, a pair of examples and labels, or
             an object with ``__len__`` and ``__getitem__``, as described for
             ``find_function``.
         name: name of the dataset.
         split: name of the split.
 
     Raises:
-        DataError: if it is none of these, or the images are invalid.
+        DataError: if it is none of these, or the examples are invalid.
     """
     if isinstance(found, Source):
         return found
@@ -127,8 +136,49 @@ def from_object(found: Any, name: str, split: str) -> Source:
         )
     if not isinstance(found, np.ndarray):
         found, labels = _collected(found, labels, name)
-    levels = as_levels(found, where=name)
-    return _source(name, split, levels, labels, name, {"origin": "function"})
+    examples = as_examples(found, where=name)
+    return _source(name, split, examples, labels, name, {"origin": "function"})
+
+
+def as_examples(
+    examples: Any, *, where: str, low: float | None = None, high: float | None = None
+) -> np.ndarray:
+    """Returns images as uint8 ``[n, H, W, C]``, and other examples as float32.
+
+    Args:
+        examples: images as for ``as_levels``, or floating-point values ``[n, D]``,
+            ``[n, T, C]`` or ``[n, X, Y, Z, C]``, which are not scaled.
+        where: where the examples come from, for messages.
+        low: value of black in floating-point images; None for other examples.
+        high: value of white in floating-point images; None for other examples.
+
+    Raises:
+        DataError: if shape, dtype or range is not as described.
+    """
+    examples = np.asarray(examples)
+    floating = np.issubdtype(examples.dtype, np.floating)
+    if examples.ndim == 4 or (
+        examples.ndim == 3 and not (floating and low is None and high is None)
+    ):
+        return as_levels(examples, where=where, low=low, high=high)
+    about = f"{where}: the examples are {examples.dtype} {list(examples.shape)}"
+    if not floating or examples.ndim < 2 or not examples.size:
+        raise DataError(
+            f"{about}; images must be [n, H, W, C] or [n, H, W], other examples "
+            "floating-point [n, D], [n, T, C] or [n, X, Y, Z, C], and no size 0."
+        )
+    if low is not None or high is not None:
+        raise DataError(
+            f"{about}, which are no images; leave low and high, the values of black "
+            "and white, unset."
+        )
+    with np.errstate(over="ignore"):  # of values beyond float32, reported below
+        values = np.ascontiguousarray(examples, np.float32)
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"{where}: the examples have values that are not finite in float32."
+        )
+    return values
 
 
 def as_levels(
@@ -154,17 +204,17 @@ def as_levels(
             f"{where}: the images have the shape {shape}; it must be [n, H, W, C], or "
             "[n, H, W] for gray, and none may be 0."
         )
-    if len(shape) == 3 and shape[2] in (1, 3):
+    if len(shape) == 3 and shape[2] in CHANNELS:
         raise DataError(
             f"{where}: the images have the shape {shape}, which is that of a single "
             "one; the first axis of [n, H, W, C] is missing."
         )
-    if images.shape[3] not in (1, 3):
-        transposed = images.shape[1] in (1, 3)
+    if images.shape[3] not in CHANNELS:
+        transposed = images.shape[1] in CHANNELS
         hint = " Move the second axis to the end." if transposed else ""
         raise DataError(
             f"{where}: the images have the shape {shape}; the last axis must be 1 for "
-            f"gray or 3 for RGB.{hint}"
+            f"gray, 3 for RGB or 4 for RGBA.{hint}"
         )
     if images.dtype == np.uint8:
         if low is not None or high is not None:
@@ -250,16 +300,16 @@ def select(source: Source, held_out: float) -> Source:
 def _source(
     name: str,
     split: str,
-    levels: np.ndarray,
+    examples: np.ndarray,
     labels: Any,
     where: str,
     provenance: Mapping[str, Any],
 ) -> Source:
-    numbers = None if labels is None else as_labels(labels, len(levels), where)
+    numbers = None if labels is None else as_labels(labels, len(examples), where)
     return Source(
         name=name,
         split=split,
-        images=levels,
+        images=examples,
         labels=numbers,
         num_classes=None if numbers is None else int(numbers.max()) + 1,
         provenance=provenance,

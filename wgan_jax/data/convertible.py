@@ -118,7 +118,7 @@ def from_tfds(
         data_dir: folder of prepared datasets; None for TFDS_DATA_DIR in the
             environment, or else tfds' default.
         size: side of the images; None for that of the dataset.
-        channels: 1 or 3; None for 1 if the dataset is gray.
+        channels: 1, 3 or 4; None for 1 if the dataset is gray, and otherwise 3.
         **options: other fields of ``Conversion``.
 
     Raises:
@@ -216,7 +216,7 @@ def from_arrays(
         low: value of black in floating-point images.
         high: value of white in floating-point images.
         size: side of the images; None for that of the file.
-        channels: 1 or 3; None for that of the file.
+        channels: 1, 3 or 4; None for that of the file.
         **options: other fields of ``Conversion``.
 
     Raises:
@@ -233,7 +233,8 @@ def from_arrays(
 
     # Checks shape, type and range before the folder is made.
     shape = next(levels(0)).shape
-    conversion = _conversion(str(path), shape, size, channels, options)
+    depth = shape[2] if channels is None else channels
+    conversion = _conversion(str(path), shape, size, depth, options)
     labels = None if file.labels is None else as_labels(file.labels, count, str(path))
 
     def read(start: int) -> Iterator[Item]:

@@ -57,7 +57,7 @@ def load_folder(
     split: str,
     path: str = "",
     size: Count | None = None,
-    channels: Literal[1, 3] | None = None,
+    channels: Literal[1, 3, 4] | None = None,
     crop: Literal["center", "none"] = "center",
     filter: Filter = "lanczos",
     background: str = "white",
@@ -81,7 +81,8 @@ def load_folder(
         path: the folder or the archive. It has to be given.
         size: side of the images in pixels; None if all pictures are squares of
             one size.
-        channels: 1 for gray, 3 for RGB; None for gray if all pictures are.
+        channels: 1 for gray, 3 for RGB, 4 for RGB and opacity; None for gray if all
+            pictures are, and otherwise RGB.
         crop: ``center`` for the largest square in the center; ``none`` to
             reject pictures that are not square.
         filter: filter of resizing.
@@ -140,7 +141,7 @@ def described_folder(
     split: str,
     path: str = "",
     size: int | None = None,
-    channels: Literal[1, 3] | None = None,
+    channels: Literal[1, 3, 4] | None = None,
     **others: Any,
 ) -> Source:
     """Returns the shapes of ``load_folder``, without a path if the size is given.

@@ -27,11 +27,12 @@ class Conversion:
 
     Pictures are rotated as their EXIF data says. Of an animation or several pages,
     the first one is used. Sixteen bits are scaled to eight, CMYK, LAB and palettes
-    are converted to RGB, and transparent pixels are put on the background.
+    are converted to RGB. Transparent pixels are put on the background; with four
+    channels, only the color of fully transparent ones is that of the background.
 
     Attributes:
         size: side S of the result in pixels.
-        channels: 1 for gray, 3 for RGB.
+        channels: 1 for gray, 3 for RGB, 4 for RGB and opacity.
         crop: ``center`` for the largest square in the center; ``none`` to
             reject pictures that are not square.
         filter: filter of resizing; all but ``nearest`` average when
@@ -44,7 +45,7 @@ class Conversion:
     """
 
     size: Count
-    channels: Literal[1, 3] = 3
+    channels: Literal[1, 3, 4] = 3
     crop: Literal["center", "none"] = "center"
     filter: Filter = "lanczos"
     background: str = "white"
@@ -170,8 +171,8 @@ def convert_levels(levels: np.ndarray, conversion: Conversion) -> np.ndarray:
 
 
 def _fitted(picture: "Image.Image", conversion: Conversion) -> np.ndarray:
-    """Returns a picture in mode ``L`` or ``RGB`` as ``[S, S, C]``."""
-    from PIL import Image
+    """Returns a picture that ``_flat`` has returned as ``[S, S, C]``."""
+    from PIL import Image, ImageColor
 
     width, height = picture.size
     if width != height:
@@ -186,7 +187,12 @@ def _fitted(picture: "Image.Image", conversion: Conversion) -> np.ndarray:
     if picture.size != sides:
         resampling = Image.Resampling[conversion.filter.upper()]
         picture = picture.resize(sides, resampling)
-    return np.asarray(picture, np.uint8).reshape(*sides, conversion.channels)
+    levels = np.array(picture, np.uint8).reshape(*sides, conversion.channels)
+    if conversion.channels == 4:
+        # These colors are not seen. They are noise that a GAN would have to learn.
+        unseen = levels[..., 3] == 0
+        levels[unseen, :3] = ImageColor.getrgb(conversion.background)[:3]
+    return levels
 
 
 @contextlib.contextmanager
@@ -220,7 +226,7 @@ def _open(encoded: bytes) -> "Image.Image":
 
 
 def _flat(picture: "Image.Image", conversion: Conversion) -> "Image.Image":
-    """Returns a picture in mode ``L`` or ``RGB``, without transparency."""
+    """Returns a picture in mode ``L`` or ``RGB`` without transparency, or ``RGBA``."""
     from PIL import Image, ImageColor
 
     if picture.mode in _WIDE:
@@ -240,6 +246,8 @@ def _flat(picture: "Image.Image", conversion: Conversion) -> "Image.Image":
         raise ValueError("its pixels are floating-point numbers of unknown range")
     elif picture.mode == "LAB":
         picture = picture.convert("RGB")  # there is no way to gray but by RGB
+    if conversion.channels == 4:
+        return picture.convert("RGBA")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         color = (*ImageColor.getrgb(conversion.background)[:3], 255)

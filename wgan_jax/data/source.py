@@ -19,8 +19,10 @@ class Source:
     Attributes:
         name: name of the dataset, as passed to ``load_source``.
         split: split of the dataset, as passed to ``load_source``.
-        images: uint8 ``[n, H, W, C]``, or float32 ``[n, D]`` for points; an array,
-            or images in files that are indexed like one.
+        images: uint8 images ``[n, H, W, C]``, or float32 of any other number of
+            axes, at least 2: points and tables ``[n, D]``, series ``[n, T, C]``,
+            volumes ``[n, X, Y, Z, C]``. An array, or images in files that are
+            indexed like one.
         labels: int32 ``[n]`` in [0, num_classes), or None.
         num_classes: number of classes, or None without labels.
         provenance: origin of the examples, as JSON values.
@@ -40,12 +42,15 @@ class Source:
     ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        kind = (self.images.dtype, self.images.ndim)
-        if kind not in ((np.dtype(np.uint8), 4), (np.dtype(np.float32), 2)):
+        dtype, axes = self.images.dtype, self.images.ndim
+        are_images = dtype == np.uint8 and axes == 4
+        # Code that draws or converts images recognizes them by their four axes.
+        are_values = dtype == np.float32 and axes >= 2 and axes != 4
+        if not (are_images or are_values):
             raise ValueError(
                 f"the images of source {self.name!r} are {self.images.dtype} "
-                f"{list(self.images.shape)}; they must be uint8 [n, H, W, C] or "
-                "float32 [n, D]."
+                f"{list(self.images.shape)}; they must be uint8 [n, H, W, C], or "
+                "float32 [n, D], [n, T, C] or [n, X, Y, Z, C]."
             )
         if self.labels is not None and (
             self.labels.dtype != np.int32 or self.labels.shape != (len(self),)
@@ -60,7 +65,7 @@ class Source:
 
     @property
     def example_shape(self) -> tuple[int, ...]:
-        """Shape of one example: ``(H, W, C)``, or ``(D,)`` for points."""
+        """Shape of one example: ``(H, W, C)`` for images, or another for values."""
         return self.images.shape[1:]
 
     def record(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _DIGITS_TRAIN = 1500
 
 
 def described_source(record: Mapping[str, Any]) -> Source:
-    """Returns a source of black examples with the shapes and classes of a record.
+    """Returns a source of examples of zeros, with the shapes and classes of a record.
 
     It replaces a dataset where only shapes and classes matter, so no file is
     read.

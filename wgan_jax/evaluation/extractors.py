@@ -13,6 +13,7 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from wgan_jax.io.files import expanded
+from wgan_jax.io.images import CHANNELS
 from wgan_jax.metrics import (
     FeatureExtractor,
     FunctionFeatures,
@@ -84,14 +85,14 @@ def inception(
 
 
 def pixels(shape: tuple[int, ...]) -> FeatureExtractor:
-    """Returns the identity extractor, for small images and for points.
+    """Returns the identity extractor, for small images and for values.
 
     Args:
         shape: shape of one example.
 
     Returns:
         The extractor. Its features are the flattened gray levels in [-1, 1], or
-        the coordinates.
+        the flattened values of points, tables, series and volumes.
     """
     is_image = len(shape) == 3
     return FunctionFeatures(
@@ -111,9 +112,10 @@ def _in_a_row(examples: ArrayLike) -> Any:
 
 
 def _check_images(name: str, shape: tuple[int, ...]) -> None:
-    if len(shape) != 3:
+    if len(shape) != 3 or shape[2] not in CHANNELS:
         raise ValueError(
-            f"{name} needs images, but an example has the shape {shape}. Use pixels."
+            f"{name} needs images with 1, 3 or 4 channels, but an example has the "
+            f"shape {shape}. Use pixels."
         )
 
 

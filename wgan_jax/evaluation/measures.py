@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.evaluation.sample import Circumstances, Comparison, Measure, Measured
+from wgan_jax.io.images import on_white
 from wgan_jax.metrics import (
     frechet_distance,
     inception_score,
@@ -102,6 +103,8 @@ def _path_length(c: Comparison) -> Iterator[Measured]:
         levels = (images + 1) * 127.5
         if levels.shape[3] == 1:
             levels = jnp.concatenate([levels] * 3, axis=3)
+        elif levels.shape[3] == 4:
+            levels = jnp.asarray(on_white(levels))
         return from_levels(levels).values
 
     found = perceptual_path_length(
@@ -202,7 +205,7 @@ def _lacks_held_out(c: Circumstances) -> str:
 
 
 def _lacks_points(c: Circumstances) -> str:
-    return "" if len(c.example_shape) == 1 else "points instead of images"
+    return "points instead of images" if len(c.example_shape) == 3 else ""
 
 
 def _lacks_modes(c: Circumstances) -> str:

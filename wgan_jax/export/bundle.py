@@ -54,12 +54,18 @@ def export_generator(
         The files.
 
     Raises:
-        ExportError: if the folder is not empty, a package is missing, or the
-            network cannot be written in one of the formats. Then nothing is
-            written.
+        ExportError: if the folder is not empty, a package is missing, the network
+            cannot be written in one of the formats, or the dtype is not that of its
+            examples. Then nothing is written.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise ExportError(f"{folder} is not empty; use a new folder.")
+    example = generator.card["data"]["example_shape"]
+    if dtype == "uint8" and len(example) != 3:
+        raise ExportError(
+            "--dtype=uint8 needs a generator of images, but this one makes examples of "
+            f"shape {tuple(example)}; use float32."
+        )
     contents: dict[str, bytes | str] = {}
     if "stablehlo" in formats:
         contents["generator.stablehlo"] = to_stablehlo(generator, dtype=dtype)
@@ -135,9 +141,11 @@ def _usage(
 ) -> str:
     classes = _labels(generator)
     drawn = draw_text(generator.gan.prior, n=16, size=generator.latent_size)
-    shape = ", ".join(map(str, generator.card["data"]["example_shape"]))
+    example = generator.card["data"]["example_shape"]
+    shape = ", ".join(map(str, example))
+    values = "float32 in [-1, 1]" if len(example) == 3 else "float32"
     also = f", and `labels` int32 `[B]` in 0 to {classes - 1}" if classes else ""
-    kind = "gray levels, uint8" if dtype == "uint8" else "float32 in [-1, 1]"
+    kind = "gray levels, uint8" if dtype == "uint8" else values
     rows = [
         ("`weights.safetensors`", "weights by name; `example_wgan_jax.py` reads them")
     ]
@@ -175,7 +183,7 @@ def _usage(
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return (
         f"Input: `latents` float32 `[B, {generator.latent_size}]`, "
-        f"{drawn.words}{also}. Output: `images` `[B, {shape}]`, float32 in [-1, 1] "
+        f"{drawn.words}{also}. Output: `images` `[B, {shape}]`, {values} "
         f"unless stated otherwise.\n\n| file | use |\n|---|---|\n{table}"
     )
 

@@ -18,7 +18,7 @@ def model_card(card: Mapping[str, Any], *, usage: str, size: int) -> str:
     names = data.get("class_names") or []
     shape = " x ".join(map(str, data["example_shape"]))
     facts = {
-        "images": shape,
+        "images" if len(data["example_shape"]) == 3 else "one example": shape,
         "data": f"{data['name']}, {data['count']:,} examples of `{data['split']}`",
         "parameters": f"{card['parameters']:,}; {size:,} bytes",
         "iterations": f"{card['step']:,}",

@@ -107,11 +107,11 @@ function paint(canvas, image) {
   const picture = new ImageData(WIDTH, HEIGHT);
   for (let i = 0; i < HEIGHT * WIDTH; i++) {
     for (let c = 0; c < 3; c++) {
-      const value = image[i * CHANNELS + (CHANNELS === 3 ? c : 0)];
+      const value = image[i * CHANNELS + (CHANNELS === 1 ? 0 : c)];
       // The array rounds and clips, as the program does.
       picture.data[4 * i + c] = (value + 1) * 127.5;
     }
-    picture.data[4 * i + 3] = 255;
+    picture.data[4 * i + 3] = CHANNELS === 4 ? (image[4 * i + 3] + 1) * 127.5 : 255;
   }
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }

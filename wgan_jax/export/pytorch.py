@@ -44,7 +44,7 @@ _HEADER = '''"""{title}
 Written by wgan_jax. It needs torch and safetensors, and the file {weights} beside it:
 
     generator = Generator()
-    images = generator({example})  # {shape} in [-1, 1]
+    images = generator({example})  # {shape}{bounds}
 """
 
 from pathlib import Path
@@ -63,7 +63,7 @@ def images_first(function, x, kernel, **options):
 
 
 class Generator(torch.nn.Module):
-    """Maps {inputs} to images [batch, height, width, channels] in [-1, 1]."""
+    """Maps {inputs} to {output}{bounds}."""
 
     def __init__(self, weights=WEIGHTS):
         super().__init__()
@@ -102,11 +102,14 @@ def to_pytorch(graph: Graph, *, title: str, weights: str, prior: str = "normal")
         examples.append("torch.arange(8)")
         inputs.append("labels [batch]")
     shape = [8, *graph.output.shape[1:]]
+    are_images = len(shape) == 4
     head = _HEADER.format(
         title=json.dumps(title)[1:-1].rstrip(".") + ".",
         weights=weights,
         example=", ".join(examples),
         shape=shape,
+        output="images [batch, height, width, channels]" if are_images else "examples",
+        bounds=" in [-1, 1]" if are_images else "",
         inputs=" and ".join(inputs),
         arguments=", ".join(names),
     )

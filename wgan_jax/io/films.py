@@ -7,7 +7,7 @@ import numpy as np
 
 from wgan_jax.errors import ConfigError
 from wgan_jax.io.files import atomic_write
-from wgan_jax.io.images import as_pillow
+from wgan_jax.io.images import as_pillow, on_white
 
 FILMS = ("gif", "webp", "mp4")
 _SIDE = 256  # pixels; approximate side to which small images are magnified
@@ -18,13 +18,15 @@ def save_film(path: Path, frames: np.ndarray, *, rate: int) -> None:
 
     Args:
         path: path of the file; its suffix is one of ``FILMS``.
-        frames: uint8 ``[n, H, W, 1 or 3]``.
+        frames: uint8 ``[n, H, W, 1, 3 or 4]``; RGBA is put on white.
         rate: frames per second.
 
     Raises:
         ConfigError: if it is an MP4 and the package av is missing.
         OSError: if the file cannot be written.
     """
+    if frames.shape[3] == 4:
+        frames = np.asarray(on_white(frames))
     scale = max(1, round(_SIDE / max(frames.shape[1:3])))
     large = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     content = _mp4(large, rate) if path.suffix == ".mp4" else _pillow(path, large, rate)

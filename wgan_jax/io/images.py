@@ -9,6 +9,7 @@ import numpy as np
 from wgan_jax.io.files import atomic_write
 from wgan_jax.types import Array
 
+CHANNELS = (1, 3, 4)  # of pictures: gray, RGB and RGBA
 _TOLERANCE = 1e-3  # of the range of images, for rounding
 _SHOWN_SIDE = 64  # pixels; approximate side to which small images are magnified
 _REAL_COLOUR = (0, 114, 178)  # blue and orange, distinguishable for the color-blind
@@ -67,6 +68,23 @@ def check_range(images: Array | np.ndarray) -> None:
         )
 
 
+def on_white(images: Array | np.ndarray) -> Array | np.ndarray:
+    """Puts RGBA images on white.
+
+    Args:
+        images: uint8 or floating-point ``[..., 4]`` in [0, 255].
+
+    Returns:
+        The same type ``[..., 3]``; uint8 levels are rounded.
+    """
+    wide = images if images.dtype != np.uint8 else images.astype(np.int32)
+    opacity = wide[..., 3:]
+    mixed = wide[..., :3] * opacity + 255 * (255 - opacity)
+    if images.dtype != np.uint8:
+        return mixed / 255
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
 def image_grid(
     images: np.ndarray,
     *,
@@ -77,7 +95,7 @@ def image_grid(
     """Arranges images in a grid on white, row by row.
 
     Args:
-        images: uint8 ``[n, H, W, C]``, n at least 1, C 1 or 3.
+        images: uint8 ``[n, H, W, C]``, n at least 1, C 1, 3 or 4.
         columns: images per row; by default, the grid is as square as possible.
         scale: integer magnification; by default, small images become about 64
             pixels high.
@@ -90,10 +108,10 @@ def image_grid(
     Raises:
         ValueError: if the shape or dtype is invalid.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in CHANNELS:
         raise ValueError(
             f"image_grid: images are {images.dtype}{list(images.shape)}; they must be "
-            "uint8[n, H, W, 1 or 3]. Use to_uint8 to convert them."
+            "uint8[n, H, W, 1, 3 or 4]. Use to_uint8 to convert them."
         )
     if not len(images):
         raise ValueError("image_grid: there are no images; at least 1 is needed.")
@@ -177,19 +195,20 @@ def save_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Args:
         path: path of the file, ending in ``.png`` or ``.webp``; missing folders
             are created.
-        image: uint8 ``[height, width, 1 or 3]``.
+        image: uint8 ``[height, width, 1, 3 or 4]``.
 
     Raises:
         ValueError: if the shape or dtype is invalid.
     """
-    _save(path, image, os.fspath(path).rpartition(".")[2].upper(), lossless=True)
+    form = os.fspath(path).rpartition(".")[2].upper()
+    _save(path, image, form, lossless=True, exact=True)
 
 
 def as_pillow(image: np.ndarray) -> Any:
     """Returns an image of Pillow.
 
     Args:
-        image: uint8 ``[height, width, 1 or 3]``.
+        image: uint8 ``[height, width, 1, 3 or 4]``.
     """
     from PIL import Image  # so that importing the package does not load it
 
@@ -199,10 +218,10 @@ def as_pillow(image: np.ndarray) -> Any:
 def _save(
     path: str | os.PathLike[str], image: np.ndarray, form: str, **options: Any
 ) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in CHANNELS:
         raise ValueError(
             f"the image for {path} is {image.dtype}{list(image.shape)}; it must be "
-            "uint8[height, width, 1 or 3]."
+            "uint8[height, width, 1, 3 or 4]."
         )
     encoded = io.BytesIO()
     as_pillow(image).save(encoded, form, **options)

@@ -139,7 +139,7 @@ class TensorBoard:
         Args:
             step: number of completed iterations.
             name: name of the series of pictures.
-            image: uint8 ``[height, width, 1 or 3]``.
+            image: uint8 ``[height, width, 1, 3 or 4]``.
 
         Raises:
             OSError: if earlier points could not be written.

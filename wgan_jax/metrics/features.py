@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Sharding
 from numpy.typing import ArrayLike
 
-from wgan_jax.io.images import check_range, to_uint8
+from wgan_jax.io.images import CHANNELS, check_range, on_white, to_uint8
 from wgan_jax.types import Array, PyTree
 
 QUANTISATION = "uint8, round((x + 1) * 127.5)"
@@ -125,12 +125,14 @@ class NetworkFeatures:
 def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
     """Converts images to three channels of gray levels.
 
+    RGBA images are put on white, because the networks take opaque ones.
+
     Floating-point images are converted with a fixed map and not by the minimum
     and maximum of their batch, so the features of an image depend only on that
     image.
 
     Args:
-        images: ``[B, H, W, 1 or 3]``, either uint8, which stay on their device,
+        images: ``[B, H, W, 1, 3 or 4]``, either uint8, which stay on their device,
             or floating-point in [-1, 1].
 
     Returns:
@@ -141,9 +143,9 @@ def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
     """
     array = images if isinstance(images, jax.Array) else np.asarray(images)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
-    if array.ndim != 4 or array.shape[3] not in (1, 3):
+    if array.ndim != 4 or array.shape[3] not in CHANNELS:
         raise ValueError(
-            f"images are {list(array.shape)}; they must be [B, H, W, 1 or 3]."
+            f"images are {list(array.shape)}; they must be [B, H, W, 1, 3 or 4]."
         )
     if not floating and array.dtype != np.uint8:
         raise ValueError(
@@ -152,6 +154,8 @@ def rgb_levels(images: ArrayLike) -> Array | np.ndarray:
         )
     if floating:
         array = to_uint8(np.asarray(array))
+    if array.shape[3] == 4:
+        return on_white(array)
     if array.shape[3] == 3:
         return array
     stack = jnp.concatenate if isinstance(array, jax.Array) else np.concatenate

@@ -1,6 +1,6 @@
 """DCGAN as in the first Wasserstein GAN paper: 4x4 convolutions with stride 2."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,38 +13,16 @@ from wgan_jax.networks.labels import check_generator, check_labels
 from wgan_jax.networks.layers import Conv, ConvTranspose, drop, normal_init, scale_init
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
-from wgan_jax.networks.sizes import nearest_sides
+from wgan_jax.networks.sizes import base_of
 from wgan_jax.ranges import Decay
 from wgan_jax.types import Array
-
-
-def _halvings(size: Sequence[int], owner: str) -> tuple[int, int]:
-    """Returns the side of the smallest map, and the number of halvings to reach it."""
-    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
-        raise ValueError(
-            f"DCGAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with S "
-            f"= 4 * 2^k or 7 * 2^k and k at least 1{nearest_sides(size, _fits)}"
-        )
-    return _halved(size[0])
-
-
-def _halved(side: int) -> tuple[int, int]:
-    halvings = 0
-    while side > 7 and side % 2 == 0:
-        side, halvings = side // 2, halvings + 1
-    return side, halvings
-
-
-def _fits(side: int) -> bool:
-    smallest, halvings = _halved(side)
-    return smallest in (4, 7) and halvings > 0
 
 
 class Generator(nn.Module):
     """Transposed convolutions starting from one pixel, with batch normalization.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k or 7 * 2^k.
+        image_shape: ``(H, W, C)`` as for ``base_of``, which gives the smallest map.
         width: channels of the largest map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the image.
         classes: number of classes of the conditional normalization; 0 for none.
@@ -71,8 +49,8 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
-        side, doublings = _halvings(self.image_shape, "generator")
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); labels ``[B]`` if conditional."""
+        height, width, doublings = base_of(self.image_shape, "DCGAN generator")
         check_generator(
             "DCGAN generator", self.classes, labels, batch_norm=self.batch_norm
         )
@@ -85,7 +63,7 @@ class Generator(nn.Module):
             features = self.width * 2 ** (doublings - 1 - index)
             window: dict[str, Any] = {"kernel_size": (4, 4), "strides": 2}
             if index == 0:
-                window = {"kernel_size": (side, side), "padding": "VALID"}
+                window = {"kernel_size": (height, width), "padding": "VALID"}
             x = layer(features, **window, name=f"conv_{index}")(x)
             if self.batch_norm:
                 norm = BatchNorm(
@@ -137,11 +115,8 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional.
-
-        S must be 4 * 2^k or 7 * 2^k.
-        """
-        side, halvings = _halvings(images.shape[1:], "critic")
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional."""
+        height, width, halvings = base_of(images.shape[1:], "DCGAN critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         layer = partial(
             self.conv,
@@ -172,5 +147,5 @@ class Critic(nn.Module):
             )
         check_labels("DCGAN critic", self.classes, labels)
         self.sow("intermediates", "features", features)
-        x = layer(1, kernel_size=(side, side), padding="VALID", name="output")(x)
+        x = layer(1, kernel_size=(height, width), padding="VALID", name="output")(x)
         return x.reshape(-1)

@@ -13,43 +13,42 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, conv_he, drop
 from wgan_jax.networks.normalization import BatchNorm, normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
-from wgan_jax.networks.sizes import nearest_sides
 from wgan_jax.ranges import Decay
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
+_SMALLEST = 4  # largest shorter side of the smallest map
 
 
-def _sides(size: Sequence[int], owner: str) -> list[int]:
-    """Returns the map sides from 4 up to S, each half the next one, rounded up."""
-    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
+def _maps(size: Sequence[int], owner: str) -> list[tuple[int, int]]:
+    """Returns the sizes of the maps up to ``(H, W)``.
+
+    Each is half the next one, rounded up, and the shorter side of the first one is
+    3 or 4.
+    """
+    if len(size) != 3 or min(size[:2]) <= _SMALLEST:
+        hint = "" if len(size) == 3 else "; mlp takes examples of any shape"
         raise ValueError(
-            f"DCGAN-GP {owner}: image shape is {tuple(size)}; it must be (S, S, C), "
-            "where S is at least 8 and repeated halving, rounded up, reaches 4, such "
-            f"as 8, 28, 32 or 64{nearest_sides(size, _fits)}"
+            f"DCGAN-GP {owner}: image shape is {tuple(size)}; it must be (H, W, C) "
+            f"with sides of at least {_SMALLEST + 1}{hint}."
         )
-    return _halved(size[0])
-
-
-def _halved(side: int) -> list[int]:
-    sides = [side]
-    while sides[0] > 4:
-        sides.insert(0, -(-sides[0] // 2))
-    return sides
-
-
-def _fits(side: int) -> bool:
-    sides = _halved(side)
-    return sides[0] == 4 and len(sides) > 1
+    maps = [(size[0], size[1])]
+    while min(maps[0]) > _SMALLEST:
+        height, width = maps[0]
+        maps.insert(0, (-(-height // 2), -(-width // 2)))
+    return maps
 
 
 class Generator(nn.Module):
     """A linear layer to 4x4, then 5x5 transposed convolutions with stride 2.
 
+    Where repeatedly halving the shorter side and rounding up does not give 4, the
+    first map has a shorter side of 3.
+
     Attributes:
-        image_shape: ``(S, S, C)``, where repeatedly halving S and rounding up
-            gives 4. A map that grows beyond its side is cropped: for S = 28,
-            the sides are 4, 8 cropped to 7, 14, 28.
+        image_shape: ``(H, W, C)`` with sides of at least 5. A map that grows
+            beyond its side is cropped: for 28 pixels, the sides are 4, 8 cropped
+            to 7, 14, 28.
         width: channels of the largest map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the image. The first
             map is normalized per unit, before it is reshaped, as in the
@@ -78,8 +77,8 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
-        sides = _sides(self.image_shape, "generator")
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); labels ``[B]`` if conditional."""
+        maps = _maps(self.image_shape, "generator")
         check_generator(
             "DCGAN-GP generator", self.classes, labels, batch_norm=self.batch_norm
         )
@@ -91,23 +90,28 @@ class Generator(nn.Module):
             kernel_init=conv_he(stride=2),
             **dtypes,
         )
-        features = self.width * 2 ** (len(sides) - 2)
-        project = Dense(16 * features, kernel_init=_LINEAR, **dtypes, name="project")
+        features = self.width * 2 ** (len(maps) - 2)
+        height, width = maps[0]
+        units = height * width * features
+        project = Dense(units, kernel_init=_LINEAR, **dtypes, name="project")
         x = self._norm(project(latent), labels, "norm_project", train)
-        x = x.reshape(-1, 4, 4, features)
-        for index, side in enumerate(sides[1:-1]):
+        x = x.reshape(-1, height, width, features)
+        for index, (height, width) in enumerate(maps[1:-1]):
             features //= 2
             x = layer(features, name=f"conv_{index}")(x)
-            x = self._norm(x, labels, f"norm_{index}", train)[:, :side, :side]
+            x = self._norm(x, labels, f"norm_{index}", train)[:, :height, :width]
         x = layer(self.image_shape[-1], name="output")(x)
-        return jnp.tanh(x[:, : sides[-1], : sides[-1]])
+        height, width = maps[-1]
+        return jnp.tanh(x[:, :height, :width])
 
     def _norm(self, x: Array, labels: Array | None, name: str, train: bool) -> Array:
         return nn.relu(normalize_maps(self, x, labels, name=name, train=train))
 
 
 class Critic(nn.Module):
-    """Convolutions with stride 2 down to 4x4, then a linear layer.
+    """Convolutions with stride 2 down to 4x4 or 3x3, then a linear layer.
+
+    Of images that are not square, this is the shorter side.
 
     Attributes:
         width: channels of the first map; each smaller map has twice as many.
@@ -146,11 +150,11 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional."""
-        sides = _sides(images.shape[1:], "critic")
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional."""
+        maps = _maps(images.shape[1:], "critic")
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         x = images
-        for index in range(len(sides) - 1):
+        for index in range(len(maps) - 1):
             x = self.conv(
                 self.width * 2**index,
                 kernel_size=(self.kernel_size, self.kernel_size),

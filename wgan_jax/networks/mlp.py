@@ -1,4 +1,4 @@
-"""Fully connected networks for points, and for images as flat vectors."""
+"""Fully connected networks for examples of any shape, as flat vectors."""
 
 import math
 from typing import Any
@@ -43,8 +43,8 @@ class Generator(nn.Module):
     """ReLU layers and a linear layer, unbounded by default.
 
     Attributes:
-        image_shape: shape of one example: ``(D,)``, or ``(H, W, C)`` in
-            row-major order.
+        image_shape: shape of one example, such as ``(D,)``, ``(T, C)`` or
+            ``(H, W, C)``, in row-major order.
         width: units of each hidden layer.
         layers: number of hidden layers.
         bounded: whether to apply a tanh, for images in (-1, 1).

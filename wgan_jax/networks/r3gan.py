@@ -9,7 +9,7 @@ from jax import lax
 
 from wgan_jax.networks.labels import Embedding, check_labels
 from wgan_jax.networks.layers import Conv, Dense, Initializer
-from wgan_jax.networks.residual import doublings
+from wgan_jax.networks.sizes import Base, base_of
 from wgan_jax.types import Array
 
 _SLOPE = 0.2
@@ -75,7 +75,8 @@ class Generator(nn.Module):
     reproduced.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k + 1 stages.
+        image_shape: ``(H, W, C)`` as for ``base_of``. The first map is 4x4 for
+            squares of 4 * 2^k pixels, which k + 1 stages produce.
         width: channels of every map between blocks.
         blocks_per_stage: residual blocks at each size.
         cardinality: groups of the 3x3 convolutions; divides width * expansion.
@@ -107,9 +108,10 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]``; labels ``[B]`` if conditional."""
+        """Maps ``[B, Z] -> [B, H, W, C]``; labels ``[B]`` if conditional."""
         owner = "R3GAN generator"
-        stages = doublings(self.image_shape, owner) + 1
+        base = base_of(self.image_shape, owner)
+        stages = base.doublings + 1
         check_labels(owner, self.classes, labels)
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         if labels is not None:
@@ -123,7 +125,7 @@ class Generator(nn.Module):
             latent = jnp.concatenate([latent, embed(labels)], 1)
         linear = {"use_bias": False, "kernel_init": _normal(), **dtypes}
         x = Dense(self.width, **linear, name="project")(latent)
-        x = x[:, None, None] * _basis(self, nn.initializers.normal(1.0))
+        x = x[:, None, None] * _basis(self, base, nn.initializers.normal(1.0))
         for stage in range(stages):
             x = upsample(x) if stage else x
             for index in range(self.blocks_per_stage):
@@ -166,9 +168,10 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if conditional."""
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional."""
         owner = "R3GAN critic"
-        stages = doublings(images.shape[1:], owner) + 1
+        base = base_of(images.shape[1:], owner)
+        stages = base.doublings + 1
         check_labels(owner, self.classes, labels)
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         linear = {"use_bias": False, "kernel_init": _normal(), **dtypes}
@@ -177,7 +180,7 @@ class Critic(nn.Module):
             for index in range(self.blocks_per_stage):
                 x = _block(self, stages, f"stage_{stage}_block_{index}")(x)
             x = downsample(x) if stage < stages - 1 else x
-        x = jnp.sum(x * _basis(self, nn.initializers.normal(0.25)), (1, 2))
+        x = jnp.sum(x * _basis(self, base, nn.initializers.normal(0.25)), (1, 2))
         self.sow("intermediates", "features", x)
         if labels is None:
             return Dense(1, **linear, name="output")(x).reshape(-1)
@@ -204,9 +207,9 @@ def _block(player: Generator | Critic, stages: int, name: str) -> _Block:
     )
 
 
-def _basis(player: Generator | Critic, init: Initializer) -> Array:
-    """Returns the learned basis ``[1, 4, 4, width]``, one map per channel."""
-    shape = (4, 4, player.width)
+def _basis(player: Generator | Critic, base: Base, init: Initializer) -> Array:
+    """Returns the learned basis ``[1, h, w, width]``, one map per channel."""
+    shape = (base.height, base.width, player.width)
     basis: Array = player.param("basis", init, shape, player.param_dtype)
     return basis.astype(player.dtype or player.param_dtype)[None]
 

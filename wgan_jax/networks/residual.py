@@ -17,7 +17,7 @@ from wgan_jax.networks.layers import (
     conv_he,
 )
 from wgan_jax.networks.normalization import BatchNorm, LayerNorm, normalize_maps
-from wgan_jax.networks.sizes import nearest_sides
+from wgan_jax.networks.sizes import Base
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -150,6 +150,7 @@ def grow(
     latent: Array,
     labels: Array | None,
     *,
+    base: Base,
     widths: Sequence[int],
     inner_bias: bool,
     output_init: Initializer,
@@ -161,18 +162,20 @@ def grow(
         generator: module with the fields of the residual generators.
         latent: ``[B, Z]``.
         labels: int32 ``[B]``, or None.
-        widths: channels of each block; the initial map has those of the first
-            block.
+        base: the initial map.
+        widths: channels of each block, one for each doubling; the initial map has
+            those of the first block.
         inner_bias: whether the first convolution of a block has a bias.
         output_init: initializer of the last convolution.
         train: mode of batch normalization.
 
     Returns:
-        ``[B, S, S, C]`` in (-1, 1), where S = 4 * 2^k for k blocks.
+        ``[B, H, W, C]`` in (-1, 1).
     """
     dtypes = {"dtype": generator.dtype, "param_dtype": generator.param_dtype}
-    project = Dense(16 * widths[0], kernel_init=_LINEAR, **dtypes, name="project")
-    x = project(latent).reshape(-1, 4, 4, widths[0])
+    units = base.height * base.width * widths[0]
+    project = Dense(units, kernel_init=_LINEAR, **dtypes, name="project")
+    x = project(latent).reshape(-1, base.height, base.width, widths[0])
     for index, width in enumerate(widths):
         x = UpBlock(
             width,
@@ -208,28 +211,3 @@ def repeat(x: Array) -> Array:
     batch, height, width, channels = x.shape
     x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return x.reshape(batch, 2 * height, 2 * width, channels)
-
-
-def doublings(size: tuple[int, ...], owner: str) -> int:
-    """Returns k for an image of side 4 * 2^k.
-
-    Args:
-        size: ``(S, S, C)`` of the image.
-        owner: name of the network, for the error message.
-
-    Returns:
-        k, at least 1.
-
-    Raises:
-        ValueError: if the image has another shape.
-    """
-    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
-        raise ValueError(
-            f"{owner}: image shape is {tuple(size)}; it must be (S, S, C) with S = 4 * "
-            f"2^k and k at least 1{nearest_sides(size, _fits)}"
-        )
-    return size[0].bit_length() - 3
-
-
-def _fits(side: int) -> bool:
-    return side >= 8 and side & (side - 1) == 0

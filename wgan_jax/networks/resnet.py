@@ -16,7 +16,8 @@ from wgan_jax.networks.layers import (
     conv_glorot,
 )
 from wgan_jax.networks.parametrization import Parametrization
-from wgan_jax.networks.residual import Block, DownBlock, doublings, grow
+from wgan_jax.networks.residual import Block, DownBlock, grow
+from wgan_jax.networks.sizes import base_of
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -28,7 +29,8 @@ class Generator(nn.Module):
     The paper uses width 128; the generator of SN-GAN has width 256.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
+        image_shape: ``(H, W, C)`` as for ``base_of``. The first map is 4x4 for
+            squares of 4 * 2^k pixels, which k blocks produce.
         width: channels of every map.
         batch_norm: whether to normalize before each ReLU.
         classes: number of classes of the conditional normalization in the
@@ -57,15 +59,16 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         owner = "ResNet generator"
-        blocks = doublings(self.image_shape, owner)
+        base = base_of(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
         return grow(
             self,
             latent,
             labels,
-            widths=[self.width] * blocks,
+            base=base,
+            widths=[self.width] * base.doublings,
             inner_bias=True,
             output_init=conv_glorot(),
             train=train,

@@ -17,7 +17,8 @@ from wgan_jax.networks.layers import (
     conv_he,
 )
 from wgan_jax.networks.parametrization import Parametrization
-from wgan_jax.networks.residual import DownBlock, doublings, grow
+from wgan_jax.networks.residual import DownBlock, grow
+from wgan_jax.networks.sizes import base_of
 from wgan_jax.types import Array
 
 _LINEAR = nn.initializers.glorot_uniform()
@@ -32,7 +33,8 @@ class Generator(nn.Module):
     output convolution uses the He initializer.
 
     Attributes:
-        image_shape: ``(S, S, C)`` with S = 4 * 2^k, produced by k blocks.
+        image_shape: ``(H, W, C)`` as for ``base_of``. The first map is 4x4 for
+            squares of 4 * 2^k pixels, which k blocks produce.
         width: channels w of the largest map.
         batch_norm: whether to normalize before each ReLU.
         classes: number of classes of the conditional normalization in the
@@ -60,15 +62,16 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         owner = "ResNet-64 generator"
-        blocks = doublings(self.image_shape, owner)
+        base = base_of(self.image_shape, owner)
         check_generator(owner, self.classes, labels, batch_norm=self.batch_norm)
         return grow(
             self,
             latent,
             labels,
-            widths=[self.width * 2**k for k in reversed(range(blocks))],
+            base=base,
+            widths=[self.width * 2**k for k in reversed(range(base.doublings))],
             inner_bias=False,
             output_init=conv_he(),
             train=train,
@@ -113,9 +116,9 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``, S = 4 * 2^k; labels ``[B]`` if conditional."""
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional."""
         owner = "ResNet-64 critic"
-        blocks = doublings(images.shape[1:], owner)
+        blocks = base_of(images.shape[1:], owner).doublings
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         x = self.conv(
             self.width,

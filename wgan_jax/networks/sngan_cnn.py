@@ -13,30 +13,32 @@ from wgan_jax.networks.labels import check_generator
 from wgan_jax.networks.layers import Conv, ConvTranspose, Dense, normal_init
 from wgan_jax.networks.normalization import normalize_maps
 from wgan_jax.networks.parametrization import Parametrization
-from wgan_jax.networks.sizes import nearest_sides
+from wgan_jax.networks.sizes import nearest_sizes
 from wgan_jax.types import Array
 
 
 def _check_size(size: tuple[int, ...], owner: str) -> None:
-    if len(size) != 3 or size[0] != size[1] or not _fits(size[0]):
+    if len(size) != 3 or not _fits(size[0], size[1]):
         raise ValueError(
-            f"SN-GAN {owner}: image shape is {tuple(size)}; it must be (S, S, C) with "
-            f"S divisible by 8{nearest_sides(size, _fits)}"
+            f"SN-GAN {owner}: image shape is {tuple(size)}; it must be (H, W, C) with "
+            f"sides divisible by 8{nearest_sizes(size, _fits)}"
         )
 
 
-def _fits(side: int) -> bool:
-    return side > 0 and side % 8 == 0
+def _fits(height: int, width: int) -> bool:
+    return min(height, width) > 0 and height % 8 == width % 8 == 0
 
 
 class Generator(nn.Module):
-    """A linear layer to S/8, three 4x4 transposed convolutions, and a 3x3 convolution.
+    """A linear layer, three 4x4 transposed convolutions, and a 3x3 convolution.
+
+    The linear layer makes a map of an eighth of the sides.
 
     The layers are those of the paper. As in pytorch-gan-collections, the linear
     layer is also followed by normalization.
 
     Attributes:
-        image_shape: ``(S, S, C)``, S divisible by 8.
+        image_shape: ``(H, W, C)`` with sides divisible by 8.
         width: channels of the largest map; each smaller map has twice as many.
         batch_norm: whether to normalize all maps except the image.
         classes: number of classes of the conditional normalization; 0 for none.
@@ -63,19 +65,20 @@ class Generator(nn.Module):
     def __call__(
         self, latent: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, Z] -> [B, S, S, C]`` in (-1, 1); labels ``[B]`` if conditional."""
+        """Maps ``[B, Z] -> [B, H, W, C]`` in (-1, 1); labels ``[B]`` if conditional."""
         _check_size(self.image_shape, "generator")
         check_generator(
             "SN-GAN generator", self.classes, labels, batch_norm=self.batch_norm
         )
-        side = self.image_shape[0] // 8
+        height, width = (side // 8 for side in self.image_shape[:2])
         shared = {
             "kernel_init": normal_init,
             "dtype": self.dtype,
             "param_dtype": self.param_dtype,
         }
-        x = Dense(side * side * 8 * self.width, **shared, name="project")(latent)
-        x = x.reshape(-1, side, side, 8 * self.width)
+        units = height * width * 8 * self.width
+        x = Dense(units, **shared, name="project")(latent)
+        x = x.reshape(-1, height, width, 8 * self.width)
         x = self._norm(x, labels, "norm_project", train)
         for index in range(3):
             features = self.width * 2 ** (2 - index)
@@ -125,9 +128,9 @@ class Critic(nn.Module):
     def __call__(
         self, images: Array, labels: Array | None = None, *, train: bool
     ) -> Array:
-        """Maps ``[B, S, S, C] -> [B]``; labels ``[B]`` if conditional.
+        """Maps ``[B, H, W, C] -> [B]``; labels ``[B]`` if conditional.
 
-        S must be divisible by 8.
+        H and W must be divisible by 8.
         """
         _check_size(images.shape[1:], "critic")
         layer = partial(

@@ -18,6 +18,7 @@ from wgan_jax.io.images import check_range, to_uint8
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.program.console import Log, finish, is_quiet
 from wgan_jax.program.periodic_evaluation import record
+from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.scoring import Examined, draw_pictures, examine
 from wgan_jax.program.setup import prepare
@@ -47,8 +48,8 @@ def evaluate(
         command: command line, stored in the record of a file.
         log: function that prints one line.
         checkpoint: ``latest``, ``best`` or an iteration.
-        images: path of an ``.npz`` file with an array ``images``, uint8 or in
-            [-1, 1], as written by ``--mode=sample``. If None, the run is
+        images: path of an ``.npz`` file with an array ``images``, as written by
+            ``--mode=sample``. Images are uint8 or in [-1, 1]. If None, the run is
             evaluated.
         output: path of the record of a file, instead of the one next to it.
 
@@ -93,11 +94,9 @@ def evaluate(
     lines.write(step, *({"by": "evaluate"} | record(e) for e in found))
     lines.close()
     _say_limits(evaluator, found[0].comparison, has_model=True, log=log)
-    finish(
-        log,
-        f"Written to {workdir.evaluations}; pictures in {workdir.samples}",
-        workdir.evaluations,
-    )
+    has_pictures = are_images(experiment.source.example_shape)
+    also = f"; pictures in {workdir.samples}" if has_pictures else ""
+    finish(log, f"Written to {workdir.evaluations}{also}", workdir.evaluations)
     return 0
 
 

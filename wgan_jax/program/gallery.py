@@ -11,7 +11,7 @@ from wgan_jax.gan import Gan, GanState
 from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.latents import latents
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.pictures import GRID_LIMIT, grid
+from wgan_jax.program.pictures import GRID_LIMIT, are_images, grid
 from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (
@@ -29,15 +29,15 @@ _CLASS_ROWS, _CLASS_COLUMNS = 20, 10
 def draw_real(experiment: Experiment, folder: Path) -> None:
     """Draws real examples in the arrangement of the samples.
 
-    In a conditional run, the classes are in the same places too. Nothing is drawn
-    for points in the plane, which the samples have in the background.
+    In a conditional run, the classes are in the same places too. Only images are
+    drawn: the samples have points in the plane in the background.
 
     Args:
         experiment: experiment whose source has its examples.
         folder: folder of the samples.
     """
     source, fields = experiment.source, experiment.config.samples
-    if len(source.example_shape) != 3:
+    if not are_images(source.example_shape):
         return
     count = min(fields.count, GRID_LIMIT, len(source))
     order = np.random.default_rng(fields.seed).permutation(len(source))
@@ -51,7 +51,7 @@ def draw_classes(experiment: Experiment, state: GanState, folder: Path) -> None:
     """Draws samples of each class, from the same latents.
 
     All processes must call this function together. The primary process writes the
-    file. Nothing is drawn for points, or without classes.
+    file. Only images are drawn, if there are classes.
 
     Args:
         experiment: experiment of the state.
@@ -59,7 +59,7 @@ def draw_classes(experiment: Experiment, state: GanState, folder: Path) -> None:
         folder: folder of the samples.
     """
     _, gan, arrays = next(experiment.runs(state))
-    if gan.conditional is None or len(experiment.source.example_shape) != 3:
+    if gan.conditional is None or not are_images(experiment.source.example_shape):
         return
     rows = min(gan.conditional.classes, _CLASS_ROWS)
     key = jax.random.key(experiment.config.samples.seed)
@@ -82,7 +82,7 @@ def draw_interpolation(
     """Draws paths between pairs of latents.
 
     All processes must call this function together. The primary process writes the
-    file. Nothing is drawn for points.
+    file. Only images are drawn.
 
     Args:
         experiment: experiment of the run.
@@ -91,7 +91,7 @@ def draw_interpolation(
         key: PRNG key of the latents.
         folder: folder of the samples.
     """
-    if len(experiment.source.example_shape) != 3:
+    if not are_images(experiment.source.example_shape):
         return
     images = interpolations(
         gan,

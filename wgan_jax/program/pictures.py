@@ -1,31 +1,34 @@
-"""Pictures of examples: a grid of images, or a scatter plot of points."""
+"""Pictures of examples: a grid of images, or a scatter plot of points.
+
+Examples of other shapes, such as rows of a table, are not drawn.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from wgan_jax.data import Source
-from wgan_jax.errors import ConfigError
-from wgan_jax.io.images import image_grid, scatter_image, to_uint8
+from wgan_jax.io.images import CHANNELS, image_grid, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
 
 
-def check_drawable(source: Source) -> None:
-    """Raises ConfigError if examples cannot be drawn.
+def are_images(shape: Sequence[int]) -> bool:
+    """Returns whether examples are gray, RGB or RGBA images.
 
     Args:
-        source: images or points.
-
-    Raises:
-        ConfigError: if the examples are neither gray or RGB images nor points
-            in the plane.
+        shape: shape of one example.
     """
-    shape = source.example_shape
-    if (len(shape) == 3 and shape[2] in (1, 3)) or shape == (2,):
-        return
-    raise ConfigError(
-        f"{source.name} has examples of shape {shape}; they must be images with 1 or 3 "
-        "channels, or points in the plane."
-    )
+    return len(shape) == 3 and shape[2] in CHANNELS
+
+
+def are_drawable(shape: Sequence[int]) -> bool:
+    """Returns whether examples can be drawn: images, and points in the plane.
+
+    Args:
+        shape: shape of one example.
+    """
+    return are_images(shape) or tuple(shape) == (2,)
 
 
 def draw(examples: np.ndarray, source: Source) -> np.ndarray:
@@ -37,7 +40,7 @@ def draw(examples: np.ndarray, source: Source) -> np.ndarray:
             points.
 
     Returns:
-        uint8 picture ``[height, width, 1 or 3]``, with at most the first 256
+        uint8 picture ``[height, width, 1, 3 or 4]``, with at most the first 256
         images.
     """
     shown = to_uint8(examples[:GRID_LIMIT]) if examples.ndim == 4 else examples
@@ -64,7 +67,7 @@ def tile(pictures: list[np.ndarray]) -> np.ndarray:
     """Arranges pictures of one size in a grid that is approximately square.
 
     Args:
-        pictures: uint8 ``[height, width, 1 or 3]`` each, at least one.
+        pictures: uint8 ``[height, width, 1, 3 or 4]`` each, at least one.
 
     Returns:
         uint8 picture. A single picture is returned unchanged.

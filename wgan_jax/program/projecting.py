@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from wgan_jax.data.pictures import Conversion, decode
 from wgan_jax.errors import ConfigError, DataError
 from wgan_jax.evaluation.projection import project
 from wgan_jax.gan import Gan
-from wgan_jax.io.images import to_uint8
+from wgan_jax.io.images import CHANNELS, to_uint8
 from wgan_jax.types import Params, PyTree
 
 _TOGETHER = 16  # pictures in one search
@@ -75,13 +75,13 @@ def read_targets(
         ConfigError: if the generator does not draw squares.
         DataError: if a picture cannot be read, or there are none.
     """
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in CHANNELS:
         raise ConfigError(
             f"--project needs a generator of square images; this one draws {shape}."
         )
     known = {field.name for field in fields(Conversion)} - {"size", "channels"}
     kept = {name: value for name, value in options.items() if name in known}
-    channels: Literal[1, 3] = 3 if shape[2] == 3 else 1
+    channels = cast(Literal[1, 3, 4], shape[2])
     conversion = Conversion(size=shape[0], channels=channels, **kept)
     names, images = [], []
     for name, content in _contents(path):

@@ -21,6 +21,7 @@ from wgan_jax.program.console import NORMAL, QUIET, Console
 from wgan_jax.program.disk import DiskWrites
 from wgan_jax.program.heartbeat import TRAINING, Heartbeat
 from wgan_jax.program.live_report import LiveReport
+from wgan_jax.program.pictures import are_drawable
 from wgan_jax.program.previews import PreviewWriter, draw_previews
 from wgan_jax.program.setup import Experiment
 from wgan_jax.program.terms import first_bad_term
@@ -307,6 +308,8 @@ class Recorder:
     def samples(self, step: int, state: GanState) -> None:
         """Draws samples from the fixed latents and writes them in the background.
 
+        Samples that cannot be drawn as a picture are only watched for a collapse.
+
         Args:
             step: number of completed iterations.
             state: state of a run or of replicas, whose pictures are tiled.
@@ -318,11 +321,12 @@ class Recorder:
         drawn = draw_previews(self._experiment, state)
         if self._writes:
             self._attempt(self._workdir.samples, self._wait_for_samples)
-            self._previews.write(step, drawn)
+            if are_drawable(self._experiment.source.example_shape):
+                self._previews.write(step, drawn)
+                self.event(f"Iteration {step}: samples in {self._workdir.samples}")
             for images in drawn.get("_live", drawn[""]):
                 self._watch.samples(step, images)
             self._heartbeat.warned(self._watch.found)
-            self.event(f"Iteration {step}: samples in {self._workdir.samples}")
 
     def _wait_for_samples(self) -> None:
         written = self._previews.wait()

@@ -14,6 +14,7 @@ from wgan_jax.program.gallery import (
     draw_interpolation,
     draw_real,
 )
+from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir, changed_switches
@@ -58,7 +59,7 @@ def _draw_missing(workdir: Workdir, *, log: Log) -> None:
 
 def _draw(workdir: Workdir, *, log: Log) -> None:
     data = workdir.data() or {}
-    if len(data.get("example_shape", ())) != 3:
+    if not are_images(data.get("example_shape", ())):
         return
     missing = [
         kind

@@ -117,6 +117,30 @@ def read_request(
     return request
 
 
+def suited(
+    request: Request, options: Mapping[str, str], shape: tuple[int, ...]
+) -> Request:
+    """Returns the request for samples that cannot be drawn, as an array alone.
+
+    Args:
+        request: what to draw.
+        options: as for ``read_request``.
+        shape: shape of one sample.
+
+    Raises:
+        ConfigError: if a flag asks for pictures.
+    """
+    pictures = [name for name in ("walk", "project") if name in options]
+    if "format" in options and request.formats != ("npz",):
+        pictures.append("format")
+    if pictures:
+        raise ConfigError(
+            f"--{pictures[0]}={options[pictures[0]]} needs images, but this generator "
+            f"makes examples of shape {shape}; they can be written with --format=npz."
+        )
+    return replace(request, formats=("npz",))
+
+
 def _above_0(text: str) -> float:
     try:
         value = float(text)

@@ -14,8 +14,8 @@ from wgan_jax.program.drawing import (
     targets_of,
     write,
 )
-from wgan_jax.program.pictures import grid, tile
-from wgan_jax.program.requests import read_request
+from wgan_jax.program.pictures import are_drawable, grid, tile
+from wgan_jax.program.requests import read_request, suited
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import prepare
 from wgan_jax.program.trained import choose_weights
@@ -35,6 +35,8 @@ def sample(
     **options: str,
 ) -> int:
     """Draws samples and writes them as pictures, as an array or as a film.
+
+    Samples that cannot be drawn as a picture are written as an array only.
 
     Example i depends only on ``config.samples.seed`` and i. In a conditional run
     its class is ``config.samples.label``, or one of ``labels`` in turn, or i
@@ -68,10 +70,12 @@ def sample(
     )
     kind = choose_weights(weights, has_ema=config.training.has_ema)
     experiment = prepare(config, log=log, data=workdir.data())
+    shape, dataset = experiment.source.example_shape, config.dataset
     labels_of(request, experiment.gan)  # before the checkpoint is read
+    if not are_drawable(shape):
+        request = suited(request, options, shape)
     if request.project is not None and experiment.is_replicated:
         raise ConfigError("--project needs a single run, and not replicas.")
-    shape, dataset = experiment.source.example_shape, config.dataset
     targets = targets_of(request, shape, dataset.options)
     state, step = restore_checkpoint(workdir, experiment, checkpoint, log=log)
     drawn = []

@@ -17,6 +17,7 @@ from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.io.loggers import Stages
 from wgan_jax.metrics import Result, nearest_neighbours
 from wgan_jax.program.gallery import draw_interpolation
+from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (
@@ -132,7 +133,7 @@ def draw_pictures(
     """Draws latent interpolations, and samples next to their nearest neighbors.
 
     All processes must call this function together. The primary process writes
-    the files. Nothing is drawn for points in the plane.
+    the files. Only images are drawn.
 
     Args:
         experiment: experiment of the state.
@@ -143,7 +144,7 @@ def draw_pictures(
             iteration.
     """
     _, gan, arrays = next(experiment.runs(state))
-    if len(experiment.source.example_shape) != 3:
+    if not are_images(experiment.source.example_shape):
         return
     draw_interpolation(experiment, gan, arrays, _key(experiment), folder)
     if comparison is None:

@@ -30,7 +30,6 @@ from wgan_jax.parallel.sharding import (
 )
 from wgan_jax.program.batch_sizes import check_single_examples, check_sizes
 from wgan_jax.program.console import Log
-from wgan_jax.program.pictures import check_drawable
 from wgan_jax.program.sweep import build_replicas
 from wgan_jax.training.compiled import make_train_step, make_train_steps
 from wgan_jax.training.init import abstract_state, init_state
@@ -214,8 +213,9 @@ def prepare(
     Args:
         config: config of one experiment.
         log: function that prints one line.
-        data: description of the dataset from ``config.json``. If given, images
-            are not loaded, and the source has black images of the same shape.
+        data: description of the dataset from ``config.json``. If given, examples
+            are not loaded, except points in the plane, and the source has examples
+            of the same shape that are all 0.
 
     Returns:
         The experiment.
@@ -226,14 +226,13 @@ def prepare(
     """
     config = resolve(config)
     mesh, problems = make_mesh(), Problems()
-    # Points are always loaded, because they are drawn below the generated points.
-    described = data is not None and len(data["example_shape"]) == 3
+    # Points in the plane are loaded, to be drawn below the generated points.
+    described = data is not None and data["example_shape"] != [2]
     if data is not None and described:
         source = described_source(data)
     else:
         log(f"Loading the dataset {config.dataset.name}.")
         source = build_source(config)
-    problems.attempt(check_drawable, source)
     if not described:
         labels = config.dataset.labels
         problems.attempt(check_training_set, source, labels=labels)

@@ -34,6 +34,7 @@ from wgan_jax.program.origins import (
     settled_origin,
 )
 from wgan_jax.program.periodic_evaluation import Evaluations
+from wgan_jax.program.pictures import are_drawable
 from wgan_jax.program.previews import draw_previews
 from wgan_jax.program.profile import Profile
 from wgan_jax.program.recorder import Recorder
@@ -245,7 +246,7 @@ def _train(
         log,
         f"Done: iteration {done}, {recorder.gap_name} {recorder.gap:.3f}, critic "
         f"gradient norm {recorder.gradient_norm:.3f}.\n"
-        f"Samples: {workdir.samples / f'step_{done:08d}.png'}\n"
+        f"Samples: {_samples(experiment, workdir, done)}\n"
         f"Curves: {page}{workdir.metrics}, and "
         f"tensorboard --logdir {workdir.tensorboard}",
         workdir.path,
@@ -278,10 +279,17 @@ def _already_there(
     finish(
         log,
         f"Iteration {step} has already been reached. To train longer, raise "
-        f"--config.training.iterations. Samples: {workdir.samples}",
+        f"--config.training.iterations. Samples: {_samples(experiment, workdir)}",
         workdir.path,
     )
     return interruption.exit_code if written else 2
+
+
+def _samples(experiment: Experiment, workdir: Workdir, step: int | None = None) -> str:
+    """Returns where the samples of a run are, or how to draw them."""
+    if not are_drawable(experiment.source.example_shape):
+        return f"wgan-jax sample --workdir={workdir.path}"
+    return str(workdir.samples / (f"step_{step:08d}.png" if step else ""))
 
 
 def _evaluate(

@@ -152,10 +152,13 @@ def _evenly(items: list, count: int) -> list:
 
 
 def _open(path: Path) -> Image.Image | None:
-    """Returns the picture of a file, or None if it is not a picture."""
+    """Returns the picture of a file on white, or None if it is not a picture."""
     try:
         with Image.open(path) as opened:
-            return opened.convert("RGB")
+            if not opened.has_transparency_data:
+                return opened.convert("RGB")
+            white = Image.new("RGBA", opened.size, "white")
+            return Image.alpha_composite(white, opened.convert("RGBA")).convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError):
         return None
 
