@@ -9,7 +9,8 @@ operator, comparison or number, a removed decorator, an inverted condition, and 
 ``map`` runs the tests under coverage and notes which test executes which line. ``run``
 tries a random sample of the mutants. The tests that execute the changed line run first,
 the shortest ones before, then all others that execute anything in the file. Mutants
-that cannot be compiled or imported, and changes of annotations, do not count.
+that cannot be compiled or imported, changes of annotations, and of how an argument can
+be passed, do not count.
 
 Needs the packages of ``pip install -e '.[test,mutation]'`` and POSIX.
 """
@@ -116,13 +117,28 @@ def annotations(source: str) -> set[tuple[int, int]]:
     return found
 
 
+def behaviour(source: str) -> str:
+    """Returns a text of what a source computes.
+
+    Whether an argument can be passed by position or by name is left out: another
+    signature for the same calls is no change that a test of values can notice.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arguments):
+            node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+            node.defaults += [value for value in node.kw_defaults if value is not None]
+            node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
+    return ast.dump(tree)
+
+
 def mutants(file: str) -> list[Mutant]:
     """Returns the mutants of a file that can be compiled and differ from it."""
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.plugins import get_operator, operator_names
 
     source = (ROOT / file).read_text()
-    typed, plain = annotations(source), ast.dump(ast.parse(source))
+    typed, plain = annotations(source), behaviour(source)
     found = []
     for name in operator_names():
         if any(word in name.lower() for word in UNUSED):
@@ -138,7 +154,7 @@ def mutants(file: str) -> list[Mutant]:
                 continue
             changed = mutated(source, name, occurrence)
             try:
-                if changed is None or ast.dump(ast.parse(changed)) == plain:
+                if changed is None or behaviour(changed) == plain:
                     continue
                 compile(changed, file, "exec")
             except SyntaxError:
