@@ -52,7 +52,8 @@ def write_report(
         ReportError: if a folder does not belong to a run, or has no metrics
             yet.
     """
-    path, runs = expanded(path), read_runs([expanded(x) for x in workdirs])
+    runs = read_runs([expanded(x) for x in workdirs])
+    path = expanded(path)
     write_text(path, _render(runs))
     return path
 
