@@ -154,11 +154,6 @@ class Gan:
                 "constraint, or constrain_before_update to False."
             )
 
-        named = self.objective.gap_name
-        if named == WASSERSTEIN_GAP and not self.bounds_gradient:
-            renamed = self.objective._replace(gap_name=SCORE_GAP)
-            object.__setattr__(self, "objective", renamed)
-
     @property
     def bounds_gradient(self) -> bool:
         """Whether something bounds the gradient of the critic.
@@ -167,6 +162,16 @@ class Gan:
         Networks and penalties of one's own count as if they bounded it.
         """
         return bounds_gradient(self.critic, self.penalties, self.constraint)
+
+    @property
+    def gap_name(self) -> str:
+        """Name of the metric of the mean real score minus the mean fake score.
+
+        That of the objective; but a score gap where nothing bounds the gradient.
+        """
+        named = self.objective.gap_name
+        is_estimate = named != WASSERSTEIN_GAP or self.bounds_gradient
+        return named if is_estimate else SCORE_GAP
 
     def _check_kinds(self) -> None:
         """Raises ValueError for the first field that is of another kind."""

@@ -1,4 +1,4 @@
-// What readers of the screen and users of a keyboard miss in the theme's pages.
+// What users of screen readers and keyboards miss in the theme's pages.
 const all = (selector) => [...document.querySelectorAll(selector)];
 const set = (selector, attributes) => {
   for (const element of all(selector)) {

@@ -1,5 +1,6 @@
 """Tests of what a Wasserstein critic's gap is called, by what bounds its gradient."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -39,7 +40,7 @@ def test_the_gap_is_an_estimate_only_if_the_gradient_is_bounded(overrides, bound
     apply_overrides(config, overrides)
     gan = build_gan(config, (8, 8, 1))
     assert gan.bounds_gradient == bounded
-    assert gan.objective.gap_name == (BOUNDED if bounded else UNBOUNDED)
+    assert gan.gap_name == (BOUNDED if bounded else UNBOUNDED)
 
 
 class Own(nn.Module):
@@ -81,14 +82,20 @@ NOTHING = {"critic": MLP(), "penalties": ()}
 def test_a_gan_of_the_library_has_the_same_rule(parts, bounded):
     gan = tiny_gan(**parts)
     assert gan.bounds_gradient == bounded
-    assert gan.objective.gap_name == (BOUNDED if bounded else UNBOUNDED)
+    assert gan.gap_name == (BOUNDED if bounded else UNBOUNDED)
 
 
 def test_names_of_other_objectives_stay():
-    assert (
-        tiny_gan(**NOTHING, objective=OBJECTIVES["hinge"]).objective
-        == (OBJECTIVES["hinge"])
-    )
+    hinge = OBJECTIVES["hinge"]
+    assert tiny_gan(**NOTHING, objective=hinge).gap_name == hinge.gap_name
     losses = OBJECTIVES["wasserstein"]
     own = Objective(losses.critic_loss, losses.generator_loss, gap_name="critic/own")
-    assert tiny_gan(**NOTHING, objective=own).objective.gap_name == "critic/own"
+    assert tiny_gan(**NOTHING, objective=own).gap_name == "critic/own"
+
+
+def test_the_name_follows_a_change_of_the_gan():
+    gan = tiny_gan(**NOTHING)
+    assert gan.objective == OBJECTIVES["wasserstein"]
+    bounded = replace(gan, penalties=((PENALTIES["gradient_penalty"], 10.0),))
+    assert bounded.gap_name == BOUNDED
+    assert replace(bounded, penalties=()).gap_name == UNBOUNDED

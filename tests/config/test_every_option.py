@@ -96,7 +96,6 @@ ROWS = [
 
 @pytest.mark.parametrize(("path", "inner", "table", "name"), ROWS)
 def test_each_option_of_a_row_is_read_from_text(path, inner, table, name):
-    # CTGAN #101
     entry = table.lookup(name)
     own = fields_of(row_type(inner, entry))
     assert signature(entry) <= own.keys()
@@ -134,7 +133,6 @@ OPTIONAL = dict(optional())
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_each_field_that_may_be_none_is_set_and_removed_by_text(name):
-    # mmcv #1112, ml_collections #33
     needed = [value for group, value in GROUPS.items() if name.startswith(group)]
     if name.startswith("regularizer"):
         needed.append(("regularizer.weight", "1.0"))

@@ -55,11 +55,11 @@ WITH_ARGUMENT = (
 
 @pytest.mark.parametrize("parameter", ["size", "size='3'", "*, other=0, size=3"])
 def test_text_after_a_colon_is_the_argument_of_the_function(tmp_path, parameter):
-    # ml_collections #20
     path = tmp_path / "a:b.py"  # an existing file may have a colon, too
     path.write_text(WITH_ARGUMENT.format(parameter))
     file = find_config(f"{path}:2")
     assert (file, str(file), file.title) == ((path, "2"), f"{path}:2", "a:b_2")
+    assert find_config(f"{path}:gs://b/x") == (path, "gs://b/x")
     if parameter == "size":
         message = (
             rf"^get_config\(\) of {path} needs an argument; use .*b.py:ARGUMENT\.$"
@@ -105,7 +105,9 @@ def test_function_with_two_parameters_and_parents_with_one(tmp_path):
     (tmp_path / "two.py").write_text(WITH_ARGUMENT.format("size, other"))
     for argument in (None, "2"):
         file = ConfigFile(tmp_path / "two.py", argument)
-        with pytest.raises(ConfigError, match="must have no parameter or a single"):
+        with pytest.raises(
+            ConfigError, match="must take no argument, or one by position"
+        ):
             load_config(file)
     (tmp_path / "one.py").write_text(WITH_ARGUMENT.format("size"))
     (tmp_path / "child.py").write_text(

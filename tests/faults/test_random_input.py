@@ -2,13 +2,13 @@
 
 import io
 import json
-import re
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.numpy import save
 
 from wgan_jax import zoo
 from wgan_jax.config.experiment import as_json
@@ -141,12 +141,16 @@ def test_pictures_are_decoded_or_refused(kind, data):
 
 
 @many
-@given(content=damaged(zoo.find("digits").read_bytes()[:4000]) | st.binary())
+@given(content=damaged(save({"a": np.ones(4)}, {"data": "{}"})) | st.binary())
 def test_weights_are_read_or_refused(tmp_path, content):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=re.escape(str(path))):
-        load_weights(path)
+    try:
+        arrays, _ = load_weights(path)
+    except ArchiveError as error:
+        check_message(error, str(path))
+        return
+    assert all(array.dtype.kind in "fiub" for array in arrays.values())
 
 
 def header_of(metadata):

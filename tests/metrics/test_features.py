@@ -11,6 +11,7 @@ from wgan_jax.metrics import (
     extract_features,
     rgb_levels,
 )
+from wgan_jax.metrics.features import NetworkFeatures
 
 
 def pixel_means(images):
@@ -78,6 +79,19 @@ def test_invalid_images_are_rejected():
         rgb_levels(np.full((1, 2, 2, 3), np.nan))
     with pytest.raises(ValueError, match="both must be at least 1"):
         extract_features(EXTRACTOR, np.zeros((0, 2, 2, 3)), batch_size=4)
-    for image in (np.arange(24.0).reshape(2, 2, 2, 3) / 23, np.full((2, 2, 2, 3), 3.0)):
+
+
+class OfLevels(NetworkFeatures):
+    _params = None
+
+    def _apply(self, params, levels):
+        return Features(pixel_means(levels))
+
+
+def test_networks_of_the_package_check_the_range_of_a_set():
+    bright = np.arange(24.0).reshape(2, 2, 2, 3) / 23
+    for images in (bright, np.full((2, 2, 2, 3), 3.0)):
         with pytest.raises(ValueError, match=r"the images are from .* \[-1, 1\]"):
-            extract_features(EXTRACTOR, image, batch_size=4)
+            extract_features(OfLevels(), images, batch_size=4)
+        extract_features(EXTRACTOR, images, batch_size=4)  # has a range of its own
+    extract_features(OfLevels(), 2 * bright - 1, batch_size=4)

@@ -38,7 +38,6 @@ def counts(path):
 
 
 def test_record_is_not_replaced(evaluate, tmp_path):
-    # sygil-webui #130
     path = tmp_path / "x.evaluation.json"
     evaluate("--images=x.npz")
     before = path.read_bytes()

@@ -95,6 +95,13 @@ def test_values_are_trained_on_in_all_modes(examples, tmp_path, capsys):
         assert file["images"].shape == (6, *examples.shape[1:])
         assert file["images"].dtype == np.float32
     assert in_run(run, "export") == 0
+    exported = f"--pretrained={next(run.glob('**/*.safetensors')).parent}"
+    drawing = ["wgan-jax", "sample", exported, f"--output={tmp_path / 'again'}"]
+    assert main([*drawing, "--format=png"]) == 2
+    assert main(drawing) == 0
+    [again] = (tmp_path / "again").iterdir()
+    with np.load(again) as file:
+        assert file["images"].shape[1:] == examples.shape[1:]
     path.with_name("moved").rename(path)
 
     assert in_run(run, "evaluate") == 0

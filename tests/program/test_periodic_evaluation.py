@@ -146,7 +146,7 @@ def test_evaluate_mode_evaluates_a_file(run, tmp_path):
         ({"images": np.full((3, 8, 8, 1), 7.0)}, "from 7 to 7; they must be uint8"),
         (
             {"images": np.arange(192.0).reshape(3, 8, 8, 1) / 191},
-            "from 0 to 1, so their range seems to be [0, 1]; it must be [-1, 1]",
+            "from 0 to 1, so they seem to be in [0, 1] instead of [-1, 1]",
         ),
     ],
     ids=["absent", "nonsense", "other name", "other shape", "other", "ambiguous"],

@@ -18,7 +18,6 @@ from wgan_jax.program.environment import OF_FORK, OF_PRETRAINED, OF_RUN, use_swi
 from wgan_jax.program.train import train
 from wgan_jax.program.workdir import SWITCHES, Workdir
 
-# jax #27002
 OTHER = {
     "jax_enable_x64": True,
     "jax_default_prng_impl": "rbg",

@@ -63,7 +63,7 @@ def labelled(labels):
         (IMAGES[:, :, :3], r"the examples have the shape \[3, 8, 3, 4, 1\]"),
         (IMAGES[:, :0], r"has the shape \[3, 0, 4, 4, 1\] and no examples"),
         (127.5 * IMAGES + 127.5, r"the images are from .* to 25.*\[-1, 1\]"),
-        ((IMAGES + 1) / 2, r"their range seems to be \[0, 1\]; it must be \[-1, 1\]"),
+        ((IMAGES + 1) / 2, r"they seem to be in \[0, 1\] instead of \[-1, 1\]"),
         (np.where(IMAGES > 0.99, np.nan, IMAGES), "have values that are not finite"),
         (np.where(IMAGES > 0.99, np.inf, IMAGES), "have values that are not finite"),
     ],

@@ -81,11 +81,11 @@ def find_config(name: str) -> ConfigFile:
     whole = _file(name)
     if whole is not None:  # its name may have a colon
         return ConfigFile(whole)
-    before, colon, argument = name.rpartition(":")
-    path = _file(before) if colon else None
-    if path is not None:
-        return ConfigFile(path, argument)
-    known, stem = shipped_configs(), Path(before or name).stem
+    for colon in re.finditer(":", name):  # a folder, and the argument, may have some
+        path = _file(name[: colon.start()])
+        if path is not None:
+            return ConfigFile(path, name[colon.end() :])
+    known, stem = shipped_configs(), Path(name.partition(":")[0]).stem
     raise ConfigError(
         f"--config={name} does not exist;{similar(stem, known)} {choices(known)}."
     )
@@ -403,7 +403,11 @@ def _config_of(module: ModuleType, file: ConfigFile) -> ml_collections.ConfigDic
 def _takes(function: Callable[..., Any], *arguments: str) -> bool:
     """Returns whether a function can be called with some arguments."""
     try:
-        inspect.signature(function).bind(*arguments)
+        signature = inspect.signature(function)
+    except ValueError:  # a type of Python's own has none, and the call will tell
+        return True
+    try:
+        signature.bind(*arguments)
     except TypeError:
         return False
     return True
@@ -418,7 +422,7 @@ def _check_call(
         return
     if not _takes(function) and not _takes(function, ""):
         raise ConfigError(
-            f"get_config() of {path} must have no parameter or a single one."
+            f"get_config() of {path} must take no argument, or one by position."
         )
     if arguments:
         raise ConfigError(

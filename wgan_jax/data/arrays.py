@@ -214,7 +214,8 @@ def as_levels(
         hint = " Move the second axis to the end." if transposed else ""
         raise DataError(
             f"{where}: the images have the shape {shape}; the last axis must be 1 for "
-            f"gray, 3 for RGB or 4 for RGBA.{hint}"
+            f"gray, 3 for RGB or 4 for RGBA.{hint} Values that are no images can have "
+            "the shape [n, 1, H, W, C]."
         )
     if images.dtype == np.uint8:
         if low is not None or high is not None:

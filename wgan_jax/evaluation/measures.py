@@ -205,7 +205,7 @@ def _lacks_held_out(c: Circumstances) -> str:
 
 
 def _lacks_points(c: Circumstances) -> str:
-    return "points instead of images" if len(c.example_shape) == 3 else ""
+    return "values instead of images" if len(c.example_shape) == 3 else ""
 
 
 def _lacks_modes(c: Circumstances) -> str:

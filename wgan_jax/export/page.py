@@ -58,7 +58,7 @@ def page_files(
     shape = generator.card["data"]["example_shape"]
     if len(shape) != 3:
         raise ExportError(
-            "--page needs a generator of images; this one draws points of shape "
+            "--page needs a generator of images; this one makes examples of shape "
             f"{list(shape)}."
         )
     prior = generator.gan.prior

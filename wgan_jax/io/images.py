@@ -63,8 +63,9 @@ def check_range(images: Array | np.ndarray) -> None:
         )
     if 0 <= least < most:
         raise ValueError(
-            f"the images are from {least:g} to {most:g}, so their range seems to be "
-            "[0, 1]; it must be [-1, 1]. Use 2 * images - 1, or uint8."
+            f"the images are from {least:g} to {most:g}, so they seem to be in [0, 1] "
+            "instead of [-1, 1]. Use 2 * images - 1, or uint8 if they are merely "
+            "bright."
         )
 
 

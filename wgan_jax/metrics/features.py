@@ -174,9 +174,9 @@ def extract_features(
 
     Args:
         extractor: feature extractor.
-        images: ``[n, ...]``, n at least 1; ``[n, H, W, C]`` are uint8, or in [-1,
-            1]. The last batch is padded with its last image, so that only one batch
-            size is compiled, and the result is truncated.
+        images: ``[n, ...]``, n at least 1. For the networks of the package, they
+            are uint8, or in [-1, 1]. The last batch is padded with its last image,
+            so that only one batch size is compiled, and the result is truncated.
         batch_size: images per batch.
         sharding: sharding of the batches over devices, whose number must divide
             the batch size; None for no sharding.
@@ -195,7 +195,9 @@ def extract_features(
             f"there are {count} images and batch_size is {batch_size}; both must be at "
             "least 1."
         )
-    if images.ndim == 4 and jnp.issubdtype(images.dtype, jnp.floating):
+    floating = jnp.issubdtype(images.dtype, jnp.floating)
+    # Extractors of one's own get what they were made for, of any range.
+    if isinstance(extractor, NetworkFeatures) and floating and images.ndim == 4:
         check_range(images)
     values: list[np.ndarray] = []
     logits: list[np.ndarray] = []

@@ -73,6 +73,11 @@ def nearest_sizes(size: Sequence[int], fits: Callable[[int, int], bool]) -> str:
         Such as ``"; the nearest sides are 16 and 20."``, or for other images than
         squares ``"; the nearest sizes are 24x40 and 24x48."``.
     """
+    if len(size) == 2:
+        return (
+            "; gray images have a channel, and as floats need config.dataset.low and "
+            "high; mlp takes examples of any shape."
+        )
     if len(size) != 3:
         return "; mlp takes examples of any shape."
     height, width = size[0], size[1]

@@ -183,7 +183,7 @@ def write(
     Args:
         request: what was drawn.
         stem: path of the files without their suffixes.
-        images: uint8 images ``[n, H, W, C]``, or points.
+        images: uint8 images ``[n, H, W, C]``, or floating-point values.
         picture: function that returns all of them as one picture.
         about: other arrays of the ``.npz`` file by name.
 
@@ -198,7 +198,7 @@ def write(
     if images.ndim != 4 and (request.walk is not None or apart):
         raise ConfigError(
             "--walk and --format=png,webp need the images of a single run; use "
-            "--format=grid,npz for points and replicas."
+            "--format=grid,npz for replicas, and --format=npz for other examples."
         )
     if request.walk is not None:
         path = stem.with_name(f"{stem.name}.{request.walk}")

@@ -104,6 +104,8 @@ def _evaluate_file(
     config: ExperimentConfig, path: Path, kept: Path, *, command: str, log: Log
 ) -> int:
     examples = _read(path)
+    if kept.is_dir():
+        raise ConfigError(f"--output={kept} is a folder; it must be a file to write.")
     if kept.exists():
         raise ConfigError(
             f"{kept} exists; use another --output, or remove it to evaluate "

@@ -16,8 +16,8 @@ from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.images import image_grid
 from wgan_jax.program.console import Log, finish
 from wgan_jax.program.drawing import draw, targets_of, write
-from wgan_jax.program.pictures import GRID_LIMIT
-from wgan_jax.program.requests import read_request
+from wgan_jax.program.pictures import GRID_LIMIT, are_images
+from wgan_jax.program.requests import read_request, suited
 
 _FIELDS = ("samples.count", "samples.seed", "samples.label")
 
@@ -58,6 +58,8 @@ def sample_pretrained(
     parts = (generator.gan, generator.params, generator.model_state)
     card = generator.card
     shape = tuple(card["data"]["example_shape"])
+    if not are_images(shape):
+        request = suited(request, options, shape)
     targets = targets_of(request, shape, card["config"]["dataset"])
     drawn = draw(request, *parts, targets, tell=log)
 

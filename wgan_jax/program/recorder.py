@@ -97,7 +97,7 @@ class Recorder:
             self._watch = Watch(
                 config,
                 experiment.source,
-                gap_name=experiment.gan.objective.gap_name,
+                gap_name=experiment.gan.gap_name,
                 bounded=experiment.gan.bounds_gradient,
                 warn=self.console.warn,
                 found=warned,
@@ -268,13 +268,13 @@ class Recorder:
     @property
     def gap_name(self) -> str:
         """Display name of the objective's mean difference of scores."""
-        name = self._experiment.gan.objective.gap_name
+        name = self._experiment.gan.gap_name
         return GAPS.get(name, name)
 
     @property
     def gap(self) -> float:
         """Mean difference of the critic's scores of real and generated examples."""
-        return self.latest[self._experiment.gan.objective.gap_name]
+        return self.latest[self._experiment.gan.gap_name]
 
     @property
     def gradient_norm(self) -> float:

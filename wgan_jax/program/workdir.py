@@ -18,13 +18,13 @@ from wgan_jax.config.precision import with_dtype
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
-from wgan_jax.io.files import check_local, expanded, write_text
+from wgan_jax.io.files import expanded, write_text
 from wgan_jax.io.json_text import parse_json
 from wgan_jax.program.machine import describe_machine
 
 _NETWORK_SECONDS = 20  # delay until files of another host become visible
 # Switches of JAX, also set by environment variables, that change results; and the
-# values for what is no run.
+# values that are used outside of a run (``--pretrained``).
 SWITCHES = {
     "jax_enable_x64": False,
     "jax_default_prng_impl": "threefry2x32",
@@ -48,8 +48,7 @@ class Workdir:
         Raises:
             ConfigError: if the path is the address of remote storage.
         """
-        as_config_error(check_local, path)
-        self.path = expanded(path).absolute()
+        self.path = as_config_error(expanded, path).absolute()
         try:
             str(self.path).encode()
         except UnicodeEncodeError as error:  # checkpoints could not be written there
@@ -331,7 +330,7 @@ def changed_switches(recorded: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {recorded[name]} -> {value}"
         for name, value in current_switches().items()
-        if name in recorded and recorded[name] != value
+        if name in recorded and hasattr(jax.config, name) and recorded[name] != value
     ]
 
 

@@ -18,7 +18,7 @@ GAPS = {
     "critic/score_gap": "score gap",
 }
 GRADIENT_NORMS = ("critic/gradient_norm_mean", "critic/gradient_norm_at_fakes")
-# Largest value of a curve: browsers receive float32, also of a sum of two values.
+# Largest value of a curve: browsers use float32, and a sum of two must not overflow.
 _LARGEST = 1e38
 _UTC, _SECONDS = "time/utc", "time/seconds"
 _NOTES = 20_000  # characters of notes to show

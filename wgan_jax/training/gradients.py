@@ -92,7 +92,7 @@ def critic_gradients(
         )
         loss = gan.objective.critic_loss(real.scores, fake.scores)
         metrics: Metrics = {
-            gan.objective.gap_name: wasserstein_estimate(real.scores, fake.scores),
+            gan.gap_name: wasserstein_estimate(real.scores, fake.scores),
             "critic/real_score": jnp.mean(real.scores),
             "critic/fake_score": jnp.mean(fake.scores),
         }

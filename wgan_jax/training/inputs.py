@@ -135,7 +135,7 @@ def _check_range(images: np.ndarray) -> None:
         check_range(images)
     except ValueError as error:
         raise ValueError(
-            f"{error} If the generator has this range, set check_values=False."
+            f"{error} If the generator has the same range, set check_values=False."
         ) from None
 
 
