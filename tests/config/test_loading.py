@@ -105,9 +105,7 @@ def test_function_with_two_parameters_and_parents_with_one(tmp_path):
     (tmp_path / "two.py").write_text(WITH_ARGUMENT.format("size, other"))
     for argument in (None, "2"):
         file = ConfigFile(tmp_path / "two.py", argument)
-        with pytest.raises(
-            ConfigError, match="take no argument, or one by position"
-        ):
+        with pytest.raises(ConfigError, match="take no argument, or one by position"):
             load_config(file)
     (tmp_path / "one.py").write_text(WITH_ARGUMENT.format("size"))
     (tmp_path / "child.py").write_text(
