@@ -96,9 +96,7 @@ def stub(log_every):
     config = config_of(4)
     config.log.every = log_every
     config = resolve(config)
-    gan = SimpleNamespace(
-        objective=SimpleNamespace(gap_name="gap"), bounds_gradient=True
-    )
+    gan = SimpleNamespace(gap_name="gap", bounds_gradient=True)
     source = SimpleNamespace(
         images=np.zeros((4, 8, 8, 1), np.uint8), example_shape=(8, 8, 1)
     )
