@@ -297,8 +297,8 @@ def _other_optimizer(
 
 
 _SOME = {
-    "w": jax.ShapeDtypeStruct((2, 2), float),
-    "b": jax.ShapeDtypeStruct((2,), float),
+    "w": jax.ShapeDtypeStruct((2, 2), jnp.float32),
+    "b": jax.ShapeDtypeStruct((2,), jnp.float32),
 }
 
 

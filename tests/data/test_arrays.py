@@ -57,7 +57,7 @@ def test_floating_point_images_need_their_range(tmp_path):
         (IMAGES.transpose(0, 3, 1, 2), "last axis must be 1 .*second axis to the end"),
         (IMAGES[0, 0], "must be .n, H, W, C., or .n, H, W."),
         (IMAGES[:0], "must be .n, H, W, C., or .n, H, W."),
-        (IMAGES[..., :2], "last axis must be 1 for gray, 3 for RGB or 4 for RGBA.$"),
+        (IMAGES[..., :2], "gray, 3 for RGB or 4 for RGBA. Values"),
         (IMAGES.astype(np.int32), "are int32; they must be uint8"),
         (IMAGES > 9, "are bool; they must be uint8"),
         (np.full((2, 4, 4, 1), np.nan), "values that are not finite"),

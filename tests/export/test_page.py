@@ -162,7 +162,7 @@ def test_a_page_draws_from_the_prior(package, prior):
 
 def test_points_have_no_page(package):
     card = {"data": {"example_shape": [2]}}
-    with pytest.raises(ExportError, match=r"points of shape \[2\]"):
+    with pytest.raises(ExportError, match=r"examples of shape \[2\]"):
         page_files(SimpleNamespace(card=card), b"", read_runtime(package))
 
 
