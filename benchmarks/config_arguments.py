@@ -5,13 +5,8 @@ import sys
 
 import ml_collections
 
-from wgan_jax.config.loading import (
-    ConfigFile,
-    apply_overrides,
-    find_config,
-    load_config,
-    split_overrides,
-)
+from wgan_jax.config.loading import ConfigFile, find_config, load_config
+from wgan_jax.config.overrides import apply_overrides, split_overrides
 
 
 def parse_arguments(

@@ -24,7 +24,8 @@ import numpy as np
 from machine import describe_machine
 from PIL import Image
 
-from wgan_jax.config.loading import apply_overrides, find_config, load_config
+from wgan_jax.config.loading import find_config, load_config
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.data import converting, load_source, prefetch
 from wgan_jax.data.convertible import from_pictures
 from wgan_jax.data.pictures import Conversion

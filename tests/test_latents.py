@@ -15,7 +15,8 @@ from tiny import tiny_gan
 
 import wgan_jax
 from wgan_jax.config.build import build_gan
-from wgan_jax.config.loading import apply_overrides, find_config, load_config
+from wgan_jax.config.loading import find_config, load_config
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.errors import ConfigError
 from wgan_jax.evaluation import MEASURES
 from wgan_jax.evaluation.projection import project

@@ -21,7 +21,8 @@ from machine import describe_machine
 from trial import Clock, Training
 from trials import METHODS, METHODS_BASE, UPDATES
 
-from wgan_jax.config.loading import apply_overrides, load_config
+from wgan_jax.config.loading import load_config
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.io.files import write_text
 

@@ -29,7 +29,8 @@ from trial import Judge
 
 from wgan_jax.config.build import build_source
 from wgan_jax.config.experiment import ExperimentConfig
-from wgan_jax.config.loading import ConfigFile, load_experiment, split_overrides
+from wgan_jax.config.loading import ConfigFile, load_experiment
+from wgan_jax.config.overrides import split_overrides
 from wgan_jax.io.files import write_text
 from wgan_jax.io.images import to_uint8
 from wgan_jax.program.restoring import restore_checkpoint

@@ -27,7 +27,7 @@ from config_arguments import parse_arguments
 
 from wgan_jax.config.build import build_source
 from wgan_jax.config.experiment import ExperimentConfig, with_value
-from wgan_jax.config.loading import split_overrides
+from wgan_jax.config.overrides import split_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.evaluation.extractors import EXTRACTORS
 from wgan_jax.gan import GanState

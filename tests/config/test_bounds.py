@@ -9,7 +9,7 @@ from tiny import tiny_gan
 
 from configs import digits_wgan_gp
 from wgan_jax.config.build import build_gan
-from wgan_jax.config.loading import apply_overrides
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.losses import CONSTRAINTS, OBJECTIVES, PENALTIES, Objective
 from wgan_jax.networks import CRITICS
 

@@ -20,7 +20,7 @@ from wgan_jax.config.build import (
 from wgan_jax.config.differences import differences
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.fields import group_of, table_of
-from wgan_jax.config.loading import apply_overrides
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.losses import OBJECTIVES, PENALTIES, REGULARIZERS

@@ -12,7 +12,8 @@ from table_rows import fields, kinds, parameters, some_value
 from wgan_jax.config.build import build_gan
 from wgan_jax.config.experiment import ExperimentConfig, Row
 from wgan_jax.config.fields import group_of, is_marked, table_of
-from wgan_jax.config.loading import apply_overrides, find_config, load_config
+from wgan_jax.config.loading import find_config, load_config
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.config.resolve import Reader
 from wgan_jax.config.rows import row_type
 from wgan_jax.losses import Objective

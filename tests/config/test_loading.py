@@ -9,15 +9,14 @@ import pytest
 from wgan_jax.config import loading
 from wgan_jax.config.loading import (
     ConfigFile,
-    apply_overrides,
     field_comments,
     find_config,
     lineage,
     load_config,
     load_experiment,
     shipped_configs,
-    split_overrides,
 )
+from wgan_jax.config.overrides import apply_overrides, split_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError
 

@@ -12,7 +12,8 @@ from safetensors.numpy import save
 
 from wgan_jax import zoo
 from wgan_jax.config.experiment import as_json
-from wgan_jax.config.loading import find_config, load_experiment, split_overrides
+from wgan_jax.config.loading import find_config, load_experiment
+from wgan_jax.config.overrides import split_overrides
 from wgan_jax.data.pictures import Conversion, decode, read_header
 from wgan_jax.errors import ArchiveError, ConfigError, ReportError
 from wgan_jax.io.mappings import flatten

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from wgan_jax.config.build import build_gan, build_objective
-from wgan_jax.config.loading import apply_overrides, find_config, load_config
+from wgan_jax.config.loading import find_config, load_config
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.errors import ConfigError
 from wgan_jax.losses import OBJECTIVES
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wgan_jax.config.loading import split_overrides
+from wgan_jax.config.overrides import split_overrides
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.io.files import check_local
 from wgan_jax.program.console import NORMAL, QUIET, VERBOSE

@@ -9,7 +9,7 @@ import numpy as np
 
 from wgan_jax import zoo
 from wgan_jax.config.experiment import ExperimentConfig
-from wgan_jax.config.loading import apply_overrides
+from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
