@@ -22,7 +22,7 @@ from wgan_jax.data.splits import are_held_out, short_hash, split_rows
 from wgan_jax.errors import ArchiveError, DataError
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import expanded
-from wgan_jax.io.images import CHANNELS
+from wgan_jax.io.images import CHANNELS, are_images
 from wgan_jax.io.imports import import_object
 
 
@@ -204,7 +204,7 @@ def as_levels(
             f"{where}: the images have the shape {shape}; it must be [n, H, W, C], or "
             "[n, H, W] for gray, and none may be 0."
         )
-    if len(shape) == 3 and shape[2] in CHANNELS:
+    if are_images(shape):
         raise DataError(
             f"{where}: the images have the shape {shape}, which is that of a single "
             "one; the first axis of [n, H, W, C] is missing."

@@ -13,7 +13,7 @@ from annotated_types import Ge
 from numpy.typing import ArrayLike
 
 from wgan_jax.io.files import expanded
-from wgan_jax.io.images import CHANNELS
+from wgan_jax.io.images import are_images
 from wgan_jax.metrics import (
     FeatureExtractor,
     FunctionFeatures,
@@ -112,7 +112,7 @@ def _in_a_row(examples: ArrayLike) -> Any:
 
 
 def _check_images(name: str, shape: tuple[int, ...]) -> None:
-    if len(shape) != 3 or shape[2] not in CHANNELS:
+    if not are_images(shape):
         raise ValueError(
             f"{name} needs images with 1, 3 or 4 channels, but an example has the "
             f"shape {shape}. Use pixels."

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ _REAL_COLOUR = (0, 114, 178)  # blue and orange, distinguishable for the color-b
 _FAKE_COLOUR = (213, 94, 0)
 _MARGIN = 0.25  # of the real points' extent, on each side
 _OPACITY = 0.6  # of one dot, so that dense regions are darker
+
+
+def are_images(shape: Sequence[int]) -> bool:
+    """Returns whether examples are gray, RGB or RGBA images.
+
+    Args:
+        shape: shape of one example.
+    """
+    return len(shape) == 3 and shape[2] in CHANNELS
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

@@ -14,11 +14,10 @@ from wgan_jax.errors import ArchiveError, ConfigError
 from wgan_jax.evaluation import Comparison, Evaluator
 from wgan_jax.io.caches import read_arrays
 from wgan_jax.io.files import write_text
-from wgan_jax.io.images import check_range, to_uint8
+from wgan_jax.io.images import are_images, check_range, to_uint8
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.program.console import Log, finish, is_quiet
 from wgan_jax.program.periodic_evaluation import record
-from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.scoring import Examined, draw_pictures, examine
 from wgan_jax.program.setup import prepare

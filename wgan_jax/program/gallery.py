@@ -8,10 +8,10 @@ import numpy as np
 
 from wgan_jax.data import Source
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.io.images import image_grid, save_png, to_uint8
+from wgan_jax.io.images import are_images, image_grid, save_png, to_uint8
 from wgan_jax.latents import latents
 from wgan_jax.parallel import multiprocess
-from wgan_jax.program.pictures import GRID_LIMIT, are_images, grid
+from wgan_jax.program.pictures import GRID_LIMIT, grid
 from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (

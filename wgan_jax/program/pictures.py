@@ -8,18 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from wgan_jax.data import Source
-from wgan_jax.io.images import CHANNELS, image_grid, scatter_image, to_uint8
+from wgan_jax.io.images import are_images, image_grid, scatter_image, to_uint8
 
 GRID_LIMIT = 256  # images in one picture; more are too small to see
-
-
-def are_images(shape: Sequence[int]) -> bool:
-    """Returns whether examples are gray, RGB or RGBA images.
-
-    Args:
-        shape: shape of one example.
-    """
-    return len(shape) == 3 and shape[2] in CHANNELS
 
 
 def are_drawable(shape: Sequence[int]) -> bool:

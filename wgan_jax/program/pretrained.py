@@ -13,10 +13,10 @@ from wgan_jax.config.overrides import apply_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.config.rows import as_config_error
 from wgan_jax.errors import ConfigError, choices
-from wgan_jax.io.images import image_grid
+from wgan_jax.io.images import are_images, image_grid
 from wgan_jax.program.console import Log, finish
 from wgan_jax.program.drawing import draw, targets_of, write
-from wgan_jax.program.pictures import GRID_LIMIT, are_images
+from wgan_jax.program.pictures import GRID_LIMIT
 from wgan_jax.program.requests import read_request, suited
 
 _FIELDS = ("samples.count", "samples.seed", "samples.label")

@@ -19,7 +19,7 @@ from wgan_jax.data.pictures import Conversion, decode
 from wgan_jax.errors import ConfigError, DataError
 from wgan_jax.evaluation.projection import project
 from wgan_jax.gan import Gan
-from wgan_jax.io.images import CHANNELS, to_uint8
+from wgan_jax.io.images import are_images, to_uint8
 from wgan_jax.types import Params, PyTree
 
 _TOGETHER = 16  # pictures in one search
@@ -75,7 +75,7 @@ def read_targets(
         ConfigError: if the generator does not draw squares.
         DataError: if a picture cannot be read, or there are none.
     """
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in CHANNELS:
+    if not are_images(shape) or shape[0] != shape[1]:
         raise ConfigError(
             f"--project needs a generator of square images; this one draws {shape}."
         )

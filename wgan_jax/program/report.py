@@ -7,6 +7,7 @@ import jax
 
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import CheckpointError, WorkdirError
+from wgan_jax.io.images import are_images
 from wgan_jax.program.console import Log, finish, warn
 from wgan_jax.program.gallery import (
     REAL,
@@ -14,7 +15,6 @@ from wgan_jax.program.gallery import (
     draw_interpolation,
     draw_real,
 )
-from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir, changed_switches

@@ -13,11 +13,10 @@ import numpy as np
 from wgan_jax.config.experiment import Evaluation
 from wgan_jax.evaluation import Advance, Comparison, Evaluator, Model
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.io.images import image_grid, save_png, to_uint8
+from wgan_jax.io.images import are_images, image_grid, save_png, to_uint8
 from wgan_jax.io.loggers import Stages
 from wgan_jax.metrics import Result, nearest_neighbours
 from wgan_jax.program.gallery import draw_interpolation
-from wgan_jax.program.pictures import are_images
 from wgan_jax.program.restoring import with_standing_statistics
 from wgan_jax.program.setup import Experiment
 from wgan_jax.sampling import (
