@@ -154,6 +154,13 @@ def test_weights_are_read_or_refused(tmp_path, content):
     assert all(array.dtype.kind in "fiub" for array in arrays.values())
 
 
+def test_weights_beyond_float32_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(save({"a": np.array([1e300])}))
+    with pytest.raises(ArchiveError, match="is not a file of weights: overflow"):
+        load_weights(path)
+
+
 def header_of(metadata):
     text = json.dumps({"__metadata__": metadata}).encode()
     return len(text).to_bytes(8, "little") + text

@@ -69,14 +69,21 @@ def load_weights(
         raise FileNotFoundError(f"{path} does not exist.")
     arrays: dict[str, np.ndarray] = {}
     try:
-        with safe_open(path, framework="numpy") as file:
+        # Of float64 values that float32 cannot hold, no infinity is made.
+        with safe_open(path, framework="numpy") as file, np.errstate(over="raise"):
             metadata = {k: parse_json(v) for k, v in (file.metadata() or {}).items()}
             for name in file.keys():  # noqa: SIM118, not a mapping
                 array = file.get_tensor(name)
                 floating = np.issubdtype(array.dtype, np.floating)
                 arrays[name] = array.astype(np.float32) if floating else array
             return arrays, metadata
-    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
+    except (
+        SafetensorError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        FloatingPointError,
+    ) as error:
         raise ArchiveError(f"{path} is not a file of weights: {error}") from error
 
 
