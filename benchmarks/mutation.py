@@ -8,9 +8,9 @@ A mutant is one file with one change by an operator of cosmic-ray: another arith
 operator, comparison or number, a removed decorator, an inverted condition, and so on.
 ``map`` runs the tests under coverage and notes which test executes which line. ``run``
 tries a random sample of the mutants. The tests that execute the changed line run first,
-the shortest ones before, then all others that execute anything in the file. Mutants
-that cannot be compiled or imported, changes of annotations, and of how an argument can
-be passed, do not count.
+then those that execute anything in the file, and all others in the same modules, the
+shortest ones before. Mutants that cannot be compiled or imported, changes of
+annotations, and of how an argument can be passed, do not count.
 
 Needs the packages of ``pip install -e '.[test,mutation]'`` and POSIX.
 """
@@ -92,6 +92,16 @@ class Map:
             if line is None or number == line:
                 found |= {text.rpartition("|")[0] for text in contexts}
         return sorted(found & self._seconds.keys(), key=self._seconds.__getitem__)
+
+    def beside(self, file: str) -> list[str]:
+        """Returns all tests of the modules with a test that executes a file.
+
+        A range of an argument is checked before the function begins, so tests of it
+        execute nothing in the file.
+        """
+        modules = {test.partition("::")[0] for test in self.tests(file)}
+        found = [t for t in self._seconds if t.partition("::")[0] in modules]
+        return sorted(found, key=self._seconds.__getitem__)
 
     def shortest(self, tests: list[str], limit: float) -> tuple[list[str], float]:
         """Returns the tests that fit in a number of seconds, and their seconds."""
@@ -305,7 +315,7 @@ def _try(mutant: Mutant, tree: Path, known: Map) -> dict[str, Any]:
         first, seconds = known.shortest(near, LIMIT)
         found = try_tests(tree, first) if first else {"outcome": "survived", "by": None}
         if found["outcome"] == "survived":
-            far = [test for test in known.tests(mutant.file) if test not in set(first)]
+            far = [t for t in known.beside(mutant.file) if t not in set(first)]
             rest, _ = known.shortest(far, LIMIT - seconds)
             if rest:
                 found = try_tests(tree, rest)

@@ -187,6 +187,7 @@ def train(asked: dict[str, Any], folder: Path) -> None:
             scores, torch.full_like(scores, label)
         )
 
+    sampling = 0.0  # seconds, which the other side does not spend during training
     for step in range(asked["iterations"]):
         if asked["decay"]:
             scale = max(0.0, 1 - step / asked["iterations"])
@@ -224,8 +225,10 @@ def train(asked: dict[str, Any], folder: Path) -> None:
         ]
         torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], weight)
         if (step + 1) % asked["every"] == 0 or step + 1 == asked["iterations"]:
-            seconds = time.time() - BEGAN
+            now = time.time()
+            seconds = now - BEGAN - sampling
             save(average, asked, folder, step + 1, seconds)
+            sampling += time.time() - now
             if seconds > asked["seconds"]:
                 return
 
