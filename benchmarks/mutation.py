@@ -37,7 +37,14 @@ SOURCES = (
     "wgan_jax/networks/conv.py",
     "wgan_jax/checkpointing",
 )
-TESTS = ("tests/losses", "tests/training", "tests/networks", "tests/checkpointing")
+TESTS = (
+    "tests/losses",
+    "tests/training",
+    "tests/networks",
+    "tests/checkpointing",
+    "tests/test_bad_calls.py",
+    "tests/test_contract.py",
+)
 # Operators that need the name of a variable, and those that put operations on bits
 # into arithmetic, which nearly always end in a TypeError.
 UNUSED = ("variable", "shift", "bitor", "bitand", "bitxor")

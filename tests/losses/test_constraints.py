@@ -10,6 +10,7 @@ from wgan_jax.losses import (
     project_orthonormal,
     project_spectral,
 )
+from wgan_jax.losses.constraints import largest_singular_value
 
 # A dense layer either way round, a kernel [K, K, I, O], an embedding.
 SHAPES = {"tall": (7, 4), "wide": (3, 8), "kernel": (3, 3, 2, 5), "one": (6, 1)}
@@ -114,6 +115,13 @@ def test_convolution_is_bounded_by_kernel_norm_times_side_over_stride(stride, ke
         matrix = np.asarray(jax.jacobian(layer)(jnp.zeros((12, 12, 1))))
         norm = np.linalg.norm(matrix.reshape(-1, 144), 2)
         assert reach * kernel / stride < norm <= kernel / stride * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (40, 3)])
+def test_the_norm_comes_from_the_smaller_gram_matrix(shape):
+    program = str(jax.make_jaxpr(largest_singular_value)(jnp.ones(shape)))
+    assert "f32[3,3]" in program
+    assert "f32[40,40]" not in program
 
 
 def test_orthonormal_projection_is_the_polar_factor(params):

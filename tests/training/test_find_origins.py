@@ -90,6 +90,20 @@ def test_outputs_of_a_scan_have_their_own_origins():
     assert rows is None
 
 
+def test_constants_of_a_scan_are_told_from_what_it_carries():
+    def sums(x):
+        a, b, c = x - 1.0, x + 1.0, x * 0.5  # three constants of the body
+
+        def body(total, row):
+            return total + jnp.sum(jnp.log(a) * b * c) * row, total
+
+        return jax.lax.scan(body, 0.0, x)
+
+    total, _ = find_origins(sums, jnp.array([1.0, 2.0]))
+    assert (total.operation, total.value) == ("log", "-inf")
+    np.testing.assert_equal(find_origins(sums, jnp.array([2.0, 3.0])), (None, None))
+
+
 def test_values_that_are_not_selected_are_no_finding():
     def safe(x):
         return jnp.where(x > 1, jnp.log(x - 1), 0.0), jnp.log(x - 1)

@@ -105,20 +105,18 @@ def _check_images(gan: Gan, state: GanState, images: Any, axes: int) -> None:
     )
 
 
-def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
-    """Raises ValueError if the values of a batch are out of range.
+def check_values(batch: Batch | Array, *, axes: int) -> None:
+    """Raises ValueError if the values of examples are out of range.
 
     Args:
-        gan: static definition of the GAN.
         batch: the argument of a step, on the host or a device.
         axes: as for ``check_batch``.
 
     Raises:
-        ValueError: if examples are not finite, images are not in [-1, 1] or seem to
-            be in [0, 1], or labels are not those of a class.
+        ValueError: if examples are not finite, or images are not in [-1, 1] or seem
+            to be in [0, 1].
     """
-    fields = batch if isinstance(batch, Mapping) else {"image": batch}
-    images = _local(fields["image"])
+    images = _local(batch["image"] if isinstance(batch, Mapping) else batch)
     if images.dtype != np.uint8:
         least, most = float(images.min()), float(images.max())
         if not (np.isfinite(least) and np.isfinite(most)):
@@ -126,8 +124,6 @@ def check_values(gan: Gan, batch: Batch | Array, *, axes: int) -> None:
         # Points may be anywhere; images are compared with the range of tanh.
         if images.ndim - axes == 3:
             _check_range(images)
-    if gan.conditional is not None and "label" in fields:
-        _check_classes(gan, _local(fields["label"]))
 
 
 def _check_range(images: np.ndarray) -> None:
@@ -163,7 +159,7 @@ class CheckedStep:
         check_arguments(self._gan, state, key)
         if not self._is_checked:
             check_batch(self._gan, state, batch, axes=self._axes)
-            check_values(self._gan, batch, axes=self._axes)
+            check_values(batch, axes=self._axes)
             self._is_checked = True
         elif self._gan.conditional is not None and isinstance(batch, Mapping):
             labels = batch.get("label")
