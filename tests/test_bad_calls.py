@@ -1,5 +1,6 @@
 """Wrong arguments of the public functions: one sentence that names the argument."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,7 +96,7 @@ def made():
 
 NOT_A_GAN = [None, "digits_wgan_gp", {"generator": 1}, tiny_gan]
 NOT_A_STATE = [None, WEIGHTS, IMAGES, "state"]
-NOT_A_KEY = [0, None, "0", np.float32(1), np.array([0, 1])]
+NOT_A_KEY = [0, None, "0", np.float32(1), np.uint32(1), np.array([0, 1])]
 CHOICE = "it must be"
 
 # Functions of the Gan, the state and the key.
@@ -137,6 +138,12 @@ def test_something_else_than_a_state(made, name, value):
 def test_something_else_than_a_key(made, name, value):
     with pytest.raises(ValueError, match=r"^key is .*; it must be a PRNG key"):
         STEPS[name](*made, value)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_key_of_uint32_is_the_typed_one(made, name):
+    raw, typed = (STEPS[name](*made, key) for key in (jax.random.PRNGKey(0), KEY))
+    chex.assert_trees_all_equal(raw, typed)
 
 
 MAKERS = {
