@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import chex
+import jax
 import numpy as np
 import pytest
 from test_program import ROOT, SMALL, command, iterations, launch, metrics, state_of
@@ -269,3 +270,24 @@ def test_single_process_needs_no_communication():
     assert multiprocess.process_label() == ""
     assert multiprocess.broadcast_from_primary(0.1) == 0.1
     assert multiprocess.shutdown(2) == 2
+
+
+GLOO = "UNKNOWN: Gloo AllGather failed: [external/gloo/pair.cc:547] Connection closed"
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (jax.errors.JaxRuntimeError(GLOO), True),
+        (ValueError(GLOO), True),  # from reading an array
+        (ValueError("the shape is (2,)"), False),
+        (OSError("UNKNOWN: disk"), False),
+    ],
+)
+def test_errors_of_lost_processes_are_told_from_others(error, lost, monkeypatch):
+    later = RuntimeError("while saving")
+    later.__cause__ = error
+    assert not multiprocess.is_peer_failure(error)  # there is no other process
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert multiprocess.is_peer_failure(error) == lost
+    assert multiprocess.is_peer_failure(later) == lost

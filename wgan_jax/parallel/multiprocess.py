@@ -6,6 +6,7 @@ each of them does nothing or returns the local value.
 
 import itertools
 import os
+import re
 import signal
 import socket
 import sys
@@ -25,6 +26,8 @@ INITIALIZATION_SECONDS = 300
 _BARRIER_SECONDS = 7 * 24 * 3600  # the runtime itself ends a wait for a dead process
 _BARRIERS = itertools.count()  # every barrier needs a new identifier
 _NUMBERS: dict[str, int] = {}  # index and count, if given on the command line
+# Beginnings of the runtime's messages.
+_STATUS = re.compile("(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|DEADLINE_EXCEEDED): ")
 _FORMS = "use auto, off or COORDINATOR,N,I, such as 10.0.0.1:9876,4,0"
 
 
@@ -130,6 +133,9 @@ def is_peer_failure(error: BaseException | None) -> bool:
     """
     while error is not None and jax.process_count() > 1:
         if isinstance(error, JaxRuntimeError):
+            return True
+        # From reading an array whose computation has failed.
+        if isinstance(error, ValueError) and _STATUS.match(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

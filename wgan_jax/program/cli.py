@@ -155,8 +155,8 @@ def _guarded(argv: list[str], mode: str, rest: list[str], log: Console) -> int:
     except Diverged as error:
         _complain(argv, str(error))
         return 1
-    except jax.errors.JaxRuntimeError as error:
-        if not multiprocess.is_shared():
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if not multiprocess.is_peer_failure(error):
             raise
         traceback.print_exc()
         _complain(
