@@ -173,6 +173,27 @@ def test_path_length_moves_the_generator_and_remembers(key, every):
         assert metrics["generator/path_length"] == memory["length"]
 
 
+def test_lazy_regularizer_is_every_kth_update_at_k_times_the_weight(key):
+    squares = Regularizer(
+        dict, lambda f, z, k, memory: (jnp.mean(f(z) ** 2), memory), lambda memory: {}
+    )
+
+    def move(iteration, **term):
+        term = Term(squares, **term)
+        gan = tiny_gan(
+            **(PLAIN | {"generator": PlainGenerator(), "regularizers": (term,)})
+        )
+        state = init_state(gan, key).replace(step=jnp.int32(iteration))
+        return moves(gan, state, lambda s: generator_step(gan, s, key, batch_size=8))
+
+    lazy = move(4, weight=3.0, every=4)[1]
+    np.testing.assert_allclose(lazy, move(4, weight=12.0)[1], rtol=1e-4, atol=1e-7)
+    assert np.abs(lazy - move(4, weight=3.0)[1]).max() > 1e-5
+    np.testing.assert_array_equal(
+        move(5, weight=3.0, every=4)[1], move(5, weight=1e-30)[1]
+    )
+
+
 def test_named_regularizers_are_logged_apart_and_sum_to_what_is_added(key):
     terms = (Term(path_length(), 2.0, name="a"), Term(path_length(), 3.0, name="b"))
     gan = tiny_gan(generator=PlainGenerator(), regularizers=terms)

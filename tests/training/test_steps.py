@@ -280,11 +280,12 @@ def test_uint8_conversion_and_dequantization(key):
     levels = jnp.array([0, 64, 127, 128, 255], jnp.uint8).reshape(1, 5, 1, 1)
     plain = normalize_images(levels, key, dequantize=False).ravel()
     np.testing.assert_allclose(plain, [-1, -0.4980392, -1 / 255, 1 / 255, 1], atol=1e-7)
-    many = jnp.full((1, 50, 40, 1), 255, jnp.uint8)
-    noisy = normalize_images(many, key, dequantize=True)
-    low = 255 / 128 - 1
-    assert low <= float(noisy.min()) < low + 1e-4
-    assert 1 - 1e-4 < float(noisy.max()) < 1
+    for level in (0, 100, 255):
+        many = jnp.full((1, 50, 40, 1), level, jnp.uint8)
+        noisy = normalize_images(many, key, dequantize=True)
+        low, high = level / 128 - 1, (level + 1) / 128 - 1
+        assert low <= float(noisy.min()) < low + 1e-4
+        assert high - 1e-4 < float(noisy.max()) < high
     floating = jnp.full((1, 2), 0.3)
     assert normalize_images(floating, key, dequantize=True) is floating
     with pytest.raises(AssertionError):
