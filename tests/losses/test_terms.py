@@ -542,6 +542,27 @@ def test_gradient_norm_at_fakes_is_exact_for_a_confident_critic(key, objective):
     assert found[1] == pytest.approx(found[0], rel=0.2)
 
 
+class LinearCritic(nn.Module):
+    """The gradient is the kernel, at every image."""
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        return nn.Dense(1)(images.reshape(len(images), -1))[:, 0]
+
+
+def test_gradient_norm_at_fakes_leaves_out_examples_without_a_gradient(key):
+    half = OBJECTIVES["wasserstein"]._replace(
+        generator_loss=lambda scores: -jnp.mean(scores[:4])
+    )
+    gan = tiny_gan(objective=half, critic=LinearCritic())
+    state = init_state(gan, key)
+    metrics = generator_step(gan, state, key, batch_size=8)[1]
+    kernel = state.critic.params["Dense_0"]["kernel"]
+    np.testing.assert_allclose(
+        metrics["critic/gradient_norm_at_fakes"], jnp.linalg.norm(kernel), rtol=1e-5
+    )
+
+
 def test_a_compiled_paired_generator_step_takes_real_examples(key, real):
     gan = tiny_gan(objective=OBJECTIVES["relativistic"])
     state = init_state(gan, key)

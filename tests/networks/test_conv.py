@@ -401,6 +401,10 @@ def test_phases_are_for_the_cpu_alone():
             lambda: upsample_conv(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1))),
             "odd K",
         ),
+        (
+            lambda: upsample_conv(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 5, 1, 1))),
+            r"\(3, 5, 1, 1\); it must be \[K, K, I, O\]",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(call, message):
