@@ -319,14 +319,23 @@ class Recorder:
                 stops.
         """
         drawn = draw_previews(self._experiment, state)
+        self.settle_samples()
         if self._writes:
-            self._attempt(self._workdir.samples, self._wait_for_samples)
             if are_drawable(self._experiment.source.example_shape):
                 self._previews.write(step, drawn)
                 self.event(f"Iteration {step}: samples in {self._workdir.samples}")
             for images in drawn.get("_live", drawn[""]):
                 self._watch.samples(step, images)
             self._heartbeat.warned(self._watch.found)
+
+    def settle_samples(self) -> None:
+        """Waits until the pictures of the last samples are written.
+
+        Raises:
+            DiskError: if they could not be written, and the run stops.
+        """
+        if self._writes:
+            self._attempt(self._workdir.samples, self._wait_for_samples)
 
     def _wait_for_samples(self) -> None:
         written = self._previews.wait()

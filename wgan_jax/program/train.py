@@ -13,7 +13,7 @@ from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
 from wgan_jax.data import prefetch
-from wgan_jax.errors import ConfigError
+from wgan_jax.errors import ConfigError, DiskError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.losses import OBJECTIVES
@@ -265,7 +265,7 @@ def _already_there(
     *,
     log: Log,
 ) -> int:
-    """Runs the last evaluation and writes the report, if a finished run lacks them."""
+    """Does what a finished run lacks: its evaluation, last pictures and report."""
     with (
         Interruption() as interruption,
         _evaluations(
@@ -274,7 +274,10 @@ def _already_there(
     ):
         if evaluations is not None and evaluations.due(step):
             evaluations.run(step, state)
-    lacks = not workdir.report.exists()
+    absent = float(not workdir.report.exists())
+    lacks = bool(multiprocess.broadcast_from_primary(absent))
+    if lacks:  # the run may have been killed before it drew them
+        draw_at_the_end(experiment, state, workdir.samples)
     written = not lacks or write_last_report(workdir, log=log)
     finish(
         log,
@@ -415,10 +418,18 @@ def _loop(
             recorder.iterations(*waiting)  # raises before a non-finite state is saved
             waiting = None
         saver.poll()
+        try:
+            if draws:
+                recorder.samples(done, state)
+            if saves:
+                # A run that resumes from the checkpoint does not draw them again.
+                recorder.settle_samples()
+        except DiskError:
+            if saves:
+                saver.save(done, state)  # its disk may be another one
+            raise
         if saves:
             saver.save(done, state)
-        if draws:
-            recorder.samples(done, state)
         if evaluations is not None and evaluates and interruption.signal is None:
             _evaluate(evaluations, recorder, done, state)
             # A signal during the evaluation stops the run now, not an iteration later.
