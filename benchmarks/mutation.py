@@ -42,6 +42,7 @@ TESTS = (
     "tests/training",
     "tests/networks",
     "tests/checkpointing",
+    "tests/program/test_disk.py",
     "tests/test_bad_calls.py",
     "tests/test_contract.py",
 )
