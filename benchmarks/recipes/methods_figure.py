@@ -9,9 +9,13 @@ samples of the first seed are shown.
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 import numpy as np
 from methods_table import last, load
 from PIL import Image, ImageDraw, ImageFont
+
+from wgan_jax.io.images import image_grid
 
 ROWS, COLUMNS, PANELS = 4, 8, 3  # of a panel, and panels beside each other
 MARGIN, TITLE, ZOOM = 12, 22, 1.5
@@ -19,10 +23,8 @@ MARGIN, TITLE, ZOOM = 12, 22, 1.5
 
 def grid(images: np.ndarray) -> Image.Image:
     """Returns images ``[n, H, W, C]`` as one picture."""
-    _, h, w, c = images.shape
-    tiles = images[: ROWS * COLUMNS].reshape(ROWS, COLUMNS, h, w, c)
-    sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(ROWS * h, COLUMNS * w, c)
-    picture = Image.fromarray(sheet if c == 3 else sheet[..., 0]).convert("RGB")
+    sheet = image_grid(images[: ROWS * COLUMNS], columns=COLUMNS, scale=1)
+    picture = Image.fromarray(np.broadcast_to(sheet, (*sheet.shape[:2], 3)))
     size = round(picture.width * ZOOM), round(picture.height * ZOOM)
     return picture.resize(size, Image.Resampling.BICUBIC)
 
