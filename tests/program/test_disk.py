@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wgan_jax.checkpointing.backend import CheckpointBackend
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.errors import CheckpointError, DiskError
 from wgan_jax.io import loggers
@@ -107,6 +108,19 @@ def test_checkpoints_of_a_folder_that_is_gone_fail_and_can_be_saved_again(tmp_pa
         checkpoints.wait()
         assert checkpoints.steps() == [3, 4]
     assert sorted(p.name for p in folder.iterdir()) == ["3", "4"]
+
+
+def test_what_a_failed_write_left_is_removed(tmp_path, monkeypatch):
+    def write(*_):
+        (tmp_path / "1.orbax-checkpoint-tmp").mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        with monkeypatch.context() as patch:
+            patch.setattr(CheckpointBackend, "write", write)
+            with pytest.raises(DiskError, match="No space left on device"):
+                checkpoints.save(1, {"w": jnp.ones(2)}, {})
+        assert not list(tmp_path.iterdir())
 
 
 class FullFile:
