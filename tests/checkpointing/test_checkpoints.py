@@ -167,11 +167,13 @@ def test_save_rejects_leaves_that_cannot_be_restored(tmp_path):
         assert checkpoints.steps() == []
 
 
-def test_save_rejects_an_older_step(two_steps):
-    with Checkpoints(two_steps, keep=2) as checkpoints:
-        with pytest.raises(CheckpointError, match=r"step 0 is below the newest .* 2"):
-            checkpoints.save(0, make_state(), {})
-        assert checkpoints.steps() == [1, 2]
+def test_save_rejects_an_older_step(tmp_path):
+    with Checkpoints(tmp_path, keep=3) as checkpoints:
+        for step in (1, 2, 4):
+            checkpoints.save(step, make_state(), {})
+        with pytest.raises(CheckpointError, match=r"step 3 is below the newest .* 4,"):
+            checkpoints.save(3, make_state(), {})
+        assert checkpoints.steps() == [1, 2, 4]
 
 
 def test_read_only_changes_no_files(two_steps, tmp_path):

@@ -138,6 +138,13 @@ def test_orthonormal_projection_is_the_polar_factor(params):
     again = project_orthonormal(projected)
     for w, before in zip(leaves(again), leaves(projected), strict=True):
         np.testing.assert_allclose(w, before, atol=2e-6)
+    small = {"layer": jax.tree.map(lambda w: 1e-3 * w, params["layer"])}
+    for name, w in project_orthonormal(small)["layer"].items():
+        np.testing.assert_allclose(w, projected["layer"][name], atol=5e-6)
+
+
+def test_orthonormal_projection_keeps_zero():
+    np.testing.assert_array_equal(project_orthonormal(jnp.zeros((3, 2))), 0)
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)

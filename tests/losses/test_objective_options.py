@@ -45,7 +45,7 @@ def test_options_are_those_of_either_loss():
     }
     assert OBJECTIVES["wasserstein"].options() == {}
     with pytest.raises(ValueError, match=r"no option 'beta'; its options are: none"):
-        OBJECTIVES["hinge"].with_options(beta=1)
+        OBJECTIVES["hinge"].with_options(gamma=2, beta=1)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Tests of the checks of batches, in the library's steps."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ from wgan_jax.training.compiled import (
 )
 from wgan_jax.training.gradients import Pairs
 from wgan_jax.training.init import init_state
+from wgan_jax.training.inputs import check_labels
 from wgan_jax.training.steps import critic_step, critic_update, train_step, train_steps
 
 KEY = jax.random.key(0)
@@ -50,6 +53,7 @@ def labelled(labels):
         ({}, "has the keys none"),
         ([IMAGES], "the batch is list; it must be an array of examples"),
         (None, "the batch is NoneType"),
+        (SimpleNamespace(shape=IMAGES.shape), "the batch is SimpleNamespace"),
         (IMAGES.astype(np.int32), "the examples are int32; they must be uint8 in 0"),
         (IMAGES > 0, "the examples are bool"),
         (IMAGES.astype(np.complex64), "the examples are complex64"),
@@ -60,6 +64,7 @@ def labelled(labels):
             np.moveaxis(IMAGES, -1, 2),
             r"\[3, 8, 1, 4, 4\].*Move the channels to the end",
         ),
+        (IMAGES[:, :, :1], r"\[3, 8, 1, 4, 1\].*, as the generator's images are\.$"),
         (IMAGES[:, :, :3], r"the examples have the shape \[3, 8, 3, 4, 1\]"),
         (IMAGES[:, :0], r"has the shape \[3, 0, 4, 4, 1\] and no examples"),
         (127.5 * IMAGES + 127.5, r"the images are from .* to 25.*\[-1, 1\]"),
@@ -92,6 +97,17 @@ def test_wrong_labels_are_rejected(labels, message):
     gan = by_class()
     with pytest.raises(ValueError, match=message):
         make_train_step(gan)(init_state(gan, KEY), labelled(labels), KEY)
+
+
+def test_labels_without_a_dtype_are_read_as_an_array():
+    class Column:
+        shape = (4,)
+
+        def __array__(self, *_, **__):
+            return np.zeros(3)
+
+    with pytest.raises(ValueError, match=r"the labels have the shape \[3\]; .* \[4\]"):
+        check_labels(by_class(), Column(), (4,))
 
 
 def test_a_conditional_step_needs_labels():
