@@ -57,13 +57,19 @@ def moments(b1: str, b2: str) -> str:
     )
 
 
-BIASED = f"{EMA} critic.name=dcgan_gp critic.kernel_size=4"
+UNNORMALIZED = "critic.name=dcgan_gp critic.kernel_size=4"
+BIASED = f"{EMA} {UNNORMALIZED}"
 WGAN = (
     f"{BIASED} objective=wasserstein penalty.name=gradient_penalty "
     "penalty.weight=10.0 penalty.every=2"
 )
 SLOW, FAST = moments("0.0", "0.999"), moments("0.0", "0.9")
 SMALL = "training.batch_size=32"
+
+R1 = (
+    f"{UNNORMALIZED} penalty.name=r1 penalty.every=4 {moments('0.0', '0.99')} "
+    f"{rates('4e-4', '4e-4')}"
+)
 
 METHODS_BASE = "methods_base.py"
 ADAM = f"{rates('2e-4', '2e-4')} {moments('0.5', '0.999')}"
@@ -166,6 +172,28 @@ TRIALS = {
             "hinge sn batch 32": f"{BIASED} objective=hinge "
             f"critic.parametrization=spectral {rates('1e-3', '1e-3')} {FAST} {SMALL}",
         },
+    ),
+    "longer": Round(
+        "../../configs/cifar10_fast.py",
+        1200,
+        {
+            "as it is": "seed=0",
+            "augmentation": "augmentation.policy=translation,cutout",
+            "dropout": "critic.dropout=0.3",
+            "label smoothing": "objective.label_smoothing=0.1",
+            "batch 32": SMALL,
+            "generator 96": "generator.width=96",
+            "r1 0.1": f"{R1} penalty.weight=0.1",
+            "r1 0.01": f"{R1} penalty.weight=0.01",
+            "r1 0.01 augmentation": f"{R1} penalty.weight=0.01 "
+            "augmentation.policy=translation,cutout",
+            "hinge sn": f"{UNNORMALIZED} objective=hinge "
+            f"critic.parametrization=spectral {moments('0.0', '0.99')}",
+            "wasserstein": f"{UNNORMALIZED} objective=wasserstein {SMALL} "
+            "penalty.name=gradient_penalty penalty.weight=10.0 "
+            f"{rates('5e-4', '5e-4')} {FAST}",
+        },
+        5000,
     ),
     "fashion_mnist methods": Round(
         METHODS_BASE,
