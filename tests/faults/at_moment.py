@@ -16,6 +16,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 SECONDS = 60  # that the program waits at most
 
@@ -28,7 +29,7 @@ MOMENTS = {
     "evaluation": ("wgan_jax.evaluation", "Evaluator.evaluate", 1),
     "preview": ("wgan_jax.program.recorder", "draw_previews", 1),
     "shutdown": ("wgan_jax.checkpointing.checkpoints", "Checkpoints.wait", 1),
-    "report": ("wgan_jax.program.train", "write_report", 1),
+    "report": ("wgan_jax.program.live_report", "write_last_report", 1),
     "convert": ("wgan_jax.data.converting", "_check_written", 1),
 }
 IMPORTED = "optax"  # one of the last packages that the package imports
@@ -42,14 +43,20 @@ def announce(folder: Path, number: int) -> None:
         time.sleep(0.02)
 
 
-def wrap(folder: Path, number: int, moment: str) -> None:
-    """Wraps the function of a moment."""
-    module, path, call = MOMENTS[moment]
+def owner_of(moment: str) -> tuple[Any, str]:
+    """Returns the module or class of a moment's function, and the function's name."""
+    module, path, _ = MOMENTS[moment]
     owner = importlib.import_module(module)
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
-    function = getattr(owner, name)
+    return owner, name
+
+
+def wrap(folder: Path, number: int, moment: str) -> None:
+    """Wraps the function of a moment."""
+    owner, name = owner_of(moment)
+    function, call = getattr(owner, name), MOMENTS[moment][2]
     calls = 0
 
     def wrapped(*arguments, **options):

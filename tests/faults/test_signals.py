@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from faults.at_moment import MOMENTS
+from faults.at_moment import MOMENTS, owner_of
 from faults.harness import PATIENCE, ROOT, Run, assert_same_run, seconds_of
 
 from wgan_jax.data.converted import SUMMARY
@@ -120,6 +120,12 @@ def test_table_has_every_moment_once():
     assert set(MOMENTS) | {"imports", "evaluate"} == {"shutdown"} | {
         a for a, _ in TABLE
     }
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_functions_of_the_moments_exist(moment):
+    owner, name = owner_of(moment)
+    assert callable(getattr(owner, name))
 
 
 @pytest.fixture(scope="module")
