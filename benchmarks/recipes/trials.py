@@ -66,6 +66,7 @@ WGAN = (
 SLOW, FAST = moments("0.0", "0.999"), moments("0.0", "0.9")
 SMALL = "training.batch_size=32"
 
+UNLABELLED = "dataset.labels=False critic.head="
 R1 = (
     f"{UNNORMALIZED} penalty.name=r1 penalty.every=4 {moments('0.0', '0.99')} "
     f"{rates('4e-4', '4e-4')}"
@@ -189,9 +190,42 @@ TRIALS = {
             "augmentation.policy=translation,cutout",
             "hinge sn": f"{UNNORMALIZED} objective=hinge "
             f"critic.parametrization=spectral {moments('0.0', '0.99')}",
-            "wasserstein": f"{UNNORMALIZED} objective=wasserstein {SMALL} "
-            "penalty.name=gradient_penalty penalty.weight=10.0 "
-            f"{rates('5e-4', '5e-4')} {FAST}",
+        },
+        5000,
+    ),
+    "longer wasserstein": Round(
+        "../../configs/cifar10_wgan_fast.py",
+        1200,
+        {
+            "labels": "seed=0",
+            "no labels": UNLABELLED,
+            "no labels 5e-4": f"{UNLABELLED} {rates('5e-4', '5e-4')}",
+            "no labels 2e-4": f"{UNLABELLED} {rates('2e-4', '2e-4')}",
+            "no labels 1e-3 2e-3": f"{UNLABELLED} {rates('1e-3', '2e-3')}",
+            "no labels every update": f"{UNLABELLED} penalty.every=1",
+            "no labels batch 64": f"{UNLABELLED} training.batch_size=64",
+            "no labels width 96": f"{UNLABELLED} generator.width=96 critic.width=96",
+        },
+        5000,
+    ),
+    "fashion_mnist": Round(
+        "../../configs/fashion_mnist_fast.py",
+        400,
+        {
+            "flips": "dataset.flip=True",
+            "no flips": "dataset.flip=False",
+            "no flips, no labels": f"dataset.flip=False {UNLABELLED}",
+        },
+        5000,
+    ),
+    "fashion_mnist wasserstein": Round(
+        "../../configs/fashion_mnist_wgan_fast.py",
+        400,
+        {
+            "wasserstein": "seed=0",
+            "wasserstein, labels": "dataset.labels=True critic.head=projection",
+            "wasserstein, flips": "dataset.flip=True",
+            "wasserstein 5e-4": rates("5e-4", "5e-4"),
         },
         5000,
     ),
