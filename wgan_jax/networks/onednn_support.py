@@ -16,7 +16,7 @@ import platform
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -31,8 +31,10 @@ VARIABLE = "WGAN_JAX_ONEDNN"
 MODES = ("auto", "on", "off")
 DTYPES = ("float32", "bfloat16")
 TRIAL_SECONDS = 120
-# Without these instructions, oneDNN is slower in bfloat16 than in float32.
-_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+_RIGHT = "right"
+# One of these instructions is needed for a gain: without them, XLA is as fast in
+# float32, and oneDNN rejects bfloat16 or is slower than in float32.
+_NEEDED = {"float32": ("avx512f",), "bfloat16": ("amx_bf16", "avx512_bf16")}
 _chosen: ContextVar[str | None] = ContextVar("onednn", default=None)
 _NOT_CACHED = "Error writing persistent compilation cache entry for .*bad_alloc"
 _log = logging.getLogger(__name__)
@@ -116,8 +118,15 @@ def processor() -> str:
 
 def has_bfloat16() -> bool:
     """Returns whether the processor has bfloat16 multiplication instructions."""
-    flags = processor().splitlines()[-1].split()
-    return any(name in flags for name in _BFLOAT16)
+    return _gains("bfloat16", _instructions())
+
+
+def _instructions() -> list[str]:
+    return processor().splitlines()[-1].split()
+
+
+def _gains(dtype: str, instructions: list[str]) -> bool:
+    return any(name in instructions for name in _NEEDED[dtype])
 
 
 @cache
@@ -125,26 +134,34 @@ def _found() -> tuple[str, ...]:
     """Returns the dtypes whose calls work here, from the cache or from a trial."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return ()
+    instructions = _instructions()
+    asked = tuple(dtype for dtype in DTYPES if _gains(dtype, instructions))
+    if not instructions:  # unknown, not on Linux
+        asked = ("float32",)
+    if not asked:
+        return ()
     kind = hashlib.sha256(processor().encode()).hexdigest()[:16]
     kept = cache_folder() / f"onednn-{jaxlib.__version__}-{kind}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return tuple(d for d in DTYPES if d in json.loads(kept.read_text())["dtypes"])
-    found, reason = trial()
-    if reason:
-        _log.warning("oneDNN's kernels are not used: %s", reason)
-    if not has_bfloat16():
-        found = tuple(dtype for dtype in found if dtype != "bfloat16")
+        results = json.loads(kept.read_text())["results"]
+        return tuple(dtype for dtype in asked if results[dtype] == _RIGHT)
+    results = trial(asked)
+    for dtype, result in results.items():
+        if result != _RIGHT:
+            _log.warning("oneDNN's %s kernels are not used: %s.", dtype, result)
     with contextlib.suppress(OSError):  # tried again next time
-        write_text(kept, json.dumps({"dtypes": found, "reason": reason}))
-    return found
+        write_text(kept, json.dumps({"results": results}))
+    return tuple(dtype for dtype in asked if results[dtype] == _RIGHT)
 
 
-def trial() -> tuple[tuple[str, ...], str]:
+def trial(dtypes: Sequence[str]) -> dict[str, str]:
     """Runs the calls in a new process.
 
+    Args:
+        dtypes: names of the dtypes to test, in this order.
+
     Returns:
-        The dtypes with correct results, and a sentence that says why others are
-        missing (empty if none is).
+        For each dtype ``right`` or what was wrong.
     """
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
@@ -154,7 +171,7 @@ def trial() -> tuple[tuple[str, ...], str]:
     environment.pop("XLA_FLAGS", None)  # virtual devices of the caller
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "wgan_jax.networks.onednn_trial"],
+            [sys.executable, "-m", "wgan_jax.networks.onednn_trial", *dtypes],
             cwd=Path(__file__).parents[2],
             env=environment,
             capture_output=True,
@@ -163,13 +180,18 @@ def trial() -> tuple[tuple[str, ...], str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return (), f"the trial did not finish ({type(error).__name__})."
-    if done.returncode != 0:
-        return (), f"the trial exited with status {done.returncode}."
-    try:
-        found = json.loads(done.stdout.splitlines()[-1])
-        right = tuple(dtype for dtype in DTYPES if found[dtype] == "right")
-    except (IndexError, KeyError, TypeError, ValueError):
-        return (), "the trial printed no result."
-    wrong = [f"{d}: {found[d]}" for d in DTYPES if d not in right]
-    return right, f"{', '.join(wrong)}." if wrong else ""
+        why = f"the trial did not finish ({type(error).__name__})"
+        return dict.fromkeys(dtypes, why)
+    why = f"the trial exited with status {done.returncode}"
+    if done.returncode == 0:
+        why = "the trial printed no result"
+    return dict.fromkeys(dtypes, why) | _printed(done.stdout)
+
+
+def _printed(text: str) -> dict[str, str]:
+    """Returns the results among the lines that a trial printed."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, TypeError):
+            found |= json.loads(line)
+    return {dtype: found[dtype] for dtype in DTYPES if dtype in found}
