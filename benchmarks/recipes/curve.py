@@ -31,6 +31,7 @@ from wgan_jax.config.build import build_source
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.loading import ConfigFile, load_experiment
 from wgan_jax.config.overrides import split_overrides
+from wgan_jax.config.resolve import resolve
 from wgan_jax.io.files import write_text
 from wgan_jax.io.images import to_uint8
 from wgan_jax.program.restoring import restore_checkpoint
@@ -82,6 +83,27 @@ def ours(folder: Path, times: dict[int, float], judge: Judge, count: int) -> lis
     return rows
 
 
+def check_pytorch(config: ExperimentConfig) -> None:
+    """Raises ValueError if ``pytorch_recipe.py`` cannot train a config."""
+    critic, penalty = config.critic, config.penalty
+    biases = critic.name == "dcgan_gp"
+    is_known = (
+        config.generator.name == "dcgan"
+        and (critic.name == "dcgan" or (biases and critic.options["kernel_size"] == 4))
+        and critic.options["batch_norm"] != biases
+        and critic.options["parametrization"] == "plain"
+        and config.objective.name in ("non_saturating", "wasserstein")
+        and (penalty is None or penalty.name == "gradient_penalty")
+        and config.training.n_critic == 1
+    )
+    others = ("penalties", "constraint", "regularizer", "augmentation")
+    if not is_known or any(getattr(config, name) for name in others):
+        raise ValueError(
+            "pytorch_recipe.py has no such networks or losses; the config must be one "
+            "of the CIFAR-10 or Fashion-MNIST recipes."
+        )
+
+
 def theirs(
     config: ExperimentConfig,
     options: argparse.Namespace,
@@ -99,6 +121,10 @@ def theirs(
         "latent_size": config.generator.latent_size,
         "generator_width": config.generator.options["width"],
         "critic_width": config.critic.options["width"],
+        "critic_biases": config.critic.name == "dcgan_gp",
+        "objective": config.objective.name,
+        "penalty": config.penalty
+        and {"weight": config.penalty.weight, "every": config.penalty.every},
         "classes": source.num_classes if config.dataset.labels else 0,
         "flip": config.dataset.flip,
         "precision": options.torch_precision,
@@ -143,7 +169,9 @@ def main() -> int:
     parser.add_argument("--torch-python", help="Python with PyTorch")
     parser.add_argument("--torch-precision", default="bfloat16")
     parser.add_argument("--torch-seconds", type=float, default=1e9, help="limit")
-    options, _, source = parse_arguments(parser)
+    options, config, source = parse_arguments(parser)
+    if options.torch_python:
+        check_pytorch(resolve(config))
     folder = options.workdir or Path(tempfile.mkdtemp()) / "run"
     seconds, times = launch(source, folder, options.checkpoints)
     config, _ = load_experiment(Workdir(folder).config)

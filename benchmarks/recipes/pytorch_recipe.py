@@ -1,9 +1,9 @@
-"""PyTorch side of ``curve.py``: the DCGAN recipe in idiomatic PyTorch.
+"""PyTorch side of ``curve.py``: the DCGAN recipes in idiomatic PyTorch.
 
-Networks, initialization, losses, optimizer, moving average, flips and order of updates
-are those of the recipe. The layout is channels last, Adam is fused, and in bfloat16 the
-forward passes use autocast. It reads ``asked.json`` and ``data.npz`` in the given
-folder, and writes samples there.
+Networks, initialization, losses, gradient penalty, optimizer, moving average, flips and
+order of updates are those of the recipe. The layout is channels last, Adam is fused,
+and in bfloat16 the forward passes use autocast. It reads ``asked.json`` and
+``data.npz`` in the given folder, and writes samples there.
 """
 
 import copy
@@ -86,32 +86,52 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Critic of ``dcgan``, with a projection of the label if there are classes."""
+    """Critic of ``dcgan``, with a projection of the label if there are classes.
+
+    With ``biases``, that of ``dcgan_gp`` with 4x4 kernels: biases instead of batch
+    normalization, and larger initial weights.
+    """
 
     def __init__(
-        self, *, width: int, side: int, channels: int, halvings: int, classes: int
+        self,
+        *,
+        width: int,
+        side: int,
+        channels: int,
+        halvings: int,
+        classes: int,
+        biases: bool,
     ):
         super().__init__()
         maps = [width * 2**i for i in range(halvings)]
         sizes = [channels, *maps]
         self.layers = nn.ModuleList(
-            nn.Conv2d(sizes[i], sizes[i + 1], 4, 2, 1, bias=False)
+            nn.Conv2d(sizes[i], sizes[i + 1], 4, 2, 1, bias=biases)
             for i in range(halvings)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(m) for m in maps[1:])
-        self.output = nn.Linear(maps[-1] * side * side, 1, bias=False)
-        self.embed = nn.Embedding(classes, maps[-1] * side * side) if classes else None
+        self.norms = nn.ModuleList(nn.BatchNorm2d(m) for m in maps[1:] if not biases)
+        features = maps[-1] * side * side
+        self.output = nn.Linear(features, 1, bias=biases)
+        self.embed = nn.Embedding(classes, features) if classes else None
         for layer in (*self.layers, self.output, self.embed):
             if layer is not None:
                 nn.init.normal_(layer.weight, 0.0, 0.02)
         for norm in self.norms:
             nn.init.normal_(norm.weight, 1.0, 0.02)
+        if biases:
+            for layer in self.layers:
+                fans = 16 * (layer.in_channels + layer.out_channels / 4)
+                bound = (12 / fans) ** 0.5
+                nn.init.uniform_(layer.weight, -bound, bound)
+                nn.init.zeros_(layer.bias)
+            nn.init.xavier_uniform_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
 
     def forward(self, x: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         """Maps ``[B, C, S, S] -> [B]``."""
         for index, layer in enumerate(self.layers):
             x = layer(x)
-            if index:
+            if index and self.norms:
                 x = self.norms[index - 1](x)
             x = F.leaky_relu(x, 0.2)
         features = x.flatten(1)
@@ -119,6 +139,65 @@ class Critic(nn.Module):
         if self.embed is not None:
             scores = scores + (self.embed(labels) * features).sum(1)
         return scores.float()
+
+
+class NonSaturating:
+    """Losses of the original GAN."""
+
+    def critic(
+        self,
+        critic: Critic,
+        real: torch.Tensor,
+        fake: torch.Tensor,
+        labels: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Returns the loss of a batch; batch normalization sees each kind alone."""
+        real, fake = critic(real, labels), critic(fake, labels)
+        return self._loss(real, 1.0) + self._loss(fake, 0.0)
+
+    def generator(self, scores: torch.Tensor) -> torch.Tensor:
+        """Returns the loss of the generator."""
+        return self._loss(scores, 1.0)
+
+    def _loss(self, scores: torch.Tensor, label: float) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(
+            scores, torch.full_like(scores, label)
+        )
+
+
+class Wasserstein:
+    """Wasserstein losses, of one pass over real and generated images."""
+
+    def critic(
+        self,
+        critic: Critic,
+        real: torch.Tensor,
+        fake: torch.Tensor,
+        labels: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Returns the loss of a batch, without the penalty."""
+        both = None if labels is None else torch.cat([labels, labels])
+        real, fake = critic(torch.cat([real, fake]), both).chunk(2)
+        return fake.mean() - real.mean()
+
+    def generator(self, scores: torch.Tensor) -> torch.Tensor:
+        """Returns the loss of the generator."""
+        return -scores.mean()
+
+
+OBJECTIVES = {"non_saturating": NonSaturating, "wasserstein": Wasserstein}
+
+
+def gradient_penalty(
+    critic: Critic, real: torch.Tensor, fake: torch.Tensor, labels: torch.Tensor | None
+) -> torch.Tensor:
+    """Returns the two-sided penalty at points between real and generated images."""
+    t = torch.rand(len(real), 1, 1, 1)
+    points = torch.lerp(real, fake.float(), t).requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        critic(points, labels).sum(), points, create_graph=True
+    )
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 def build(asked: dict[str, Any], shape: tuple[int, ...]) -> tuple[Generator, Critic]:
@@ -133,7 +212,12 @@ def build(asked: dict[str, Any], shape: tuple[int, ...]) -> tuple[Generator, Cri
         doublings=levels,
         **shared,
     )
-    critic = Critic(width=asked["critic_width"], halvings=levels, **shared)
+    critic = Critic(
+        width=asked["critic_width"],
+        halvings=levels,
+        biases=asked["critic_biases"],
+        **shared,
+    )
     return tuple(n.to(memory_format=torch.channels_last) for n in (generator, critic))
 
 
@@ -182,11 +266,7 @@ def train(asked: dict[str, Any], folder: Path) -> None:
         y = torch.randint(classes, (count,)) if classes else None
         return torch.randn(count, asked["latent_size"]), y
 
-    def loss(scores: torch.Tensor, label: float) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(
-            scores, torch.full_like(scores, label)
-        )
-
+    objective, penalty = OBJECTIVES[asked["objective"]](), asked["penalty"]
     sampling = 0.0  # seconds, which the other side does not spend during training
     for step in range(asked["iterations"]):
         if asked["decay"]:
@@ -198,14 +278,17 @@ def train(asked: dict[str, Any], folder: Path) -> None:
             z, _ = latent(size)
             with torch.no_grad():
                 fake = generator(z, y)
-            gap = loss(critic(real, y), 1.0) + loss(critic(fake.detach(), y), 0.0)
+            gap = objective.critic(critic, real, fake, y)
+            if penalty and step % penalty["every"] == 0:
+                weight = penalty["weight"] * penalty["every"]
+                gap = gap + weight * gradient_penalty(critic, real, fake, y)
         players["critic"].zero_grad(set_to_none=True)
         gap.backward()
         players["critic"].step()
         critic.requires_grad_(False)
         with cast:
             z, y = latent(size)
-            value = loss(critic(generator(z, y), y), 1.0)
+            value = objective.generator(critic(generator(z, y), y))
         players["generator"].zero_grad(set_to_none=True)
         value.backward()
         players["generator"].step()
