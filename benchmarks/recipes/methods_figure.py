@@ -2,29 +2,24 @@
 
     python benchmarks/recipes/methods_figure.py OUT.png FILE.jsonl PICTURES
 
-``PICTURES`` is the folder of ``search.py --pictures``. Of each method, the first 32
-samples of the first seed are shown.
+``PICTURES`` is the folder of ``search.py --pictures``. Of each method, the samples of
+the first seed with a picture are shown, under the distance of that seed.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import numpy as np
 from methods_table import last, load
 from PIL import Image, ImageDraw, ImageFont
 
-from wgan_jax.io.images import image_grid
-
-ROWS, COLUMNS, PANELS = 4, 8, 3  # of a panel, and panels beside each other
+PANELS = 3  # beside each other
 MARGIN, TITLE, ZOOM = 12, 22, 1.5
 
 
-def grid(images: np.ndarray) -> Image.Image:
-    """Returns images ``[n, H, W, C]`` as one picture."""
-    sheet = image_grid(images[: ROWS * COLUMNS], columns=COLUMNS, scale=1)
-    picture = Image.fromarray(np.broadcast_to(sheet, (*sheet.shape[:2], 3)))
+def enlarged(path: Path) -> Image.Image:
+    """Returns a picture in the size of the sheet."""
+    picture = Image.open(path).convert("RGB")
     size = round(picture.width * ZOOM), round(picture.height * ZOOM)
     return picture.resize(size, Image.Resampling.BICUBIC)
 
@@ -32,15 +27,15 @@ def grid(images: np.ndarray) -> Image.Image:
 def main() -> int:
     """Draws one sheet."""
     out, file, folder = map(Path, sys.argv[1:])
-    first = [trials[0] for trials in load(file).values()]
-    first = [row for row in first if (folder / f"{row['name']}.npz").exists()]
-    first.sort(key=lambda row: np.nan_to_num(last(row, "kernel_distance"), nan=1e9))
-    grids = []
-    for trial in first:
-        with np.load(folder / f"{trial['name']}.npz") as held:
-            name = trial["name"].partition(",")[0]
-            distance = last(trial, "kernel_distance")
-            grids.append((f"{name}: {distance:.2f}", grid(held["arr_0"])))
+    shown = []
+    for name, trials in load(file).items():
+        for trial in trials:
+            picture = folder / f"{trial['name']}.png"
+            if picture.exists():
+                shown.append((last(trial, "kernel_distance"), name, picture))
+                break
+    shown.sort(key=lambda entry: np.nan_to_num(entry[0], nan=1e9))
+    grids = [(f"{name}: {d:.2f}", enlarged(path)) for d, name, path in shown]
     wide, high = grids[0][1].width + MARGIN, grids[0][1].height + TITLE + MARGIN
     rows = -(-len(grids) // PANELS)
     sheet = Image.new("RGB", (PANELS * wide + MARGIN, rows * high + MARGIN), "white")

@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder of prepared tfds data")
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
-    parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
+    parser.add_argument("--pictures", type=Path, help="folder of one picture a trial")
     parser.add_argument("--rounds", nargs="*", default=list(TRIALS), choices=TRIALS)
     parser.add_argument("--only", nargs="*", help="names of trials")
     parser.add_argument("--part", default="0/1", help="K/N: every N-th trial from K")

@@ -7,7 +7,8 @@ With ``--cpu-seconds``, the number of iterations follows from the speed, which i
 measured first, so that schedules end with the trial. Otherwise, it is that of the
 config, and the result does not depend on the speed of the machine. Samples of the EMA
 weights are kept at the marks, and are compared with the first examples of the test
-split after training. One line of JSON is appended to the file.
+split after training. One line of JSON is appended to the file. With ``--pictures``, a
+grid of samples at the end is saved in that folder.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from wgan_jax.config.overrides import split_overrides
 from wgan_jax.config.resolve import resolve
 from wgan_jax.evaluation.extractors import EXTRACTORS
 from wgan_jax.gan import GanState
-from wgan_jax.io.images import to_uint8
+from wgan_jax.io.images import image_grid, save_png, to_uint8
 from wgan_jax.metrics import (
     extract_features,
     frechet_distance,
@@ -43,6 +44,7 @@ from wgan_jax.sampling import sample
 
 SUBSET = 1000  # examples in one estimate of the kernel distance, if there are as many
 PROBE = 6  # calls that measure the speed
+SHOWN, COLUMNS = 32, 8  # samples in the picture of a trial
 ESTIMATES = (
     "critic/wasserstein_estimate",
     "critic/wasserstein_by_penalty",
@@ -187,7 +189,8 @@ def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]
         live = {name: round(float(v), 4) for name, v in judge.scores(images).items()}
     if options.pictures and kept:
         options.pictures.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(options.pictures / f"{options.name}.npz", kept[-1][:64])
+        grid = image_grid(kept[-1][:SHOWN], columns=COLUMNS, scale=1)
+        save_png(options.pictures / f"{options.name}.png", grid)
     return {
         "name": options.name,
         "startup_s": round(training.startup, 1),
@@ -209,7 +212,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=5000, help="samples to compare")
     parser.add_argument("--marks", type=float, nargs="*", default=[0.5, 1.0])
     parser.add_argument("--scores", action="store_true", help="all scores at marks")
-    parser.add_argument("--pictures", type=Path, help="folder of 64 samples a trial")
+    parser.add_argument("--pictures", type=Path, help="folder for a grid of samples")
     options, config, source = parse_arguments(parser)
     try:
         row = run(resolve(config), options)
