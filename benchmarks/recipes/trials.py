@@ -72,6 +72,15 @@ R1 = (
     f"{rates('4e-4', '4e-4')}"
 )
 
+HINGE = "objective=hinge penalty=None critic.parametrization=spectral"
+CNN = (
+    "generator.name=sngan_cnn generator.width=32 critic.name=sngan_cnn critic.width=32"
+)
+RESNET = (
+    "generator.name=resnet generator.width=64 critic.name=resnet critic.width=64 "
+    "critic.pool=sum critic.output_bias=False"
+)
+
 METHODS_BASE = "methods_base.py"
 ADAM = f"{rates('2e-4', '2e-4')} {moments('0.5', '0.999')}"
 RMSPROP = " ".join(
@@ -207,6 +216,19 @@ TRIALS = {
             "no labels width 96": "generator.width=96 critic.width=96",
         },
         5000,
+    ),
+    "larger networks": Round(
+        "../../configs/cifar10_wgan_fast.py",
+        3000,
+        {
+            "dcgan, wasserstein": "seed=0",
+            "cnn, sn hinge": f"{CNN} {HINGE} {rates('4e-4', '8e-4')}",
+            "resnet, sn hinge": f"{RESNET} {HINGE} {rates('4e-4', '8e-4')}",
+            "cnn, wasserstein": CNN,
+            "resnet, wasserstein": RESNET,
+        },
+        5000,
+        ("--marks", "0.25", "0.5", "0.75", "1.0"),
     ),
     "fashion_mnist": Round(
         "../../configs/fashion_mnist_fast.py",
