@@ -4,7 +4,8 @@
 
 Numbers are means over the seeds, with the standard deviation after ``±`` where there
 is more than one seed. The last column is the rank correlation of the corrected
-estimate and the kernel distance over the marks of a run.
+estimate and the kernel distance over the marks of a run. Without a file, the overrides
+of each method are printed.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from trials import METHODS, UPDATES, WEIGHTS
 
 Trial = dict[str, Any]
 ESTIMATES = (
@@ -97,7 +99,12 @@ def cell(values: list[float], form: str) -> str:
 
 
 def main() -> int:
-    """Prints the table of one file."""
+    """Prints one table."""
+    if len(sys.argv) == 1:
+        print("| method | overrides |\n|---|---|")
+        for name, fields in (METHODS | UPDATES | WEIGHTS).items():
+            print(f"| {name} | `{fields}` |")
+        return 0
     methods = load(Path(sys.argv[1]))
     distance, _ = COLUMNS["kernel distance"]
 

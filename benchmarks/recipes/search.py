@@ -47,14 +47,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     parser.add_argument("--pictures", type=Path, help="folder of one picture a trial")
     parser.add_argument("--rounds", nargs="*", default=list(TRIALS), choices=TRIALS)
-    parser.add_argument("--only", nargs="*", help="names of trials")
+    parser.add_argument(
+        "--only", nargs="*", help="names of trials, or of methods for all their seeds"
+    )
     parser.add_argument("--part", default="0/1", help="K/N: every N-th trial from K")
     options = parser.parse_args()
     part, parts = (int(text) for text in options.part.split("/"))
     for name in options.rounds:
         group = TRIALS[name]
         for trial, fields in list(group.trials.items())[part::parts]:
-            if options.only and trial not in options.only:
+            names = {trial, trial.partition(",")[0]}
+            if options.only and names.isdisjoint(options.only):
                 continue
             if trial in finished(options.out):
                 continue

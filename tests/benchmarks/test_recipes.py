@@ -106,6 +106,13 @@ def test_tables_of_the_results_are_those_of_the_records():
             ]
 
 
+def test_the_comparison_of_methods_shows_its_record(monkeypatch, capsys):
+    for arguments in ([], [str(RECORDS / "fashion_mnist_methods.jsonl")]):
+        monkeypatch.setattr(sys, "argv", ["", *arguments])
+        methods_table.main()
+        assert capsys.readouterr().out in RESULTS
+
+
 def trial(seed, distances, estimates=None):
     marks = [
         {"iterations": 10 * (i + 1), "kernel_distance": d}
