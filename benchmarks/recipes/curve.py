@@ -28,7 +28,7 @@ from machine import describe_machine
 from trial import Judge
 
 from wgan_jax.config.build import build_source
-from wgan_jax.config.experiment import ExperimentConfig
+from wgan_jax.config.experiment import ExperimentConfig, Term
 from wgan_jax.config.loading import ConfigFile, load_experiment
 from wgan_jax.config.overrides import split_overrides
 from wgan_jax.config.resolve import resolve
@@ -93,7 +93,8 @@ def check_pytorch(config: ExperimentConfig) -> None:
         and critic.options["batch_norm"] != biases
         and critic.options["parametrization"] == "plain"
         and config.objective.name in ("non_saturating", "wasserstein")
-        and (penalty is None or penalty.name == "gradient_penalty")
+        and not (biases and config.dataset.labels)
+        and (penalty is None or _is_two_sided(penalty))
         and config.training.n_critic == 1
     )
     others = ("penalties", "constraint", "regularizer", "augmentation")
@@ -102,6 +103,13 @@ def check_pytorch(config: ExperimentConfig) -> None:
             "pytorch_recipe.py has no such networks or losses; the config must be one "
             "of the CIFAR-10 or Fashion-MNIST recipes."
         )
+
+
+def _is_two_sided(penalty: Term) -> bool:
+    options = penalty.options
+    if penalty.name != "gradient_penalty" or options["one_sided"]:
+        return False
+    return options["target"] == 1 and penalty.final_weight is None
 
 
 def theirs(
