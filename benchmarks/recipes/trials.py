@@ -211,6 +211,8 @@ TRIALS = {
             "no labels 5e-4": rates("5e-4", "5e-4"),
             "no labels 2e-4": rates("2e-4", "2e-4"),
             "no labels 1e-3 2e-3": rates("1e-3", "2e-3"),
+            "no labels 2e-3": rates("2e-3", "2e-3"),
+            "no labels constant": "training.learning_rate_schedule=constant",
             "no labels every update": "penalty.every=1",
             "no labels batch 64": "training.batch_size=64",
             "no labels width 96": "generator.width=96 critic.width=96",
