@@ -83,7 +83,11 @@ def test_recorded_trials_are_those_of_a_round(path):
 
 
 def test_tables_of_the_results_are_those_of_the_records():
-    for stem, names in (("cifar10", False), ("cifar10_wasserstein", True)):
+    for stem, names in (
+        ("cifar10", False),
+        ("cifar10_wasserstein", True),
+        ("cifar10_larger", True),
+    ):
         for line in (RECORDS / f"{stem}.jsonl").read_text().splitlines():
             cells = table.row(json.loads(line))
             shown = [c for i, c in enumerate(cells) if i != 1 or not names]
