@@ -141,51 +141,36 @@ class Critic(nn.Module):
         return scores.float()
 
 
-class NonSaturating:
-    """Losses of the original GAN."""
+def both_scores(
+    critic: Critic, real: torch.Tensor, fake: torch.Tensor, labels: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the scores of real and generated images.
 
-    def critic(
-        self,
-        critic: Critic,
-        real: torch.Tensor,
-        fake: torch.Tensor,
-        labels: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """Returns the loss of a batch; batch normalization sees each kind alone."""
-        real, fake = critic(real, labels), critic(fake, labels)
-        return self._loss(real, 1.0) + self._loss(fake, 0.0)
-
-    def generator(self, scores: torch.Tensor) -> torch.Tensor:
-        """Returns the loss of the generator."""
-        return self._loss(scores, 1.0)
-
-    def _loss(self, scores: torch.Tensor, label: float) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(
-            scores, torch.full_like(scores, label)
-        )
+    Batch normalization must see each kind alone; without it, one pass is faster.
+    """
+    if critic.norms:
+        return critic(real, labels), critic(fake, labels)
+    both = None if labels is None else torch.cat([labels, labels])
+    return critic(torch.cat([real, fake]), both).chunk(2)
 
 
-class Wasserstein:
-    """Wasserstein losses, of one pass over real and generated images."""
-
-    def critic(
-        self,
-        critic: Critic,
-        real: torch.Tensor,
-        fake: torch.Tensor,
-        labels: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """Returns the loss of a batch, without the penalty."""
-        both = None if labels is None else torch.cat([labels, labels])
-        real, fake = critic(torch.cat([real, fake]), both).chunk(2)
-        return fake.mean() - real.mean()
-
-    def generator(self, scores: torch.Tensor) -> torch.Tensor:
-        """Returns the loss of the generator."""
-        return -scores.mean()
+def cross_entropy(scores: torch.Tensor, label: float) -> torch.Tensor:
+    """Returns the loss of the original GAN for one kind of image."""
+    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, label))
 
 
-OBJECTIVES = {"non_saturating": NonSaturating, "wasserstein": Wasserstein}
+# Losses of the critic from the scores of real and generated images, and losses of the
+# generator.
+CRITIC_LOSSES = {
+    "non_saturating": lambda real, fake: (
+        cross_entropy(real, 1.0) + cross_entropy(fake, 0.0)
+    ),
+    "wasserstein": lambda real, fake: fake.mean() - real.mean(),
+}
+GENERATOR_LOSSES = {
+    "non_saturating": lambda scores: cross_entropy(scores, 1.0),
+    "wasserstein": lambda scores: -scores.mean(),
+}
 
 
 def gradient_penalty(
@@ -266,7 +251,9 @@ def train(asked: dict[str, Any], folder: Path) -> None:
         y = torch.randint(classes, (count,)) if classes else None
         return torch.randn(count, asked["latent_size"]), y
 
-    objective, penalty = OBJECTIVES[asked["objective"]](), asked["penalty"]
+    critic_loss = CRITIC_LOSSES[asked["objective"]]
+    generator_loss = GENERATOR_LOSSES[asked["objective"]]
+    penalty = asked["penalty"]
     sampling = 0.0  # seconds, which the other side does not spend during training
     for step in range(asked["iterations"]):
         if asked["decay"]:
@@ -278,7 +265,7 @@ def train(asked: dict[str, Any], folder: Path) -> None:
             z, _ = latent(size)
             with torch.no_grad():
                 fake = generator(z, y)
-            gap = objective.critic(critic, real, fake, y)
+            gap = critic_loss(*both_scores(critic, real, fake, y))
             if penalty and step % penalty["every"] == 0:
                 weight = penalty["weight"] * penalty["every"]
                 gap = gap + weight * gradient_penalty(critic, real, fake, y)
@@ -288,7 +275,7 @@ def train(asked: dict[str, Any], folder: Path) -> None:
         critic.requires_grad_(False)
         with cast:
             z, y = latent(size)
-            value = objective.generator(critic(generator(z, y), y))
+            value = generator_loss(critic(generator(z, y), y))
         players["generator"].zero_grad(set_to_none=True)
         value.backward()
         players["generator"].step()

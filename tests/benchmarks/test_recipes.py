@@ -30,7 +30,10 @@ CURVES = ("cifar10_wgan_fast", "fashion_mnist_wgan_fast")
 
 
 def config_of(group, fields):
-    config = load_config(RECIPES / group.base)
+    return overridden(load_config(RECIPES / group.base), fields)
+
+
+def overridden(config, fields):
     apply_overrides(config, [text.partition("=")[::2] for text in fields.split()])
     return resolve(config)
 
@@ -159,10 +162,9 @@ def test_pytorch_trains_the_recipes_and_says_what_it_cannot():
         ("cifar10_wgan_fast", "penalty.one_sided=True"),
         ("cifar10_wgan_fast", "dataset.labels=True critic.head=projection"),
     ):
-        config = load_config(find_config(name))
-        apply_overrides(config, [text.partition("=")[::2] for text in fields.split()])
+        config = overridden(load_config(find_config(name)), fields)
         with pytest.raises(ValueError, match="has no such networks or losses"):
-            curve.check_pytorch(resolve(config))
+            curve.check_pytorch(config)
 
 
 def test_rank_correlation_is_that_of_scipy():

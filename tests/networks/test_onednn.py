@@ -37,7 +37,7 @@ AMX = f"{AVX512} amx_bf16"
 
 
 def needs(dtype):
-    if dtype == "bfloat16" and not onednn_support.has_bfloat16():
+    if dtype == "bfloat16" and not onednn_support.gains("bfloat16"):
         pytest.skip("this processor does not multiply bfloat16 itself")
 
 

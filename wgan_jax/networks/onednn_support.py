@@ -116,16 +116,15 @@ def processor() -> str:
     return "\n".join([platform.machine(), *rows.values()])
 
 
-def has_bfloat16() -> bool:
-    """Returns whether the processor has bfloat16 multiplication instructions."""
-    return _gains("bfloat16", _instructions())
+def gains(dtype: str) -> bool:
+    """Returns whether oneDNN can be faster than XLA on this processor.
 
-
-def _instructions() -> list[str]:
-    return processor().splitlines()[-1].split()
-
-
-def _gains(dtype: str, instructions: list[str]) -> bool:
+    Args:
+        dtype: one of ``DTYPES``.
+    """
+    instructions = processor().splitlines()[-1].split()
+    if not instructions:  # unknown, not on Linux
+        return dtype == "float32"
     return any(name in instructions for name in _NEEDED[dtype])
 
 
@@ -134,10 +133,7 @@ def _found() -> tuple[str, ...]:
     """Returns the dtypes whose calls work here, from the cache or from a trial."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return ()
-    instructions = _instructions()
-    asked = tuple(dtype for dtype in DTYPES if _gains(dtype, instructions))
-    if not instructions:  # unknown, not on Linux
-        asked = ("float32",)
+    asked = tuple(dtype for dtype in DTYPES if gains(dtype))
     if not asked:
         return ()
     kind = hashlib.sha256(processor().encode()).hexdigest()[:16]
