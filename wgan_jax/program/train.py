@@ -1,6 +1,5 @@
-"""``--mode=train``: the training loop."""
+"""``--mode=train``: from the config to the end of a run."""
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -12,8 +11,7 @@ from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.config.experiment import ExperimentConfig
 from wgan_jax.config.resolve import Config, resolve
-from wgan_jax.data import prefetch
-from wgan_jax.errors import ConfigError, DiskError
+from wgan_jax.errors import ConfigError
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
 from wgan_jax.losses import OBJECTIVES
@@ -22,10 +20,10 @@ from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Log, finish, is_quiet, warn, warner
 from wgan_jax.program.gallery import draw_at_the_end, draw_real
-from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.live_report import reported, write_last_report
 from wgan_jax.program.locking import locked
+from wgan_jax.program.loop import run_iterations
 from wgan_jax.program.origins import (
     Origin,
     asked_origin,
@@ -219,17 +217,17 @@ def _train(
                     lambda: draw_real(experiment, workdir.samples),
                 )
             multiprocess.barrier()
-            done = _loop(
+            done = run_iterations(
                 experiment,
                 state,
                 start,
                 steps,
-                recorder,
-                saver,
-                evaluations,
-                interruption,
-                profiled,
-                workdir,
+                recorder=recorder,
+                saver=saver,
+                evaluations=evaluations,
+                interruption=interruption,
+                profiled=profiled,
+                samples=workdir.samples,
             )
     if interruption.signal is not None:
         stopped = f"Stopped by {interruption.signal.name} at iteration {done}"
@@ -293,17 +291,6 @@ def _samples(experiment: Experiment, workdir: Workdir, step: int | None = None) 
     if not are_drawable(experiment.source.example_shape):
         return f"wgan-jax sample --workdir={workdir.path}"
     return str(workdir.samples / (f"step_{step:08d}.png" if step else ""))
-
-
-def _evaluate(
-    evaluations: Evaluations, recorder: Recorder, step: int, state: GanState
-) -> None:
-    recorder.stage(EVALUATION, step)
-    began = time.monotonic()
-    values = recorder.disk.attempt(
-        f"The evaluation of iteration {step}", lambda: evaluations.run(step, state)
-    )
-    recorder.evaluation(step, values or {}, time.monotonic() - began)
 
 
 def _restore_or_start(
@@ -373,75 +360,3 @@ def _evaluations(
             log=log,
         )
     )
-
-
-def _loop(
-    experiment: Experiment,
-    state: GanState,
-    start: int,
-    steps: dict[int, Any],
-    recorder: Recorder,
-    saver: Saver,
-    evaluations: Evaluations | None,
-    interruption: Interruption,
-    profiled: Profile,
-    workdir: Workdir,
-) -> int:
-    """Runs the remaining iterations; returns the number of completed iterations."""
-    config = experiment.config
-    last = config.training.iterations
-    waiting: tuple[int, Any, int] | None = None
-    done = start
-    if evaluations is not None and evaluations.due(start):
-        # The run was interrupted between this checkpoint and its evaluation.
-        _evaluate(evaluations, recorder, start, state)
-    per_call = experiment.per_call
-    batches = prefetch(experiment.pipeline, start, last, step=per_call)
-    ends_of_calls = range(start + per_call, last + 1, per_call)
-    for done, batch in zip(ends_of_calls, batches, strict=True):
-        n = experiment.updates_in(batch)
-        profiled.before(done - per_call, state)
-        state, metrics = steps[n](state, experiment.put(batch), experiment.key)
-        # The metrics of the previous call are fetched while this call runs, so the
-        # device is never idle, and at most two calls are queued.
-        if waiting is not None:
-            recorder.iterations(*waiting)
-        profiled.after(done, state)
-        images = n * config.training.batch_size * len(experiment.seeds)
-        waiting = (done, metrics, images)
-        ends = interruption.due() or done == last
-        draws = done == last or done % config.samples.every == 0
-        evaluates = evaluations is not None and evaluations.due(done)
-        # Saved before an evaluation, because a run may be killed during a long one.
-        saves = ends or evaluates or done % config.checkpoint.every == 0
-        if draws or saves:
-            recorder.iterations(*waiting)  # raises before a non-finite state is saved
-            waiting = None
-        saver.poll()
-        try:
-            if draws:
-                recorder.samples(done, state)
-            if saves:
-                # A run that resumes from the checkpoint does not draw them again.
-                recorder.settle_samples()
-        except DiskError:
-            if saves:
-                saver.save(done, state)  # its disk may be another one
-            raise
-        if saves:
-            saver.save(done, state)
-        if evaluations is not None and evaluates and interruption.signal is None:
-            _evaluate(evaluations, recorder, done, state)
-            # A signal during the evaluation stops the run now, not an iteration later.
-            ends = ends or interruption.signal is not None
-        if ends:
-            break
-    batches.close()
-    saver.settle()
-    if interruption.signal is None:
-        recorder.disk.attempt(
-            str(workdir.samples),
-            lambda: draw_at_the_end(experiment, state, workdir.samples),
-        )
-    recorder.stage(DONE if interruption.signal is None else INTERRUPTED, done)
-    return done
