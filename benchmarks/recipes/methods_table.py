@@ -1,18 +1,18 @@
-"""Prints the comparison of methods as a Markdown table, best first.
+"""Prints the comparison of methods as two Markdown tables, best first.
 
     python benchmarks/recipes/methods_table.py docs/recipes/fashion_mnist_methods.jsonl
 
 Numbers are means over the seeds, with the standard deviation after ``±`` where there
-is more than one seed. The last column is the rank correlation of the corrected
-estimate and the kernel distance over the marks of a run. Without a file, the overrides
-of each method are printed.
+is more than one seed. The second table has the other scores. Its last column is the
+rank correlation of the corrected estimate and the kernel distance over the marks of a
+run. Without a file, the overrides of each method are printed.
 """
 
 import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,13 @@ def _estimate(trial: Trial) -> float:
     return (estimates(trial) or [float("nan")])[-1]
 
 
-COLUMNS: dict[str, tuple[Callable[[Trial], float], str]] = {
+Columns = dict[str, tuple[Callable[[Trial], float], str]]
+DISTANCES: Columns = {
     "kernel distance": (lambda trial: last(trial, "kernel_distance"), ".3f"),
     "best": (_best, ".3f"),
     "current weights": (_live, ".3f"),
+}
+OTHERS: Columns = {
     "Frechet": (lambda trial: last(trial, "frechet_distance"), ".0f"),
     "precision": (lambda trial: last(trial, "precision"), ".2f"),
     "recall": (lambda trial: last(trial, "recall"), ".2f"),
@@ -98,34 +101,45 @@ def cell(values: list[float], form: str) -> str:
     return text
 
 
+def rows(methods: dict[str, list[Trial]]) -> Iterator[list[str]]:
+    """Yields the cells of both tables, with a row of no cells between them."""
+    value, _ = DISTANCES["kernel distance"]
+
+    def quality(name: str) -> float:
+        mean = statistics.mean(value(trial) for trial in methods[name])
+        return mean if np.isfinite(mean) else float("inf")
+
+    ordered = sorted(methods, key=quality)
+    yield ["method", "seeds", "iterations", *DISTANCES]
+    for name in ordered:
+        trials = methods[name]
+        iterations = f"{trials[0]['marks'][-1]['iterations']:,}"
+        yield [name, str(len(trials)), iterations, *cells(trials, DISTANCES)]
+    yield []
+    yield ["method", *OTHERS]
+    for name in ordered:
+        yield [name, *cells(methods[name], OTHERS)]
+
+
+def cells(trials: list[Trial], columns: Columns) -> list[str]:
+    """Returns the scores of one method."""
+    return [
+        cell([value(trial) for trial in trials], form)
+        for value, form in columns.values()
+    ]
+
+
 def main() -> int:
-    """Prints one table."""
+    """Prints the tables."""
     if len(sys.argv) == 1:
         print("| method | overrides |\n|---|---|")
         for name, fields in (METHODS | UPDATES | WEIGHTS).items():
             print(f"| {name} | `{fields}` |")
         return 0
-    methods = load(Path(sys.argv[1]))
-    distance, _ = COLUMNS["kernel distance"]
-
-    def quality(name: str) -> float:
-        mean = statistics.mean(distance(trial) for trial in methods[name])
-        return mean if np.isfinite(mean) else float("inf")
-
-    print("| " + " | ".join(("method", "seeds", "iterations", *COLUMNS)) + " |")
-    print("|---" * (len(COLUMNS) + 3) + "|")
-    for name in sorted(methods, key=quality):
-        trials = methods[name]
-        cells = [
-            name,
-            str(len(trials)),
-            f"{trials[0]['marks'][-1]['iterations']:,}",
-            *(
-                cell([value(trial) for trial in trials], form)
-                for value, form in COLUMNS.values()
-            ),
-        ]
-        print("| " + " | ".join(cells) + " |")
+    for found in rows(load(Path(sys.argv[1]))):
+        print(f"| {' | '.join(found)} |" if found else "")
+        if found[:1] == ["method"]:
+            print("|---" * len(found) + "|")
     return 0
 
 
