@@ -1,4 +1,4 @@
-"""Class-conditional DCGAN on CIFAR-10, for the best pictures per minute on a CPU.
+"""Class-conditional DCGAN on CIFAR-10, for good pictures in minutes on a CPU.
 
 Paper:   Radford, Metz, Chintala 2015, arXiv:1511.06434, for the networks and the
          non-saturating loss; Heusel et al. 2017, arXiv:1706.08500, for two learning
@@ -10,7 +10,7 @@ Cost:    generator 929,536 and critic 704,256 parameters; 18 to 20 iterations pe
 Expect:  ships, horses and cars after 10,000 iterations (nine minutes); kernel distance
          0.59 at iteration 4,000, 0.39 at 10,000, 0.30 at 20,000 and 0.28 at the end
          (Lite0 features, 5,000 samples, JPEG re-compressed images). After 20,000
-         iterations the critic separates the examples too well to teach much.
+         iterations the critic separates nearly all examples, and progress is slow.
 """
 
 import ml_collections

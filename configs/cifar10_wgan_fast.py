@@ -1,11 +1,11 @@
-"""WGAN-GP on CIFAR-10, for the best pictures per minute on a CPU.
+"""WGAN-GP on CIFAR-10, for good pictures in minutes on a CPU.
 
 Paper:   Gulrajani et al. 2017, arXiv:1704.00028, for the loss; Radford, Metz, Chintala
          2015, arXiv:1511.06434, for the networks. One critic update per generator
          update, the penalty in every second one, small batches, learning rates of 1e-3
          and no labels are the result of a search, see docs/results.md.
 Command: python launch.py --config=configs/cifar10_wgan_fast.py
-Cost:    generator 921,472 and critic 662,977 parameters; 37 iterations per second on
+Cost:    generator 921,472 and critic 662,977 parameters; 35 iterations per second on
          two cores of an AMD EPYC (Zen 5) with bfloat16 products, 12 minutes in all.
 Expect:  ships, horses and cars from iteration 10,000 on (five minutes); kernel distance
          0.68 at iteration 4,000, 0.42 at 10,000 and 0.30 at the end (Lite0 features,

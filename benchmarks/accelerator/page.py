@@ -73,6 +73,9 @@ In the tables that compare with PyTorch:
   bfloat16.
 - **PyTorch form.** The fastest of eager channels_last, the same replayed as a CUDA
   graph, and `torch.compile` replayed as a CUDA graph.
+- **Variants** are other options of XLA. Training on a GPU uses `graph` where a small
+  convolution passes its check ([performance](performance.md#on-a-gpu)); the column
+  "ours" and the ratio are without it.
 """
 # Recorded reasons for missing results, as the page words them.
 REASONS = {

@@ -4,8 +4,7 @@
 
 ``search.py`` gives each method the iterations that cost the same processor time by
 this file. The file was measured once, with one core for this process (``taskset``).
-A trial therefore has the same number of iterations, and the same result, on every
-machine.
+A trial therefore has the same number of iterations on every machine.
 """
 
 import argparse

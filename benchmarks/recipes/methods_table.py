@@ -3,9 +3,10 @@
     python benchmarks/recipes/methods_table.py docs/recipes/fashion_mnist_methods.jsonl
 
 Numbers are means over the seeds, with the standard deviation after ``±`` where there
-is more than one seed. The second table has the other scores. Its last column is the
-rank correlation of the corrected estimate and the kernel distance over the marks of a
-run. Without a file, the overrides of each method are printed.
+is more than one seed; runs that diverged are counted apart. The second table has the
+other scores. Its last columns are the rank correlations of the corrected estimate with
+the kernel distance and with the Frechet distance, over the marks of a run. Without a
+file, the overrides of each method are printed.
 """
 
 import json
@@ -54,9 +55,9 @@ def rank_correlation(a: list[float], b: list[float]) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def agreement(trial: Trial) -> float:
-    """Returns how well the estimate orders the marks by kernel distance."""
-    distances = [mark.get("kernel_distance", float("nan")) for mark in trial["marks"]]
+def agreement(trial: Trial, score: str) -> float:
+    """Returns how well the estimate orders the marks by a distance of the samples."""
+    distances = [mark.get(score, float("nan")) for mark in trial["marks"]]
     found = estimates(trial)
     if len(found) < 3 or not np.all(np.isfinite(distances)):
         return float("nan")
@@ -87,13 +88,15 @@ OTHERS: Columns = {
     "recall": (lambda trial: last(trial, "recall"), ".2f"),
     "coverage": (lambda trial: last(trial, "coverage"), ".2f"),
     "estimate": (_estimate, ".2f"),
-    "correlation": (agreement, ".2f"),
+    "with kernel": (lambda trial: agreement(trial, "kernel_distance"), ".1f"),
+    "with Frechet": (lambda trial: agreement(trial, "frechet_distance"), ".1f"),
 }
 
 
 def cell(values: list[float], form: str) -> str:
-    """Returns the mean and the standard deviation over seeds."""
-    if not np.all(np.isfinite(values)):
+    """Returns the mean and the standard deviation over the seeds with a value."""
+    values = [value for value in values if np.isfinite(value)]
+    if not values:
         return "-"
     text = format(statistics.mean(values), form)
     if len(values) > 1:
@@ -106,19 +109,25 @@ def rows(methods: dict[str, list[Trial]]) -> Iterator[list[str]]:
     value, _ = DISTANCES["kernel distance"]
 
     def quality(name: str) -> float:
-        mean = statistics.mean(value(trial) for trial in methods[name])
-        return mean if np.isfinite(mean) else float("inf")
+        found = [value(trial) for trial in methods[name]]
+        return statistics.mean(x if np.isfinite(x) else float("inf") for x in found)
 
     ordered = sorted(methods, key=quality)
     yield ["method", "seeds", "iterations", *DISTANCES]
     for name in ordered:
         trials = methods[name]
         iterations = f"{trials[0]['marks'][-1]['iterations']:,}"
-        yield [name, str(len(trials)), iterations, *cells(trials, DISTANCES)]
+        yield [name, seeds(trials), iterations, *cells(trials, DISTANCES)]
     yield []
     yield ["method", *OTHERS]
     for name in ordered:
         yield [name, *cells(methods[name], OTHERS)]
+
+
+def seeds(trials: list[Trial]) -> str:
+    """Returns the number of seeds, and of those that diverged."""
+    diverged = sum("diverged" in trial["marks"][-1] for trial in trials)
+    return f"{len(trials)}, {diverged} diverged" if diverged else f"{len(trials)}"
 
 
 def cells(trials: list[Trial], columns: Columns) -> list[str]:

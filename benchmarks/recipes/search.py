@@ -4,7 +4,7 @@
 
 A trial that the file already has is not repeated, and two searches can share the
 trials of a round through ``--only`` or ``--part``. ``trial.py`` describes a trial, and
-``table.py`` prints the table.
+``table.py`` prints the table. The exit code is 1 if a trial failed.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def main() -> int:
     )
     parser.add_argument("--part", default="0/1", help="K/N: every N-th trial from K")
     options = parser.parse_args()
+    failed = []
     part, parts = (int(text) for text in options.part.split("/"))
     for name in options.rounds:
         group = TRIALS[name]
@@ -75,8 +76,11 @@ def main() -> int:
             ]
             if options.pictures:
                 command.append(f"--pictures={options.pictures}")
-            subprocess.run(command, check=False)
-    return 0
+            if subprocess.run(command, check=False).returncode:
+                failed.append(trial)
+    if failed:
+        print(f"search: these trials failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ grid of samples at the end is saved in that folder.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import jax
 import numpy as np
 from config_arguments import parse_arguments
+from machine import describe_machine
 
 from wgan_jax.config.build import build_source
 from wgan_jax.config.experiment import ExperimentConfig, with_value
@@ -125,7 +127,10 @@ class Judge:
         digest = source.record()["sha256"][:16]
         kept = Path(tempfile.gettempdir(), f"lite0_{digest}_{count}.npy")
         if not kept.exists():
-            np.save(kept, self._features(source.images[:count]))
+            # Renamed once it is complete, because another trial may read it.
+            own = kept.with_name(f"{os.getpid()}_{kept.name}")
+            np.save(own, self._features(source.images[:count]))
+            own.replace(kept)
         self._real = np.load(kept)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
@@ -184,7 +189,7 @@ def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]
         measure = judge.scores if last or options.scores else judge.distance
         row |= {name: round(float(v), 4) for name, v in measure(images).items()}
     live = {}
-    if has_ema and options.scores and kept:
+    if has_ema and options.scores and "kernel_distance" in rows[-1]:
         images = samples(training, options.count, use_ema=False)
         live = {name: round(float(v), 4) for name, v in judge.scores(images).items()}
     if options.pictures and kept:
@@ -193,6 +198,7 @@ def run(config: ExperimentConfig, options: argparse.Namespace) -> dict[str, Any]
         save_png(options.pictures / f"{options.name}.png", grid)
     return {
         "name": options.name,
+        "machine": describe_machine(),
         "startup_s": round(training.startup, 1),
         "batch_size": config.training.batch_size,
         "n_critic": config.training.n_critic,

@@ -82,7 +82,7 @@ RESNET = (
 )
 
 METHODS_BASE = "methods_base.py"
-ADAM = f"{rates('2e-4', '2e-4')} {moments('0.5', '0.999')}"
+MOMENTS = moments("0.5", "0.999")
 RMSPROP = " ".join(
     f"optimizer.{player}.name=rmsprop optimizer.{player}.b1=None "
     f"optimizer.{player}.b2=None optimizer.{player}.learning_rate=5e-5"
@@ -90,8 +90,8 @@ RMSPROP = " ".join(
 )
 RECIPE = f"{rates('1e-3', '1e-3')} {FAST} {DECAY}"
 NO_PENALTY = "penalty=None"
-ONE_UPDATE = f"{ADAM} training.n_critic=1"
-BATCH_NORM = f"{NO_PENALTY} critic.batch_norm=True {ONE_UPDATE}"
+ONE_UPDATE = f"{rates('2e-4', '2e-4')} {MOMENTS} training.n_critic=1"
+BATCH_NORM = f"{NO_PENALTY} critic.batch_norm=True"
 METHODS = {
     "clipping": f"{NO_PENALTY} {RMSPROP} constraint.name=clip_weights "
     "constraint.bound=0.01 critic.batch_norm=True",
@@ -105,15 +105,14 @@ METHODS = {
     "DRAGAN": "objective=non_saturating penalty.name=dragan penalty.weight=10.0 "
     f"{ONE_UPDATE}",
     "R1": f"objective=non_saturating penalty.name=r1 penalty.weight=0.1 {ONE_UPDATE}",
-    "original GAN": f"objective=non_saturating {BATCH_NORM}",
-    "least squares": f"objective=least_squares {BATCH_NORM}",
+    "original GAN": f"objective=non_saturating {BATCH_NORM} {ONE_UPDATE}",
+    "least squares": f"objective=least_squares {BATCH_NORM} {ONE_UPDATE}",
     "relativistic R1 R2": "objective=relativistic penalty.name=r1 penalty.weight=0.05 "
     f"penalties.r2.name=r2 penalties.r2.weight=0.05 {ONE_UPDATE}",
     "GP by class": "dataset.labels=True critic.head=projection",
     "GP recipe": f"penalty.every=2 training.n_critic=1 training.batch_size=32 {RECIPE}",
-    "GAN recipe": f"objective=non_saturating {BATCH_NORM} "
-    "optimizer.generator.learning_rate=4e-4 "
-    "training.learning_rate_schedule=linear_decay",
+    "GAN recipe": f"objective=non_saturating {BATCH_NORM} {rates('4e-4', '2e-4')} "
+    f"{MOMENTS} training.n_critic=1 {DECAY}",
     "article": f"objective=non_saturating {NO_PENALTY} {ONE_UPDATE} "
     "generator.name=article critic.name=article",
 }

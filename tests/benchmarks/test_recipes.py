@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "recipes"))
 
 import curve
+import machine
 import methods_table
 import search
 import table
@@ -139,21 +140,51 @@ def test_the_table_of_methods_shows_means_deviations_and_ranks(
         trial(1, [3.0, 2.0, 4.0], [1.0, 3.0, 2.0]),
         {**trial(0, [1.0, 0.5, 0.25]), "name": "better, seed 0"},
         {"name": "diverged, seed 0", "marks": [{"iterations": 10, "diverged": True}]},
+        {**trial(0, [1.0, 0.5, 4.0]), "name": "unstable, seed 0"},
+        {"name": "unstable, seed 1", "marks": [{"iterations": 10, "diverged": True}]},
     ]
     path.write_text("\n".join(json.dumps(row) for row in rows))
     monkeypatch.setattr(sys, "argv", ["", str(path)])
     methods_table.main()
     distances, others = capsys.readouterr().out.split("\n\n")
-    *_, better, gp, diverged = distances.splitlines()
+    *_, better, gp, diverged, unstable = distances.splitlines()
     assert better == "| better | 1 | 30 | 0.250 | 0.250 | - |"
     deviation = statistics.stdev([2.0, 4.0])
     assert gp.startswith(f"| GP | 2 | 30 | 3.000 ± {deviation:.3f} | 1.500 ± 0.707 |")
-    assert diverged == "| diverged | 1 | 10 | - | - | - |"
+    assert diverged == "| diverged | 1, 1 diverged | 10 | - | - | - |"
+    assert unstable == "| unstable | 2, 1 diverged | 30 | 4.000 | 0.500 | - |"
     # Ranks 2, 0, 1 against 2, 0, 1: 1; against 0, 2, 1 of the distances 1, 0, 2: -0.5.
-    *_, better, gp, diverged = others.splitlines()
+    *_, better, gp, _, _ = others.splitlines()
     assert better.startswith("| better |")
-    assert diverged.startswith("| diverged |")
-    assert gp.endswith("| 0.25 ± 1.06 |")
+    assert gp.endswith("| 0.2 ± 1.1 | - |")
+
+
+def test_a_search_says_which_trials_failed(tmp_path, monkeypatch, capsys):
+    class Failed:
+        returncode = 1
+
+    monkeypatch.setattr(search.subprocess, "run", lambda *_, **__: Failed)
+    arguments = ["", "--data=nowhere", f"--out={tmp_path / 'out.jsonl'}"]
+    rest = ["--rounds", "fashion_mnist", "--only", "flips"]
+    monkeypatch.setattr(sys, "argv", [*arguments, *rest])
+    assert search.main() == 1
+    assert capsys.readouterr().err == "search: these trials failed: flips\n"
+
+
+def test_the_machine_of_a_record_has_its_instructions():
+    text = """processor : 0
+cpu family\t: 26
+model\t\t: 17
+model name\t: AMD EPYC
+flags\t\t: sse avx2 avx512f avx512_bf16
+
+processor : 1
+flags : amx_bf16"""
+    expected = "AMD EPYC (cpu family 26, model 17, AVX-512 with bfloat16)"
+    assert machine.parse_cpuinfo(text) == expected
+    assert machine.parse_cpuinfo("model name : i386") == "i386"
+    with pytest.raises(KeyError):
+        machine.parse_cpuinfo("CPU part : 0xd0c")
 
 
 def test_pytorch_trains_the_recipes_and_says_what_it_cannot():
