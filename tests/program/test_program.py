@@ -379,6 +379,8 @@ def test_help_lists_modes_options_and_configs():
 def test_version_and_fields_of_a_config_are_printed(tmp_path):
     assert program("--version").stdout == f"wgan-jax {wgan_jax.__version__}\n"
     fields = program("configs", "digits_wgan_gp", cwd=tmp_path).stdout
+    assert fields.startswith("# WGAN-GP")
+    assert "\n# Cost:    generator" in fields
     assert "--config.penalty.weight=10.0\n" in fields
     assert re.search(r"--config.generator.width=256 +channels before the", fields)
     assert "digits_wgan_gp " in program("configs", cwd=tmp_path).stdout

@@ -1,5 +1,6 @@
 """Modes, flags and configs of the command line, and their help texts."""
 
+import ast
 from pathlib import Path
 from typing import NamedTuple
 
@@ -189,18 +190,25 @@ def listed_configs() -> list[str]:
     """Returns one line for each shipped config."""
     lines = []
     for name, path in shipped_configs().items():
-        first = path.read_text().split('"""')[1].strip().splitlines()[0]
-        lines.append(f"  {name:28} {first}")
+        lines.append(f"  {name:28} {_header(path)[0]}")
     return lines
 
 
 def listed_fields(name: str) -> list[str]:
-    """Returns one line for each field of a config, with its comment."""
+    """Returns the header of a config, and a line for each field with its comment."""
     file = find_config(name)
-    comments = {} if file.path.suffix == ".json" else field_comments(file)
-    lines = []
+    is_json = file.path.suffix == ".json"
+    comments = {} if is_json else field_comments(file)
+    header = [] if is_json else _header(file.path)
+    lines = [f"# {line}".rstrip() for line in header]
     for field, value in flatten(load_config(file)):
         comment = comments.get(field, "")
         line = f"--config.{field}={value}"
         lines.append(f"{line:56} {comment}".rstrip())
     return lines
+
+
+def _header(path: Path) -> list[str]:
+    """Returns the lines of the docstring of a Python config file."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    return text.splitlines() if text else []
