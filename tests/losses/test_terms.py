@@ -1,5 +1,6 @@
 """Terms of the losses: weights, lazy intervals, several at once, microbatches."""
 
+from dataclasses import replace
 from functools import partial
 
 import chex
@@ -28,7 +29,7 @@ from wgan_jax.losses.terms import Term, reporting
 from wgan_jax.networks import CRITICS, GENERATORS
 from wgan_jax.sampling import sample
 from wgan_jax.schedules import cosine
-from wgan_jax.training import steps
+from wgan_jax.training import gradients, steps
 from wgan_jax.training.compiled import make_generator_step, make_train_step
 from wgan_jax.training.gradients import Pairs
 from wgan_jax.training.init import abstract_state, init_state
@@ -332,6 +333,41 @@ def test_microbatches_draw_their_own_numbers_and_keep_the_greatest(key, real):
     assert metrics["draw_max"] > metrics["draw"] + 1e-3
 
 
+def test_a_second_maximum_is_the_greatest_of_all_parts(key, real):
+    def greatest(critic_fn, real, fake, key):
+        return jnp.mean(critic_fn(real)), {"pixel_max": jnp.max(real)}
+
+    terms = tuple(Term(greatest, 1.0, name=name) for name in "ab")
+    gan = tiny_gan(penalties=terms, microbatches=4)
+    metrics = critic_step(gan, init_state(gan, key), real, key)[1]
+    assert metrics["pixel_max"] == metrics["pixel_max/b"] == real.max()
+
+
+def test_critic_and_generator_see_batch_statistics_of_equal_parts(key, real):
+    """With parts of 2, the fakes of a critic update are normalized over 2 examples."""
+    gan = tiny_gan(penalties=(), microbatches=4)
+    state = init_state(gan, key)
+    kept = []
+    critic = OBJECTIVES["wasserstein"]
+
+    def loss(real, fake):
+        jax.debug.callback(lambda x: kept.append(float(x)), jnp.mean(fake))
+        return critic.critic_loss(real, fake)
+
+    spying = replace(gan, objective=critic._replace(critic_loss=loss))
+    critic_step(spying, state, real, key)
+    jax.effects_barrier()
+    latent_key = steps._critic_keys(key, state)[0][0]
+    latent = steps._latents(gan, latent_key, 8)
+    generator, player = state.generator, state.critic
+    for part in range(4):
+        fake, _ = gan.generate(
+            generator.params, generator.model_state, latent[part::4], train=True
+        )
+        scores = gan.score(player.params, player.model_state, fake, train=True)[0]
+        assert float(jnp.mean(scores.scores)) == pytest.approx(kept[part], rel=1e-4)
+
+
 def test_batch_statistics_pass_through_every_part_real_then_fake(key, real):
     gan = tiny_gan(critic=TinyCritic(batch_norm=True), penalties=(), microbatches=2)
     assert split(gan, jnp.arange(6)).tolist() == [[0, 2, 4], [1, 3, 5]]
@@ -540,6 +576,16 @@ def test_gradient_norm_at_fakes_is_exact_for_a_confident_critic(key, objective):
         found.append(float(metrics["critic/gradient_norm_at_fakes"]))
     assert found[0] > 0.1
     assert found[1] == pytest.approx(found[0], rel=0.2)
+
+
+def test_gradients_below_the_normal_numbers_are_scaled_by_a_finite_power():
+    """Of float16, because a CPU may replace such numbers of other dtypes by 0."""
+    x = jnp.array([0.0, 6e-8], jnp.float16)
+    scale = gradients._power_of_two(x)
+    assert np.isfinite(scale)
+    assert (x * scale)[1] > x[1]
+    assert gradients._power_of_two(jnp.array([3.0, -20.0])) == 1 / 32
+    assert gradients._power_of_two(jnp.zeros(2)) == 1
 
 
 class LinearCritic(nn.Module):

@@ -273,6 +273,32 @@ def test_weights_of_a_constructor_follow_the_key_of_the_run():
     assert not np.array_equal(kernels[0], kernels[2])
 
 
+class Keys(nnx.Module):
+    """Keeps the keys that its parameters would be drawn with."""
+
+    def __init__(self, *, rngs):
+        self.kept = nnx.Param(jax.random.key_data(jnp.stack([rngs(), rngs()])))
+
+    def __call__(self, x):
+        return x
+
+
+def test_weights_are_drawn_with_keys_that_no_update_uses():
+    def init(key):
+        both = jnp.stack([key, jax.random.fold_in(key, 0)])
+        return {"kept": jax.random.key_data(both)}
+
+    def call(params, x, *, train):
+        return x
+
+    for network in (from_nnx(Keys), from_functions(init, call)):
+        own = jax.random.fold_in(KEY, 0)  # of a network, and of one kind of update
+        drawn = network.init(own, train=False)["params"]["kept"].tolist()
+        updates = [jax.random.fold_in(own, count) for count in range(4)]
+        for used in (own, *updates):
+            assert jax.random.key_data(used).tolist() not in drawn
+
+
 def test_weights_of_a_module_are_the_initial_ones():
     module = NNXGenerator(rngs=nnx.Rngs(9))
     gan = make_gan(from_nnx(module), from_nnx(NNXCritic))

@@ -1,13 +1,15 @@
 """The modern pair: resampling and blocks by hand, scales at the start."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from small_networks import GROUPS, apply, init, moved
 
 from wgan_jax.networks import CRITICS, GENERATORS
-from wgan_jax.networks.r3gan import downsample, upsample
+from wgan_jax.networks.r3gan import GroupedConv, downsample, upsample
 
 
 def blurred(x):
@@ -93,6 +95,17 @@ def test_blocks_start_as_the_identity(key):
     a = apply(deep, params, images, train=True)
     b = apply(shallow, params, images, train=True)
     np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_the_grouped_convolution_is_that_of_flax(key):
+    x = jax.random.normal(key, (2, 5, 4, 6))
+    ours = GroupedConv(4, 3, 2, kernel_init=nn.initializers.lecun_normal())
+    flax = nn.Conv(4, (3, 3), feature_group_count=2)
+    first = ours.init(key, x)
+    chex.assert_trees_all_equal(first, flax.init(key, x))
+    variables = moved(first, key)
+    expected = flax.apply(variables, x)
+    np.testing.assert_allclose(ours.apply(variables, x), expected, rtol=1e-6)
 
 
 def test_groups_that_do_not_divide_are_refused(key):

@@ -79,7 +79,8 @@ def test_steps_refuse_one_example_at_a_time():
     few = tiny_gan(generator_batch_size=1)
     with pytest.raises(ValueError, match=match):
         make_train_step(few)(init_state(few, KEY), IMAGES[None], KEY)
-    critic_step(parts, init_state(parts, KEY), IMAGES, KEY)  # generated in one pass
+    with pytest.raises(ValueError, match=match):
+        critic_step(parts, init_state(parts, KEY), IMAGES, KEY)
     generator_step(gan, state, KEY, batch_size=2)
 
 

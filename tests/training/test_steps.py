@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 from tiny import TinyCritic, tiny_gan
 
 from wgan_jax.losses import clip_weights, gradient_norms, gradient_penalty
@@ -256,6 +257,28 @@ def test_ema_follows_a_given_function_of_the_iteration(key):
             lambda a, w, d=decay: d * a + (1 - d) * w, before, state.generator.params
         )
         chex.assert_trees_all_close(state.ema_params, expected, rtol=1e-5, atol=1e-7)
+
+
+class Counting(nn.Module):
+    """A generator with a counter and a switch among its variables."""
+
+    @nn.compact
+    def __call__(self, latent, *, train):
+        count = self.variable("counts", "passes", jnp.zeros, (), jnp.int32)
+        begun = self.variable("counts", "begun", jnp.zeros, (), jnp.bool_)
+        if train:
+            count.value += 1
+            begun.value = jnp.ones((), jnp.bool_)
+        return jnp.tanh(nn.Dense(16)(latent)).reshape(-1, 4, 4, 1)
+
+
+def test_ema_has_the_latest_values_of_counters_and_switches(key):
+    gan = tiny_gan(generator=Counting())
+    state = init_state(gan, key)
+    for _ in range(2):
+        state, _ = generator_step(gan, state, key, batch_size=4)
+    assert int(state.ema_model_state["counts"]["passes"]) == 2
+    assert bool(state.ema_model_state["counts"]["begun"])
 
 
 def test_ema_is_absent_without_decay(key):

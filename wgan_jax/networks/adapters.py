@@ -74,7 +74,7 @@ class NNXNetwork:
         del inputs, train  # NNX modules know their shapes
         if self._constructor is None:
             return self._initial
-        return self._collected(self._constructor(rngs=nnx.Rngs(key)))
+        return self._collected(self._constructor(rngs=nnx.Rngs(_own(key))))
 
     def apply(
         self,
@@ -180,7 +180,7 @@ class FunctionNetwork:
     def init(self, key: PRNGKey, *inputs: Array, train: bool) -> PyTree:
         """Returns the initial variables."""
         del inputs, train
-        found = self._init(key)
+        found = self._init(_own(key))
         return dict(found) if self._has_collections else {"params": found}
 
     def apply(
@@ -203,6 +203,15 @@ class FunctionNetwork:
         sown = {k: (v,) for k, v in changed.get("intermediates", {}).items()}
         kept = {k: changed.get(k, variables[k]) for k in mutable if k in variables}
         return output, kept | {"intermediates": sown}
+
+
+def _own(key: PRNGKey) -> PRNGKey:
+    """Returns a key for initialization that no update has.
+
+    Updates fold their counters into the key, and networks may fold the numbers of
+    their parameters into it. Linen folds the names of the parameters instead.
+    """
+    return jax.random.fold_in(key, 2**32 - 1)
 
 
 def from_nnx(module: nnx.Module | Callable[..., nnx.Module]) -> NNXNetwork:

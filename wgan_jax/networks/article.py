@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from wgan_jax.networks.layers import Conv, Dense
+from wgan_jax.networks.layers import Conv, Dense, score_dtype
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
@@ -115,4 +115,5 @@ class Critic(nn.Module):
         x = jnp.square(jnp.tanh(conv(images)) + 1) / 2
         x = x.reshape(x.shape[0], -1)
         self.sow("intermediates", "features", x)
+        shared["dtype"] = score_dtype(self.dtype)
         return Dense(1, **shared, name="output")(x).reshape(-1)

@@ -10,7 +10,14 @@ from flax import linen as nn
 from wgan_jax.networks import heads, parametrization
 from wgan_jax.networks.heads import HeadName
 from wgan_jax.networks.labels import check_generator, check_labels
-from wgan_jax.networks.layers import Conv, ConvTranspose, drop, normal_init, scale_init
+from wgan_jax.networks.layers import (
+    Conv,
+    ConvTranspose,
+    drop,
+    normal_init,
+    scale_init,
+    score_dtype,
+)
 from wgan_jax.networks.normalization import BatchNorm
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.networks.sizes import base_of
@@ -147,5 +154,11 @@ class Critic(nn.Module):
             )
         check_labels("DCGAN critic", self.classes, labels)
         self.sow("intermediates", "features", features)
-        x = layer(1, kernel_size=(height, width), padding="VALID", name="output")(x)
+        x = layer(
+            1,
+            kernel_size=(height, width),
+            padding="VALID",
+            dtype=score_dtype(self.dtype),
+            name="output",
+        )(x)
         return x.reshape(-1)

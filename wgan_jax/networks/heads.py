@@ -6,7 +6,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from wgan_jax.networks.labels import Embedding, Initializer, check_labels
-from wgan_jax.networks.layers import Dense, add_bias, layer_parameters
+from wgan_jax.networks.layers import (
+    Dense,
+    add_bias,
+    layer_parameters,
+    score_dtype,
+)
 from wgan_jax.ranges import OneOf
 from wgan_jax.types import Array
 
@@ -102,7 +107,7 @@ def score(
         use_bias: whether the score has a bias.
 
     Returns:
-        ``[B]``.
+        ``[B]``, at least float32.
 
     Raises:
         ValueError: if head, classes and labels are inconsistent.
@@ -115,7 +120,7 @@ def score(
         use_bias=use_bias,
         kernel_init=kernel_init,
         parametrization=critic.parametrization,
-        dtype=critic.dtype,
+        dtype=score_dtype(critic.dtype),
         param_dtype=critic.param_dtype,
         name="output",
     )(features, labels)

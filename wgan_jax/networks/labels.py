@@ -66,7 +66,8 @@ def check_generator(
 
 def rows(table: Array, labels: Array) -> Array:
     """Looks up ``[classes, C], [B] -> [B, C]``; NaN for out-of-range labels."""
-    return jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
+    found = table.at[labels]
+    return found.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 
 class Embedding(nn.Module):

@@ -112,6 +112,19 @@ def layer_parameters(
     return x, kernel, bias
 
 
+def score_dtype(dtype: Any) -> Any:
+    """Returns the computation dtype of a critic's last layer, at least float32.
+
+    A score has a free offset. In bfloat16, whose resolution is 1/256 of a number's
+    size, the offset would decide how finely scores and their differences are resolved.
+
+    Args:
+        dtype: computation dtype of the network; None promotes the input and
+            parameter dtypes.
+    """
+    return None if dtype is None else jnp.promote_types(dtype, jnp.float32)
+
+
 class Dense(nn.Module):
     """Dense layer with a kernel ``[I, O]`` and a bias ``[O]``.
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from wgan_jax.networks.layers import Dense
+from wgan_jax.networks.layers import Dense, score_dtype
 from wgan_jax.networks.parametrization import Parametrization
 from wgan_jax.types import Array
 
@@ -117,7 +117,7 @@ class Critic(nn.Module):
             1,
             kernel_init=_OUTPUT,
             parametrization=self.parametrization,
-            dtype=self.dtype,
+            dtype=score_dtype(self.dtype),
             param_dtype=self.param_dtype,
             name="output",
         )(x)

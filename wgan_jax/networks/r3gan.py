@@ -3,12 +3,20 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
 from wgan_jax.networks.labels import Embedding, check_labels
-from wgan_jax.networks.layers import Conv, Dense, Initializer
+from wgan_jax.networks.layers import (
+    Conv,
+    Dense,
+    Initializer,
+    add_bias,
+    layer_parameters,
+    score_dtype,
+)
 from wgan_jax.networks.sizes import Base, base_of
 from wgan_jax.types import Array
 
@@ -20,6 +28,48 @@ _GAIN = math.sqrt(2 / (1 + _SLOPE**2))
 def _normal(gain: float = 1.0) -> Initializer:
     """Returns the initializer N(0, gain^2 / fan_in)."""
     return nn.initializers.variance_scaling(gain**2, "fan_in", "normal")
+
+
+class GroupedConv(nn.Module):
+    """Convolution of each group of channels with kernels of its own, and a bias.
+
+    The parameters are those of flax's ``Conv`` with ``feature_group_count``. Unlike
+    there, the gradient of the bias is summed in at least float32.
+
+    Attributes:
+        features: number of outputs O.
+        side: side K of the kernels.
+        groups: number of groups, which divides the numbers of inputs and outputs.
+        kernel_init: initializer of the kernel ``[K, K, I / groups, O]``.
+        bias_init: initializer of the bias.
+        dtype: computation dtype; None promotes the input and parameter dtypes.
+        param_dtype: parameter dtype.
+    """
+
+    features: int
+    side: int
+    groups: int
+    kernel_init: Initializer
+    bias_init: Initializer = nn.initializers.zeros_init()
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    parametrization = "plain"
+    use_bias = True
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Maps ``[B, H, W, I] -> [B, H, W, features]``."""
+        shape = (self.side, self.side, x.shape[-1] // self.groups, self.features)
+        x, kernel, bias = layer_parameters(self, x, shape)
+        y = jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=self.groups,
+        )
+        return add_bias(y, bias)
 
 
 class _Block(nn.Module):
@@ -47,10 +97,10 @@ class _Block(nn.Module):
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         init = _normal(_GAIN * self.blocks**-0.25)
         y = Conv(features, (1, 1), kernel_init=init, **dtypes, name="widen")(x)
-        y = nn.Conv(
+        y = GroupedConv(
             features,
-            (self.kernel_size, self.kernel_size),
-            feature_group_count=self.cardinality,
+            self.kernel_size,
+            self.cardinality,
             kernel_init=init,
             **dtypes,
             name="group",
@@ -125,7 +175,8 @@ class Generator(nn.Module):
             latent = jnp.concatenate([latent, embed(labels)], 1)
         linear = {"use_bias": False, "kernel_init": _normal(), **dtypes}
         x = Dense(self.width, **linear, name="project")(latent)
-        x = x[:, None, None] * _basis(self, base, nn.initializers.normal(1.0))
+        basis = _basis(self, base, nn.initializers.normal(1.0))
+        x = (x[:, None, None] * basis).astype(x.dtype)
         for stage in range(stages):
             x = upsample(x) if stage else x
             for index in range(self.blocks_per_stage):
@@ -182,6 +233,7 @@ class Critic(nn.Module):
             x = downsample(x) if stage < stages - 1 else x
         x = jnp.sum(x * _basis(self, base, nn.initializers.normal(0.25)), (1, 2))
         self.sow("intermediates", "features", x)
+        linear["dtype"] = dtypes["dtype"] = score_dtype(self.dtype)
         if labels is None:
             return Dense(1, **linear, name="output")(x).reshape(-1)
         x = Dense(self.width, **linear, name="output")(x)
@@ -208,10 +260,13 @@ def _block(player: Generator | Critic, stages: int, name: str) -> _Block:
 
 
 def _basis(player: Generator | Critic, base: Base, init: Initializer) -> Array:
-    """Returns the learned basis ``[1, h, w, width]``, one map per channel."""
+    """Returns the learned basis ``[1, h, w, width]``, one map per channel.
+
+    It is at least float32, because its gradient is a sum over the batch.
+    """
     shape = (base.height, base.width, player.width)
     basis: Array = player.param("basis", init, shape, player.param_dtype)
-    return basis.astype(player.dtype or player.param_dtype)[None]
+    return basis.astype(score_dtype(player.dtype) or player.param_dtype)[None]
 
 
 def upsample(x: Array) -> Array:

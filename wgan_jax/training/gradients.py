@@ -259,7 +259,9 @@ def _judge(
 def _power_of_two(x: Array) -> Array:
     """Returns a power of two that scales the maximum of ``x`` near 1; 1 if all 0."""
     _, exponent = jnp.frexp(jnp.max(jnp.abs(x)))
-    return jnp.ldexp(jnp.ones((), x.dtype), -exponent)
+    # The reciprocal of a number below the normal ones is infinite.
+    most = jnp.finfo(x.dtype).maxexp - 2
+    return jnp.ldexp(jnp.ones((), x.dtype), jnp.minimum(-exponent, most))
 
 
 def _mean_gradient_norm(fake_grads: Array, score_grads: Array) -> Array:

@@ -163,7 +163,10 @@ def check_gan(gan: Gan) -> GanState:
         ValueError: naming the incompatible parts, if
 
             * a critic with penalties or a generator with regularizers mixes the
-              examples of a batch, as batch normalization does;
+              examples of a batch by layers with state, as batch normalization does.
+              Layers without state, such as the minibatch standard deviation of
+              arXiv:1710.10196, are accepted: their penalty is on the gradient of the
+              sum of all scores;
             * the critic does not return one score per example;
             * a network of a conditional GAN takes no labels, or has another number
               of classes;
@@ -215,7 +218,7 @@ def _check_batch_norm(gan: Gan, state: GanState) -> None:
 def _mixes_examples(gan: Gan, name: str, state: GanState) -> bool:
     """Returns whether an output in training mode depends on other examples."""
     if not getattr(state, name).model_state:
-        return False  # as the networks of the package promise
+        return False  # as the networks of the package promise; see ``check_gan``
     try:
         with jax.ensure_compile_time_eval():
             return mixes_examples(*probe_network(gan, name, state))

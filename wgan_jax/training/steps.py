@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.augmentation import random_flip
-from wgan_jax.gan import Gan, GanState
+from wgan_jax.gan import Gan, GanState, PlayerState
 from wgan_jax.latents import find_prior
 from wgan_jax.parallel.sharding import constrain_batch
 from wgan_jax.training.arguments import check_arguments
@@ -31,8 +31,10 @@ from wgan_jax.training.single_examples import check_examples
 from wgan_jax.training.updates import (
     apply_gradients,
     examples,
+    joined,
     mean_gradients,
     normalize_images,
+    split,
     update_average,
     with_augmentation,
 )
@@ -71,24 +73,50 @@ def critic_step(
     check_arguments(gan, state, key)
     check_batch(gan, state, batch, axes=1)
     images, labels = examples(gan, batch)
-    check_examples(gan, generator=images.shape[0])
+    check_examples(gan, generator=images.shape[0] // gan.microbatches)
     (latent_key, noise_key, _), (_, flip_key, label_key) = _critic_keys(key, state)
     real = _prepare(gan, images, noise_key, flip_key)
     latent = _latents(gan, latent_key, real.shape[0])
     fake_labels = labels
     if gan.conditional is not None and gan.conditional.fake_labels == "uniform":
         fake_labels = gan.conditional.draw(label_key, real.shape[0])
-    generator = state.generator
-    # The generator's batch statistics are updated only in its own update.
-    fake, _ = gan.generate(
-        generator.params,
-        generator.model_state,
+    fake = _fakes(
+        gan,
+        state.generator,
         latent,
-        train=True,
-        labels=fake_labels,
-        key=_update_key(key, _FAKES, state.critic_updates),
+        fake_labels,
+        _update_key(key, _FAKES, state.critic_updates),
     )
     return critic_update(gan, state, Pairs(real, fake, labels, fake_labels), key)
+
+
+def _fakes(
+    gan: Gan, generator: PlayerState, latent: Array, labels: Array | None, key: PRNGKey
+) -> Array:
+    """Returns the fakes of a critic update, in the microbatches of the generator's."""
+
+    def generate(rows: tuple[Array, Array | None], key: PRNGKey) -> Array:
+        latent, labels = rows
+        # The generator's batch statistics are updated only in its own update.
+        return gan.generate(
+            generator.params,
+            generator.model_state,
+            latent,
+            train=True,
+            labels=labels,
+            key=key,
+        )[0]
+
+    if gan.microbatches == 1:
+        return generate((latent, labels), key)
+    indices = jnp.arange(gan.microbatches)
+    parts = jax.lax.map(
+        lambda x: generate(
+            jax.tree.map(constrain_batch, x[0]), jax.random.fold_in(key, x[1])
+        ),
+        (split(gan, (latent, labels)), indices),
+    )
+    return joined(parts)
 
 
 def critic_update(

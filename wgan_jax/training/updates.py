@@ -118,6 +118,11 @@ def split(gan: Gan, batch: PyTree) -> PyTree:
     return jax.tree.map(one, batch)
 
 
+def joined(parts: Array) -> Array:
+    """Joins the parts of ``split``: ``[parts, B / parts, ...] -> [B, ...]``."""
+    return constrain_batch(parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:]))
+
+
 def mean_gradients(
     gan: Gan,
     gradients: Callable[..., tuple[PyTree, PyTree, Metrics]],
@@ -140,7 +145,8 @@ def mean_gradients(
 
     Returns:
         The mean gradient, the last model state, and the metrics averaged over
-        the parts (the maximum for names that end in ``_max``).
+        the parts (the maximum of names that end in ``_max``, before the label of a
+        term).
     """
     if gan.microbatches == 1:
         return gradients(model_state, batch, keys)
@@ -171,10 +177,15 @@ def mean_gradients(
         add, (zeros, model_state), (parts, indices)
     )
     metrics = {
-        name: (jnp.max if name.endswith("_max") else jnp.mean)(values, axis=0)
+        name: (jnp.max if _is_maximum(name) else jnp.mean)(values, axis=0)
         for name, values in history.items()
     }
     return jax.tree.map(lambda g: g / gan.microbatches, total), model_state, metrics
+
+
+def _is_maximum(name: str) -> bool:
+    """Returns whether a metric is a maximum; a label may follow its name."""
+    return any(part.endswith("_max") for part in name.split("/"))
 
 
 def apply_gradients(
@@ -242,6 +253,8 @@ def update_average(gan: Gan, state: GanState) -> GanState:
         rate = 1.0 - warmed_up_decay(state.step, decay=gan.ema_decay)
 
     def move(average: Array, value: Array) -> Array:
+        if not jnp.issubdtype(average.dtype, jnp.inexact):
+            return value  # a counter or a switch has no average
         return average + rate.astype(average.dtype) * (value - average)
 
     return state.replace(
