@@ -36,6 +36,56 @@ def test_shipped_config_is_found_by_name_and_by_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "name", ["configs/digits_wgan_gp", "configs/digits_wgan_gp.py"]
+)
+def test_shipped_config_is_found_below_configs_only(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for path in (name, f"./{name}", f"{name}:small"):
+        assert find_config(path).path == shipped_configs()["digits_wgan_gp"]
+    for path in (f"other/{name}", f"../{name}", f"/nonexistent/{name}"):
+        with pytest.raises(ConfigError, match=rf"^--config={path} does not exist; did"):
+            find_config(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "runs/digits_wgan_gp",
+        "/nonexistent/digits_wgan_gp",
+        "configs/digits_wgan_gp.json",
+        "configs/more/digits_wgan_gp",
+        "digits_wgan_gp/",
+        "digits_wgan_gp.py",
+    ],
+)
+def test_other_paths_that_end_in_a_name_are_no_shipped_config(
+    tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    for path in (name, f"{name}:small"):
+        with pytest.raises(ConfigError, match=rf"^--config={path} does not exist; did"):
+            find_config(path)
+
+
+@pytest.mark.parametrize("folder", ["runs/digits_wgan_gp", "runs/mine", "~/mine"])
+def test_folder_of_a_run_error_says_what_to_use(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / folder.replace("~", ".")
+    path.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="does not exist"):
+        find_config(folder)
+    (path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError) as raised:
+        find_config(folder)
+    assert str(raised.value) == (
+        f"--config={folder} is the folder of a run; use --config={folder}/config.json "
+        f"for its config, or --workdir={folder} for the run."
+    )
+    assert find_config(f"{folder}/config.json").path.samefile(path / "config.json")
+
+
+@pytest.mark.parametrize(
     "name", ["digits_wgan_pg", "configs/digits_wgan_pg.py", "digits_wgan_pg:small"]
 )
 def test_unknown_name_error_suggests_a_similar_name(name):

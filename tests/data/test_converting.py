@@ -2,14 +2,16 @@
 
 import contextlib
 import json
+import os
 import threading
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wgan_jax.data import Pipeline, convertible, converting, load_source
+from wgan_jax.data import Pipeline, convertible, converting, load_source, records
 from wgan_jax.data.converted import open_converted
 from wgan_jax.data.convertible import from_pictures
 from wgan_jax.data.pictures import Conversion
@@ -125,6 +127,33 @@ def test_images_are_indexed_like_an_array(rows, folder, tmp_path):
     assert images.nbytes == everything.nbytes
     part = images.select(np.arange(10, 30))
     np.testing.assert_array_equal(part[5:7], everything[15:17])
+
+
+def test_loading_takes_little_more_memory_than_the_images(
+    folder, tmp_path, monkeypatch
+):
+    images = convert(folder, tmp_path / "out", size=128).images
+    expected = images[:]
+    monkeypatch.setattr(records, "_PART", images.nbytes // 20)
+    tracemalloc.start()
+    try:
+        images.load()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * images.nbytes
+    np.testing.assert_array_equal(images[:], expected)
+    assert images[:4].flags.writeable
+    assert expected.flags.writeable
+
+
+def test_conversion_works_without_the_cores_of_the_process(
+    folder, tmp_path, monkeypatch
+):
+    expected = convert(folder, tmp_path / "here").images[:]
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    found = convert(folder, tmp_path / "there").images[:]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_an_interrupted_conversion_goes_on(folder, tmp_path, monkeypatch):

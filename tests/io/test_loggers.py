@@ -20,6 +20,7 @@ from wgan_jax.io.images import (
     scatter_image,
     to_uint8,
 )
+from wgan_jax.io.json_text import read_lines
 from wgan_jax.io.loggers import JsonLines, Progress, Stages, TensorBoard
 
 # --- gray levels
@@ -217,6 +218,38 @@ def test_file_with_one_incomplete_line_is_emptied(tmp_path):
     path.write_text('{"st')
     JsonLines(path).close()
     assert path.read_bytes() == b""
+
+
+def test_lines_after_an_incomplete_one_are_whole(tmp_path):
+    path, half = tmp_path / "evaluations.jsonl", b'{"step": 2, "x": 0.'
+    path.write_bytes(b'{"step": 1}\n' + half)
+    lines = JsonLines(path, mend=False)
+    lines.write(3, {"x": 1.0}, {"x": 2.0})
+    with path.open("ab") as other:  # a process that is killed while it writes
+        other.write(half)
+    lines.write(4, {})
+    lines.write(5, {})
+    lines.close()
+    assert path.read_bytes().splitlines() == [
+        b'{"step": 1}',
+        half,
+        b'{"step": 3, "x": 1.0}',
+        b'{"step": 3, "x": 2.0}',
+        half,
+        b'{"step": 4}',
+        b'{"step": 5}',
+    ]
+    assert [line["step"] for line in read_lines(path)] == [1, 3, 3, 4, 5]
+
+
+def test_lines_without_a_step_are_not_read(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert list(read_lines(path)) == []
+    path.write_bytes(
+        b'{"step": 7}\n\n\xff\n[1]\n{}\n{"step": null}\n{"step": 1.5}\n'
+        b'{"step": 4294967296}\n{"step": 8, "x": "\xe2\x80\xa8"}\n{"step": 9, "x'
+    )
+    assert list(read_lines(path)) == [{"step": 7}, {"step": 8, "x": "\u2028"}]
 
 
 def test_truncate_after_drops_later_steps_and_invalid_lines(tmp_path):

@@ -4,22 +4,28 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from wgan_jax.data import load_source
 from wgan_jax.errors import Diverged
-from wgan_jax.program import gallery, live_report
+from wgan_jax.program import gallery, live_report, periodic_evaluation, report
 from wgan_jax.program.cli import main
+from wgan_jax.program.heartbeat import Heartbeat
 from wgan_jax.program.live_report import LiveReport, reported
 from wgan_jax.program.recorder import Recorder
 from wgan_jax.program.saving import Saver
 from wgan_jax.program.workdir import Workdir
 from wgan_jax.report import ReportError
 
+ROOT = Path(__file__).parents[2]
 SMALL = (
     "--config=digits_conditional",
     "--config.training.iterations=4",
@@ -110,6 +116,43 @@ def test_report_mode_needs_no_checkpoint(run, tmp_path, capsys):
     assert "are left out: " in capsys.readouterr().err
 
 
+def without_pictures(run, folder):
+    """Copies a run without its pictures and checkpoints; returns the new folder."""
+    for name in ("config.json", "metrics.jsonl"):
+        (folder / name).write_bytes((run / name).read_bytes())
+    return folder
+
+
+def test_report_mode_needs_no_device(run, tmp_path):
+    folder = without_pictures(run, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "wgan_jax", "report", f"--workdir={folder}"],
+        env=os.environ | {"JAX_PLATFORMS": "absent"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    told = f"Some pictures of {folder} are left out: RuntimeError: Unable to initialize"
+    assert line.startswith(told)
+    assert "critic/loss" in (folder / "report.html").read_text()
+
+
+def test_report_mode_needs_no_memory_of_a_device(run, tmp_path, monkeypatch, capsys):
+    folder = without_pictures(run, tmp_path)
+
+    def fail(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of\nmemory.")
+
+    monkeypatch.setattr(report, "prepare", fail)
+    assert main(["wgan-jax", "report", f"--workdir={folder}"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    told = "are left out: JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory."
+    assert line == f"Some pictures of {folder} {told}"
+    assert "critic/loss" in (folder / "report.html").read_text()
+
+
 def test_an_interrupted_run_has_a_report(tmp_path, monkeypatch):
     kept = Saver.save
 
@@ -123,6 +166,118 @@ def test_an_interrupted_run_has_a_report(tmp_path, monkeypatch):
     text = page(tmp_path / "run")
     assert "Interrupted" in text
     assert "Iterations 3 of 4" in text
+
+
+OPENED = ("config.json", "run.lock", "evaluations.jsonl")  # by every start
+
+
+def times(folder):
+    """Returns when each file of a run was written that not every start opens."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in files if path.name not in OPENED]
+    return {path: path.stat().st_mtime_ns for path in kept}
+
+
+def stop_at_the_end(step):
+    """Stops a run, in place of a signal, when its last checkpoint is saved."""
+    if step == 4:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def kill_at_the_end(step):
+    """Ends a run, in place of SIGKILL, when its last checkpoint is saved."""
+    if step == 4:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "before"),
+    [(stop_at_the_end, 143, "interrupted"), (kill_at_the_end, 130, "training")],
+)
+def test_a_run_that_was_stopped_at_its_end_is_finished_by_the_same_command(
+    tmp_path, monkeypatch, event, code, before
+):
+    kept = Saver.save
+
+    def save(self, step, state):
+        kept(self, step, state)
+        event(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Saver, "save", save)
+        if event is kill_at_the_end:
+            patch.setattr(Heartbeat, "end", lambda self: None)
+        assert train(tmp_path / "run") == code
+    run = tmp_path / "run"
+    beat = json.loads((run / "heartbeat.json").read_text())
+    assert beat["stage"] == before
+    (run / "heartbeat.json").write_text(json.dumps(beat | {"warnings": ["a kind"]}))
+    assert not list(run.glob("samples/classes_*.png"))
+    (run / "samples/interpolation_00000004.png").write_bytes(b"drawn before")
+    (run / "report.html").write_text("<main>stale")
+    assert train(run) == 0
+    assert "Finished" in page(run)
+    beat = json.loads((run / "heartbeat.json").read_text())
+    assert (beat["stage"], beat["iterations"]) == ("done", 4)
+    assert beat["warnings"] == ["a kind"]
+    assert (run / "samples/classes_00000004.png").exists()
+    drawn = (run / "samples/interpolation_00000004.png").read_bytes()
+    assert drawn == b"drawn before"
+
+
+def test_a_last_evaluation_that_is_made_later_is_in_the_report(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    flags = ["--config.evaluation.every=4", "--config.evaluation.count=40"]
+    kept, examine = Saver.save, periodic_evaluation.examine
+
+    def save(self, step, state):
+        kept(self, step, state)
+        stop_at_the_end(step)
+
+    def stopped(*of, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return examine(*of, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Saver, "save", save)
+        assert train(run, *flags) == 143
+    before = times(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(periodic_evaluation, "examine", stopped)
+        assert train(run, *flags) == 143
+    assert times(run) == before, "an interrupted evaluation is no end"
+    assert "Interrupted" in page(run)
+    assert train(run, *flags) == 0
+    assert "Finished" in page(run)
+    assert "Fréchet distance" in (run / "report.html").read_text()
+    done = times(run)
+    names = {path.name for path in done if path not in before}
+    assert names > {"classes_00000004.png", "interpolation_00000004.png"}
+    # The evaluation is made again, because its record is lost.
+    (run / "evaluations.jsonl").write_text("")
+    assert train(run, *flags) == 0
+    after = times(run)
+    for name in ("report.html", "heartbeat.json"):
+        assert after[run / name] > done[run / name], name
+
+
+def test_a_finished_run_is_left_as_it_is(run):
+    before = times(run)
+    assert train(run) == 0
+    assert times(run) == before
+
+
+def test_a_deleted_report_of_a_finished_run_is_written_again(run):
+    (run / "report.html").unlink()
+    (run / "samples/classes_00000004.png").unlink()
+    before = times(run)
+    assert train(run) == 0
+    after = times(run)
+    assert {path.name for path in set(after) - set(before)} == {
+        "report.html",
+        "classes_00000004.png",
+    }
+    assert before.items() <= after.items(), "the time of its end is kept, too"
 
 
 @pytest.mark.parametrize("kind", [Diverged, RuntimeError])
@@ -161,8 +316,7 @@ def test_a_report_that_fails_is_a_warning(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def live(run, tmp_path, monkeypatch):
     """Returns a run in training, its clock, and the messages on its reports."""
-    for name in ("config.json", "metrics.jsonl"):
-        (tmp_path / name).write_bytes((run / name).read_bytes())
+    without_pictures(run, tmp_path)
     clock, told = [100.0], []
     monkeypatch.setattr(live_report.time, "monotonic", lambda: clock[0])
     return SimpleNamespace(workdir=Workdir(tmp_path), clock=clock, told=told)

@@ -5,7 +5,9 @@ initialized processes do not exit on SIGTERM.
 """
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -172,6 +174,18 @@ def test_run_resumes_exactly_after_sigterm(stopped, unbroken):
     texts = run(workdir, *iterations(last, every=last))
     assert f"Resuming from iteration {step}" in texts[0][0]
     assert_same_run(workdir, whole)
+
+
+def test_processes_finish_a_run_that_was_stopped_at_its_end(stopped, tmp_path):
+    workdir, step = tmp_path / "run", stopped[1]
+    shutil.copytree(stopped[0], workdir)
+    for name in ("heartbeat.json", "report.html"):
+        assert "nterrupted" in (workdir / name).read_text()
+    texts = run(workdir, *iterations(step))
+    assert f"Iteration {step} has already been reached" in texts[0][0]
+    assert json.loads((workdir / "heartbeat.json").read_text())["stage"] == "done"
+    assert "Finished" in (workdir / "report.html").read_text()
+    assert (workdir / "samples" / f"interpolation_{step:08d}.png").exists()
 
 
 def test_two_processes_equal_one(stopped, tmp_path):

@@ -16,7 +16,7 @@ from wgan_jax.io.files import write_text
 from wgan_jax.io.images import save_picture
 from wgan_jax.io.weights import load_weights, save_weights
 from wgan_jax.program.cli import main
-from wgan_jax.program.help import FLAGS, PATHS
+from wgan_jax.program.help import FLAGS, MODES, PATHS
 from wgan_jax.report import write_report
 
 # HistoQC PR 198
@@ -135,3 +135,31 @@ def test_references_are_kept_in_the_home_folder(home):
 def test_argument_of_a_config_may_be_a_path(capsys):
     assert main(["wgan-jax", "train", "--config=mine.py:/data"]) == 2
     assert "mine.py:/data does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", sorted(set(PATHS) - {"page"}))
+@pytest.mark.parametrize("form", ["--{}=", "--{} "])
+def test_an_empty_path_is_a_mistake(flag, form, tmp_path, capsys):
+    modes = [mode for mode, about in MODES.items() if flag in about.options]
+    words = form.format(flag).split(" ")
+    assert main(["wgan-jax", modes[0] if modes else "train", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"wgan-jax: argument --{flag}: it is empty; give a value, or omit the option."
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize("page", ["--page", "--page="])
+def test_an_empty_page_is_looked_for_in_the_current_folder(page, capsys):
+    assert main(["wgan-jax", "export", "--pretrained=digits", page]) == 2
+    assert "run `npm pack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("inspect", ""), ("convert", "x", "", "--size=8")]
+)
+def test_data_has_no_empty_path(arguments, tmp_path, capsys):
+    assert main(["wgan-jax", "data", *arguments]) == 2
+    assert "it is empty; it must be a path" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

@@ -19,8 +19,10 @@ from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.config.evaluation import build_evaluator
 from wgan_jax.data import load_source
 from wgan_jax.errors import ConfigError
+from wgan_jax.io.json_text import read_lines
 from wgan_jax.metrics import FunctionFeatures, Result, describe
 from wgan_jax.program import periodic_evaluation as module
+from wgan_jax.program.cli import main
 from wgan_jax.program.periodic_evaluation import Evaluations
 from wgan_jax.program.scoring import Examined
 from wgan_jax.program.workdir import Workdir
@@ -116,6 +118,25 @@ def test_evaluate_mode_reproduces_the_best_evaluation(run, tmp_path):
             assert a["value"] == pytest.approx(b["value"], rel=1e-6)
 
 
+def test_an_incomplete_record_is_left_out_by_every_mode(run, tmp_path):
+    workdir = tmp_path / "torn"
+    shutil.copytree(run.path, workdir)
+    path = workdir / "evaluations.jsonl"
+    before = path.read_text()
+    path.write_text(f"{before}{before[:60]}")  # as left by a killed evaluation
+    for mode in ("report", "export", "evaluate", "export"):
+        shutil.rmtree(workdir / "export", ignore_errors=True)
+        also = ["--formats=stablehlo"] if mode == "export" else []
+        arguments = [f"--workdir={workdir}", *also]
+        assert main(["wgan-jax", mode, *arguments]) == 0
+    card = json.loads((workdir / "export/step_00000005_ema/card.json").read_text())
+    added = list(read_lines(path))[before.count("\n") :]
+    assert [line["by"] for line in added] == ["evaluate"] * 2
+    scores = {score["metric"]: score["value"] for score in card["scores"]}
+    result = added[0]["results"][0]
+    assert scores[result["protocol"]["metric"]] == result["value"]
+
+
 def test_evaluate_mode_evaluates_a_file(run, tmp_path):
     images = np.random.RandomState(0).randint(0, 256, (30, 8, 8, 1)).astype(np.uint8)
     path = tmp_path / "mine.npz"
@@ -177,12 +198,12 @@ def test_interrupted_last_evaluation_is_repeated(run, tmp_path):
     # As after a signal during the evaluation of the last iteration.
     records = (workdir / "evaluations.jsonl").read_text().splitlines(keepends=True)
     (workdir / "evaluations.jsonl").write_text("".join(records[:4]))
-    (workdir / "report.html").unlink()
+    (workdir / "report.html").write_text("stale")
     found = launch(workdir, *SMALL, *iterations(5, every=100))
     assert found.returncode == 0, found.stderr
     assert "Iteration 5 has already been reached" in found.stdout
     assert lines(workdir) == lines(run.path)
-    assert (workdir / "report.html").exists()
+    assert (workdir / "report.html").read_text() != "stale"
 
 
 def test_signal_stops_an_evaluation_and_the_run(tmp_path):

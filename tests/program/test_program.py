@@ -409,6 +409,74 @@ def test_sample_mode_needs_only_the_folder_of_a_run(unbroken, tmp_path):
         assert arrays["images"].shape == (3, 8, 8, 1)
 
 
+READ = (  # commands in one process, which shares the imports
+    "import sys\n"
+    "from wgan_jax.program.cli import main\n"
+    "codes = [main(['wgan-jax', *line.split()]) for line in sys.argv[1:]]\n"
+    "sys.exit(codes != [0] * len(codes))"
+)
+
+
+def read_on_three_devices(*commands):
+    """Runs commands that read runs, with three virtual devices."""
+    return subprocess.run(
+        [sys.executable, "-c", READ, *commands],
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": xla_flags(3), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_run_is_read_on_devices_that_do_not_divide_its_batch(unbroken, tmp_path):
+    workdir, one = tmp_path / "run", tmp_path / "one"
+    shutil.copytree(unbroken[0], workdir)
+    drawn = workdir / "samples" / "interpolation_00000040.png"
+    drawn.unlink()
+    wanted = "--config.samples.count=5 --format=npz"
+    done = read_on_three_devices(
+        f"sample --workdir={workdir} {wanted}",
+        f"evaluate --workdir={workdir} --config.evaluation.count=40",
+        f"export --workdir={workdir} --formats=stablehlo",
+        f"report --workdir={workdir}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "left out" not in done.stderr
+    for path in (drawn, workdir / "report.html", workdir / "export"):
+        assert path.exists(), path
+    assert (workdir / "evaluations.jsonl").read_text().count("\n") == 2
+    found = program(*f"sample --workdir={workdir} --output={one} {wanted}".split())
+    assert found.returncode == 0, found.stderr
+    (path,) = one.iterdir()
+    with np.load(path) as here, np.load(workdir / "samples" / path.name) as there:
+        np.testing.assert_array_equal(there["images"], here["images"])
+
+
+def test_replicas_are_read_on_devices_that_do_not_divide_them(tmp_path):
+    workdir = tmp_path / "replicas"
+    flags = ["--config.training.replicas=2", "--config.training.n_critic=1"]
+    config = "configs/gaussians_wgan_gp.py"
+    done = launch(workdir, *SMALL, *flags, *iterations(1), config=config)
+    assert done.returncode == 0, done.stderr
+    done = read_on_three_devices(f"sample --workdir={workdir} --config.samples.count=3")
+    assert done.returncode == 0, done.stderr
+    with np.load(workdir / "samples/sample_00000001_ema_seed0_3.npz") as arrays:
+        assert arrays["images"].shape == (2, 3, 2)
+
+
+def test_mistakes_of_a_reading_mode_are_not_about_devices(unbroken):
+    done = launch(
+        unbroken[0],
+        "--mode=sample",
+        *("--config.training.batch_size=20", "--config.samples.count=0"),
+        env=EIGHT,
+    )
+    assert done.returncode == 2
+    assert "samples.count is 0" in done.stderr
+    assert "devices" not in done.stderr
+
+
 def test_report_mode_rejects_overrides_without_config(unbroken):
     done = program("report", f"--workdir={unbroken[0]}", "--config.seed=1")
     assert done.returncode == 2

@@ -70,8 +70,9 @@ def find_config(name: str) -> ConfigFile:
     """Returns the file of a config.
 
     Args:
-        name: a path, or the name of a config shipped with the package. The argument
-            of its ``get_config`` may follow after a colon.
+        name: a path; or ``NAME``, ``configs/NAME`` or ``configs/NAME.py`` of a config
+            shipped with the package. The argument of its ``get_config`` may follow
+            after a colon.
 
     Raises:
         ConfigError: if there is no such file. The message suggests a similar
@@ -84,6 +85,12 @@ def find_config(name: str) -> ConfigFile:
         path = _file(name[: colon.start()])
         if path is not None:
             return ConfigFile(path, name[colon.end() :])
+    if (Path(os.path.expanduser(name)) / "config.json").is_file():
+        raise ConfigError(
+            f"--config={name} is the folder of a run; use "
+            f"--config={os.path.join(name, 'config.json')} for its config, or "
+            f"--workdir={name} for the run."
+        )
     known, stem = shipped_configs(), Path(name.partition(":")[0]).stem
     raise ConfigError(
         f"--config={name} does not exist;{similar(stem, known)} {choices(known)}."
@@ -201,9 +208,9 @@ def _file(name: str) -> Path | None:
     path, known = Path(os.path.expanduser(name)), shipped_configs()
     if path.is_file():
         return path
-    if path.stem in known and (not path.suffix or path.parent.name == _PACKAGE):
-        return known[path.stem]
-    return None
+    # Other paths that end alike are of other files, which may be missing.
+    in_package = path.parent == Path(_PACKAGE) and path.suffix in ("", ".py")
+    return known.get(path.stem if in_package else name)
 
 
 def _run(path: Path) -> ModuleType:

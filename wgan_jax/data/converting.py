@@ -27,6 +27,7 @@ from wgan_jax.data.records import WRITER_OPTIONS, Entry, index_arrays
 from wgan_jax.errors import DataError
 from wgan_jax.io.files import PARTIAL, atomic_write, write_text
 from wgan_jax.io.json_text import parse_json
+from wgan_jax.io.machine import available_cores
 
 SHARD = 4096  # images of one file; an interrupted conversion repeats at most as many
 
@@ -178,7 +179,7 @@ def _check_written(path: Path, count: int) -> None:
 
 def _decoded(items: Iterable[Item]) -> Iterator[tuple[Item, np.ndarray | None]]:
     """Yields items and their images, decoded ahead in threads; None if skipped."""
-    threads = len(os.sched_getaffinity(0))
+    threads = available_cores()
     pending: collections.deque[tuple[Item, Future[np.ndarray | None]]]
     pending = collections.deque()
     with ThreadPoolExecutor(threads) as executor:

@@ -1,6 +1,7 @@
 """Images in array_record files, which are read one batch at a time."""
 
 import hashlib
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from wgan_jax.errors import DataError
 # One record a group: batches are read at random, and a group is read as a whole.
 WRITER_OPTIONS = "group_size:1,zstd:1"
 CODEC = ("utf-8", "surrogatepass")  # names may have bytes that are not UTF-8
+_PART = 2**24  # bytes of images that load reads at once
 _INDEX = ("names", "files", "pixels", "minima", "maxima", "sums")
 
 
@@ -144,7 +146,12 @@ class StoredImages:
 
     def load(self) -> None:
         """Reads all images, so that later reading is from memory."""
-        self.in_memory = self[:]
+        # In parts, because reading takes twice the size of the images in addition.
+        found = np.empty(self.shape, self.dtype)
+        count = max(1, _PART // math.prod(self.shape[1:]))
+        for start in range(0, len(found), count):
+            found[start : start + count] = self[start : start + count]
+        self.in_memory = found
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         if self.in_memory is not None:
@@ -153,8 +160,9 @@ class StoredImages:
         flat = np.atleast_1d(chosen).ravel()
         try:
             records = self._reader().__getitems__(flat.tolist()) if len(flat) else []
-            pixels = np.frombuffer(b"".join(records), np.uint8)
-            return pixels.reshape(*chosen.shape, *self.shape[1:]).copy()
+            # Joined by a bytearray, whose memory can be written to.
+            pixels = np.frombuffer(bytearray().join(records), np.uint8)
+            return pixels.reshape(*chosen.shape, *self.shape[1:])
         except (OSError, ValueError, RuntimeError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DataError(

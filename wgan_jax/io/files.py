@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,9 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a file that replaces ``path`` if the block ends without an error.
 
+    If the path is a symbolic link, the file that it leads to is replaced. A device
+    or a pipe is not replaced: it is written to directly.
+
     Several processes may write the same file at once. Each uses its own
     temporary file in the same folder, and the last one to finish wins.
 
@@ -60,6 +64,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         OSError: if the file cannot be written.
     """
     path = expanded(path)
+    if _is_special(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
@@ -70,6 +80,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def _is_special(path: Path) -> bool:
+    """Returns whether a path leads to something other than a file that is replaced."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False  # a new file, or an error that creating its folder raises
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

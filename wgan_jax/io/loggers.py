@@ -39,7 +39,8 @@ class JsonLines:
         Args:
             path: path of the file; missing folders are created.
             mend: remove an incomplete last line, as left by a killed run. Set
-                to False if another process may be writing it.
+                to False if another process may be writing it; new lines then
+                start after it.
         """
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +64,10 @@ class JsonLines:
             json.dumps({"step": int(step), **_plain(row)}, allow_nan=False)
             for row in rows
         ]
-        left = memoryview("".join(f"{line}\n" for line in lines).encode())
         size = os.fstat(self._file.fileno()).st_size
+        # Another process may have left an incomplete line, which would be joined.
+        start = "" if self._is_complete(size) else "\n"
+        left = memoryview((start + "".join(f"{x}\n" for x in lines)).encode())
         try:
             while left:  # a full disk takes a part
                 left = left[self._file.write(left) :]
@@ -95,6 +98,13 @@ class JsonLines:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+    def _is_complete(self, size: int) -> bool:
+        """Returns whether the last line of a file of that size ends."""
+        if not size:
+            return True
+        self._file.seek(size - 1)
+        return self._file.read(1) == b"\n"
 
 
 class TensorBoard:

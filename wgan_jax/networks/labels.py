@@ -66,7 +66,7 @@ def check_generator(
 
 def rows(table: Array, labels: Array) -> Array:
     """Looks up ``[classes, C], [B] -> [B, C]``; NaN for out-of-range labels."""
-    found = table.at[labels]
+    found = jnp.asarray(table).at[labels]
     return found.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 

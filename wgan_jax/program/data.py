@@ -111,6 +111,8 @@ def _given(text: str) -> str:
 
 
 def _local(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; it must be a path")
     try:
         return expanded(text)
     except ValueError as error:

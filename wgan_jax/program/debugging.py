@@ -76,7 +76,7 @@ def debug_nans(
     workdir.record()  # raises if there is no run
     config = workdir.settled(resolve(config))
     workdir.check(config)
-    experiment = prepare(config, log=log)
+    experiment = prepare(config, log=log, trains=True)
     workdir.check_data(experiment.source.record())
     state, start = _last_state(workdir, experiment, log=log)
     last = _last_iteration(workdir, experiment, start)

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def _config(
         )
     from wgan_jax.program.setup import check_all
 
-    return *load_experiment(file, overrides, check=check_all), file
+    # Modes that only read a run do not divide its batches among the devices.
+    check = partial(check_all, trains=mode in ("train", "plan"))
+    return *load_experiment(file, overrides, check=check), file
 
 
 def _config_of_run(folder: Path, title: str) -> ConfigFile:

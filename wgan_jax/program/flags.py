@@ -76,11 +76,12 @@ def parse_flags(rest: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         "page": {"nargs": "?", "const": ""},
         "debug-nans": {"action": "store_const", "const": True},
     }
+    types = dict.fromkeys(PATHS, _path)
+    # A page without a value is that of the current folder.
+    types |= {"config": _config, "page": _path_or_nothing}
     for name in FLAGS:
         if name != "config.FIELD" and name not in SWITCHES:
-            kind: dict[str, Any] = {"type": _path} if name in PATHS else {}
-            if name == "config":
-                kind["type"] = _config
+            kind: dict[str, Any] = {"type": types[name]} if name in types else {}
             parser.add_argument(f"--{name}", **kind, **special.get(name, {}))
     known, unknown = parser.parse_known_args(others)
     if unknown:
@@ -120,10 +121,19 @@ def _config(text: str) -> str:
 
     A single slash after a colon begins an argument, as in ``mine.py:/data``.
     """
-    return _path(text) if "://" in text else _expanded(text)
+    return _path(text) if not text or "://" in text else _expanded(text)
 
 
 def _path(text: str) -> str:
+    """Returns a path, as ``_path_or_nothing``, which must not be empty."""
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "it is empty; give a value, or omit the option"
+        )
+    return _path_or_nothing(text)
+
+
+def _path_or_nothing(text: str) -> str:
     """Returns a path with the home folder in place of ``~``."""
     try:
         check_local(text)

@@ -1,5 +1,6 @@
 """Pictures of the report that training draws once: real examples, classes, paths."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import jax
@@ -22,6 +23,7 @@ from wgan_jax.sampling import (
 from wgan_jax.types import PRNGKey
 
 REAL = "real.png"
+_KINDS = ("interpolation", "classes")  # that are drawn at the end of a run
 _ARC_ROWS, _ARC_COLUMNS = 8, 10
 _CLASS_ROWS, _CLASS_COLUMNS = 20, 10
 
@@ -115,11 +117,73 @@ def draw_at_the_end(experiment: Experiment, state: GanState, folder: Path) -> No
         folder: folder of the samples.
     """
     evaluation = experiment.config.evaluation
-    if evaluation is None or not evaluation.every:
+    by_evaluations = evaluation is not None and evaluation.every
+    kinds = ("classes",) if by_evaluations else _KINDS
+    draw_kinds(experiment, state, folder, kinds)
+
+
+def draw_missing(
+    experiment: Experiment, state: GanState, folder: Path, *, step: int
+) -> None:
+    """Draws the pictures of the end of a run that its folder lacks.
+
+    All processes must call this function together. The primary process decides
+    what is missing.
+
+    Args:
+        experiment: experiment of the state.
+        state: state of a run or of replicas; the first replica is drawn.
+        folder: folder of the samples.
+        step: iteration of the state.
+    """
+    has_classes = experiment.gan.conditional is not None
+    missing = missing_kinds(folder, has_classes=has_classes, step=step)
+    decided = [
+        kind
+        for kind in _KINDS
+        if multiprocess.broadcast_from_primary(float(kind in missing))
+    ]
+    draw_kinds(experiment, state, folder, decided)
+
+
+def missing_kinds(
+    folder: Path, *, has_classes: bool, step: int | None = None
+) -> list[str]:
+    """Returns the kinds of pictures of the end of a run that its folder lacks.
+
+    Args:
+        folder: folder of the samples.
+        has_classes: whether the run is conditional.
+        step: iteration of the pictures; None if those of any iteration suffice.
+    """
+    name = "*" if step is None else f"{step:08d}"
+    return [
+        kind
+        for kind in _KINDS
+        if (has_classes or kind != "classes")
+        and not any(folder.glob(f"{kind}_{name}.png"))
+    ]
+
+
+def draw_kinds(
+    experiment: Experiment, state: GanState, folder: Path, kinds: Collection[str]
+) -> None:
+    """Draws some kinds of pictures of the end of a run.
+
+    All processes must call this function together.
+
+    Args:
+        experiment: experiment of the state.
+        state: state of a run or of replicas; the first replica is drawn.
+        folder: folder of the samples.
+        kinds: kinds as returned by ``missing_kinds``.
+    """
+    if "interpolation" in kinds:
         _, gan, arrays = next(experiment.runs(state))
         key = jax.random.key(experiment.config.samples.seed)
         draw_interpolation(experiment, gan, arrays, key, folder)
-    draw_classes(experiment, state, folder)
+    if "classes" in kinds:
+        draw_classes(experiment, state, folder)
 
 
 def _by_class(

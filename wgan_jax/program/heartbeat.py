@@ -44,6 +44,19 @@ class Heartbeat:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def is_done(self) -> bool:
+        """Returns whether the file says that the run has reached its end."""
+        return self.read().get("stage") == DONE
+
+    def mark_done(self, iterations: int) -> None:
+        """Marks a run of an earlier process as done, with the warnings of that.
+
+        Args:
+            iterations: number of completed iterations.
+        """
+        self.warned(self.read().get("warnings", []))
+        self.beat(DONE, iterations)
+
     def warned(self, kinds: list[str]) -> None:
         """Stores the kinds of warnings so far, for the next updates.
 

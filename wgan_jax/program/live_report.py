@@ -6,14 +6,22 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from wgan_jax.errors import DiskError
+from wgan_jax.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DiskError,
+    ReportError,
+    WorkdirError,
+)
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Log, warn
 from wgan_jax.program.workdir import Workdir
-from wgan_jax.report import ReportError, write_report
+from wgan_jax.report import write_report
 
 _FIRST_SECONDS = 30.0  # until the first update
 _SHARE = 0.02  # largest share of the time that updates may take
+_FOR_USERS = (CheckpointError, ConfigError, DataError, ReportError, WorkdirError)
 
 
 class LiveReport:
@@ -57,7 +65,7 @@ class LiveReport:
                 write_report([self._workdir.path], self._workdir.report)
         except Exception as error:  # training must go on
             if not self._warned:
-                self._log(f"report.html was not updated: {_in_a_line(error)}")
+                self._log(f"report.html was not updated: {in_a_line(error)}")
             self._warned = True
         now = time.monotonic()
         self._next = now + max(self._seconds, (now - began) / _SHARE)
@@ -117,7 +125,7 @@ def write_last_report(workdir: Workdir, *, log: Log) -> bool:
         warn(log, f"{workdir.report} could not be written: {error.strerror}.")
         return False
     except Exception as error:  # the run itself has ended as it should
-        warn(log, f"No report was written: {_in_a_line(error)}")
+        warn(log, f"No report was written: {in_a_line(error)}")
     return True
 
 
@@ -125,7 +133,11 @@ def _has_metrics(workdir: Workdir) -> bool:
     return workdir.metrics.exists() and workdir.metrics.stat().st_size > 0
 
 
-def _in_a_line(error: Exception) -> str:
-    if isinstance(error, ReportError):
-        return str(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def in_a_line(error: Exception) -> str:
+    """Returns the message of an error on one line.
+
+    Args:
+        error: the error. Unless its message is for users, its type is named, too.
+    """
+    line = " ".join(str(error).split())
+    return line if isinstance(error, _FOR_USERS) else f"{type(error).__name__}: {line}"

@@ -8,7 +8,7 @@ import numpy as np
 from wgan_jax.checkpointing.checkpoints import Checkpoints
 from wgan_jax.evaluation import Evaluator
 from wgan_jax.gan import GanState
-from wgan_jax.io.json_text import parse_json
+from wgan_jax.io.json_text import read_lines
 from wgan_jax.io.loggers import JsonLines, Stages
 from wgan_jax.metrics import Result, to_json
 from wgan_jax.parallel import multiprocess
@@ -253,5 +253,5 @@ def _plain(result: Result) -> dict[str, Any]:
 
 def _steps_in(workdir: Workdir) -> list[int]:
     """Returns the iterations that were evaluated during training."""
-    lines = map(parse_json, workdir.evaluations.read_text().splitlines())
+    lines = read_lines(workdir.evaluations)
     return [line["step"] for line in lines if line.get("by") != "evaluate"]

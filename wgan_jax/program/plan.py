@@ -150,7 +150,7 @@ def prepare(config: Config, mesh: Mesh) -> Planned:
     """
     config = with_dtype(resolve(config), "gpu")  # like all devices of a plan
     source, problems = build_source(config, examples=False), Problems()
-    built = setup.check_parts(config, source, mesh, problems)
+    built = setup.check_parts(config, source, problems, mesh=mesh)
     problems.raise_all()
     assert built is not None
     gan_of, settings, seeds, pipeline = built

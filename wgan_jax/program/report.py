@@ -3,18 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-
 from wgan_jax.config.resolve import resolve
-from wgan_jax.errors import CheckpointError, WorkdirError
 from wgan_jax.io.images import are_images
 from wgan_jax.program.console import Log, finish, warn
-from wgan_jax.program.gallery import (
-    REAL,
-    draw_classes,
-    draw_interpolation,
-    draw_real,
-)
+from wgan_jax.program.gallery import REAL, draw_kinds, draw_real, missing_kinds
+from wgan_jax.program.live_report import in_a_line
 from wgan_jax.program.restoring import restore_checkpoint
 from wgan_jax.program.setup import prepare
 from wgan_jax.program.workdir import Workdir, changed_switches
@@ -53,22 +46,17 @@ def _draw_missing(workdir: Workdir, *, log: Log) -> None:
     """Draws the pictures that a run lacks; tells why if that is impossible."""
     try:
         _draw(workdir, log=log)
-    except (CheckpointError, WorkdirError, OSError, ValueError) as error:
-        warn(log, f"Some pictures of {workdir.path} are left out: {error}")
+    except Exception as error:  # there may be no device, which the page does not need
+        warn(log, f"Some pictures of {workdir.path} are left out: {in_a_line(error)}")
 
 
 def _draw(workdir: Workdir, *, log: Log) -> None:
     data = workdir.data() or {}
     if not are_images(data.get("example_shape", ())):
         return
-    missing = [
-        kind
-        for kind in ("interpolation", "classes")
-        if not any(workdir.samples.glob(f"{kind}_*.png"))
-    ]
     config = workdir.record()["config"]
-    if not config.get("dataset", {}).get("labels"):
-        missing = [kind for kind in missing if kind != "classes"]
+    has_classes = bool(config.get("dataset", {}).get("labels"))
+    missing = missing_kinds(workdir.samples, has_classes=has_classes)
     real = not (workdir.samples / REAL).exists()
     drawable = missing if workdir.has_checkpoint() else []
     if not drawable and not real:
@@ -88,9 +76,4 @@ def _draw(workdir: Workdir, *, log: Log) -> None:
         return
     state, step = restore_checkpoint(workdir, experiment, "latest", log=log)
     log(f"Drawing {' and '.join(drawable)} of {workdir.path}, iteration {step}.")
-    if "interpolation" in drawable:
-        _, gan, arrays = next(experiment.runs(state))
-        key = jax.random.key(experiment.config.samples.seed)
-        draw_interpolation(experiment, gan, arrays, key, workdir.samples)
-    if "classes" in drawable:
-        draw_classes(experiment, state, workdir.samples)
+    draw_kinds(experiment, state, workdir.samples, drawable)

@@ -207,6 +207,7 @@ def prepare(
     *,
     log: Log,
     data: Mapping[str, Any] | None = None,
+    trains: bool = False,
 ) -> Experiment:
     """Builds all objects of an experiment, without writing any files.
 
@@ -216,6 +217,8 @@ def prepare(
         data: description of the dataset from ``config.json``. If given, examples
             are not loaded, except points in the plane, and the source has examples
             of the same shape that are all 0.
+        trains: whether batches are divided among the devices. If not, any number
+            of devices can read the state of a run.
 
     Returns:
         The experiment.
@@ -225,7 +228,7 @@ def prepare(
             lists all of them.
     """
     config = resolve(config)
-    mesh, problems = make_mesh(), Problems()
+    problems = Problems()
     # Points in the plane are loaded, to be drawn below the generated points.
     described = data is not None and data["example_shape"] != [2]
     if data is not None and described:
@@ -236,7 +239,8 @@ def prepare(
     if not described:
         labels = config.dataset.labels
         problems.attempt(check_training_set, source, labels=labels)
-    built = check_parts(config, source, mesh, problems)
+    mesh = make_mesh() if trains else None
+    built = check_parts(config, source, problems, mesh=mesh)
     if problems.messages and config.evaluation is not None:
         problems.attempt(build_evaluator, config, source)
     problems.raise_all()
@@ -244,7 +248,7 @@ def prepare(
     gan_of, settings, seeds, pipeline = built
     return Experiment(
         config=config,
-        mesh=mesh,
+        mesh=mesh or _reading_mesh(len(seeds)),
         source=source,
         pipeline=pipeline,
         gan_of=gan_of,
@@ -255,15 +259,20 @@ def prepare(
 
 
 def check_parts(
-    config: ExperimentConfig, source: Source, mesh: Mesh, problems: Problems
+    config: ExperimentConfig,
+    source: Source,
+    problems: Problems,
+    *,
+    mesh: Mesh | None,
 ) -> tuple[Callable[[Any], Gan], np.ndarray, list[int], Any] | None:
     """Builds the objects that depend on the data and the devices.
 
     Args:
         config: an experiment.
         source: its dataset. Without examples, no pipeline is built.
-        mesh: device mesh.
         problems: records the mistakes.
+        mesh: devices that batches and replicas must divide among; None if nothing
+            is trained.
 
     Returns:
         The result of ``build_replicas``, and the pipeline; None after mistakes.
@@ -272,7 +281,8 @@ def check_parts(
         build_replicas, config, source.example_shape, classes=source.num_classes
     )
     seeds = [config.seed] if replicas is None else replicas[2]
-    problems.attempt(check_sizes, config, mesh, replicas=len(seeds))
+    if mesh is not None:
+        problems.attempt(check_sizes, config, mesh, replicas=len(seeds))
     pipeline = None
     if len(source):
         pipeline = problems.attempt(_build_pipeline, config, source, seeds)
@@ -285,12 +295,15 @@ def check_parts(
     return gan_of, settings, seeds, pipeline
 
 
-def check_all(config: ExperimentConfig, problems: Problems) -> None:
+def check_all(
+    config: ExperimentConfig, problems: Problems, *, trains: bool = True
+) -> None:
     """Looks for further mistakes, using the dataset but not its examples.
 
     Args:
         config: an experiment with some invalid fields.
         problems: known mistakes; further ones are added.
+        trains: as for ``prepare``.
     """
     source = problems.attempt(build_source, config, examples=False)
     if source is None:  # all splits have the same shapes
@@ -300,9 +313,18 @@ def check_all(config: ExperimentConfig, problems: Problems) -> None:
         return
     if any(field.startswith("sweep") for field in problems.messages):
         config = with_value(config, "sweep", None)
-    check_parts(config, source, make_mesh(), problems)
+    check_parts(config, source, problems, mesh=make_mesh() if trains else None)
     if config.evaluation is not None:
         problems.attempt(build_evaluator, config, source)
+
+
+def _reading_mesh(replicas: int) -> Mesh:
+    """Returns a mesh of all devices, or of the most that divide several replicas."""
+    devices = jax.devices()
+    if replicas > 1:
+        counts = range(len(devices), 0, -1)
+        devices = devices[: next(n for n in counts if replicas % n == 0)]
+    return make_mesh(devices)
 
 
 def _build_pipeline(

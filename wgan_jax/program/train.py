@@ -19,7 +19,8 @@ from wgan_jax.losses.objectives import WASSERSTEIN_GAP
 from wgan_jax.networks import onednn_support
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Log, finish, is_quiet, warn, warner
-from wgan_jax.program.gallery import draw_at_the_end, draw_real
+from wgan_jax.program.gallery import draw_missing, draw_real
+from wgan_jax.program.heartbeat import Heartbeat
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.live_report import reported, write_last_report
 from wgan_jax.program.locking import locked
@@ -94,7 +95,7 @@ def train(
         )
     workdir.check(config)
     origin = settled_origin(workdir, asked)
-    experiment = prepare(config, log=log)
+    experiment = prepare(config, log=log, trains=True)
     _warn_of_slow_bfloat16(config, log=log)
     evaluator = _evaluator(experiment)
     _ = experiment.target  # raises if the parts are incompatible
@@ -263,7 +264,12 @@ def _already_there(
     *,
     log: Log,
 ) -> int:
-    """Does what a finished run lacks: its evaluation, last pictures and report."""
+    """Does what a run lacks that was stopped at its end, and leaves others as is.
+
+    That is its last evaluation, its last pictures, its end in the heartbeat, and its
+    report.
+    """
+    evaluated = False
     with (
         Interruption() as interruption,
         _evaluations(
@@ -271,12 +277,17 @@ def _already_there(
         ) as evaluations,
     ):
         if evaluations is not None and evaluations.due(step):
-            evaluations.run(step, state)
-    absent = float(not workdir.report.exists())
-    lacks = bool(multiprocess.broadcast_from_primary(absent))
-    if lacks:  # the run may have been killed before it drew them
-        draw_at_the_end(experiment, state, workdir.samples)
-    written = not lacks or write_last_report(workdir, log=log)
+            evaluated = bool(evaluations.run(step, state))
+    heartbeat = Heartbeat(workdir.heartbeat)
+    has_ended = heartbeat.is_done() and not evaluated
+    lacks = not has_ended or not workdir.report.exists()
+    lacks = lacks and interruption.signal is None  # the next start does the rest
+    written = True
+    if multiprocess.broadcast_from_primary(float(lacks)):
+        draw_missing(experiment, state, workdir.samples, step=step)
+        if multiprocess.is_primary() and not has_ended:
+            heartbeat.mark_done(step)
+        written = write_last_report(workdir, log=log)
     finish(
         log,
         f"Iteration {step} has already been reached. To train longer, raise "

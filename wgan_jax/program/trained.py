@@ -10,7 +10,7 @@ from wgan_jax.config.experiment import ExperimentConfig, with_value
 from wgan_jax.config.resolve import resolve
 from wgan_jax.errors import ConfigError, choices
 from wgan_jax.gan import Gan, GanState
-from wgan_jax.io.json_text import parse_json
+from wgan_jax.io.json_text import parse_json, read_lines
 from wgan_jax.program.console import Log
 from wgan_jax.program.restoring import restore_checkpoint, with_standing_statistics
 from wgan_jax.program.setup import prepare
@@ -180,11 +180,9 @@ def _card(
 
 def _scores(workdir: Workdir, step: int, weights: str) -> list[dict[str, Any]]:
     """Returns the scores of the weights at a step, with their protocols."""
-    if not workdir.evaluations.exists():
-        return []
     found = {}
-    for line in map(parse_json, workdir.evaluations.read_text().splitlines()):
-        if line["step"] == step and line["weights"] == weights:
+    for line in read_lines(workdir.evaluations):
+        if line["step"] == step and line.get("weights") == weights:
             for result in line["results"]:
                 facts = result["protocol"]
                 if facts["metric"] in SCORES:

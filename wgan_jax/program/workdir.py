@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from wgan_jax.errors import WorkdirError, printable
 from wgan_jax.io.caches import cache_folder
 from wgan_jax.io.files import expanded, write_text
 from wgan_jax.io.json_text import parse_json
-from wgan_jax.program.machine import describe_machine
+from wgan_jax.io.machine import describe_machine
 
-_NETWORK_SECONDS = 20  # delay until files of another host become visible
+# Delay until files of another host become visible. A client of NFS remembers that a
+# file is absent until it reads the folder's attributes again, by default after 60 s.
+_NETWORK_SECONDS = 90
+_POLL_SECONDS = 0.5
 # Switches of JAX, also set by environment variables, that change results; and the
 # values that are used outside of a run (``--pretrained``).
 SWITCHES = {
@@ -288,10 +292,14 @@ class Workdir:
         while not self.config.exists():
             if time.monotonic() > end:
                 raise WorkdirError(
-                    f"{self.path} is not shared with process 0. Use a --workdir on a "
+                    f"{self.path} is not shared with process 0: its config.json did "
+                    f"not appear within {_NETWORK_SECONDS} s. Use a --workdir on a "
                     "file system that all processes share."
                 )
-            time.sleep(0.1)
+            time.sleep(_POLL_SECONDS)
+            for folder in (self.path.parent, self.path):
+                with suppress(OSError):  # many clients then read the attributes again
+                    os.listdir(folder)
 
     def _steps(self) -> list[int]:
         """Returns the iterations of the checkpoints, even of broken ones."""
@@ -347,10 +355,21 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """Returns the commit of this code, marked if the work tree is dirty."""
+    """Returns the commit of this code, marked if the work tree is dirty.
+
+    None if no repository tracks this file, as where the package is installed: the
+    folder may then be within a repository of the user.
+    """
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(*arguments: str) -> str | None:
+    """Returns what git prints in the folder of this file; None if it fails."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        done = subprocess.run(
+            ["git", *arguments],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
@@ -358,4 +377,4 @@ def _git_commit() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return described.stdout.strip() or None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wgan_jax.errors import ReportError
-from wgan_jax.io.json_text import parse_json
+from wgan_jax.io.json_text import parse_json, read_lines
 from wgan_jax.io.mappings import flatten
 
 GAPS = {
@@ -134,7 +134,7 @@ def _read(path: Path, name: str) -> Run:
             f"{path / 'metrics.jsonl'} has no metrics yet; they are logged every "
             "config.log.every iterations."
         )
-    evaluations = list(_lines(path / "evaluations.jsonl"))
+    evaluations = list(read_lines(path / "evaluations.jsonl"))
     return Run(
         name,
         path,
@@ -172,7 +172,7 @@ def _read_notes(path: Path) -> str:
 def _read_metrics(path: Path) -> tuple[dict[str, Series], Clock | None]:
     # Flat arrays: for 100,000 lines, Python objects would take gigabytes.
     columns: dict[str, tuple[array, array]] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         step = line.pop("step")
         for name, value in line.items():
             # Nearly all values are floats, and millions of function calls would take
@@ -219,23 +219,6 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= _LARGEST else math.nan
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the objects that have a step, skipping an incomplete last line."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for raw in file:
-            try:
-                line = parse_json(raw)
-            except ValueError:
-                continue
-            if not isinstance(line, dict):
-                continue
-            step = line.get("step")
-            if isinstance(step, int) and abs(step) < 2**31:
-                yield line
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

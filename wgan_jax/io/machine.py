@@ -1,4 +1,4 @@
-"""Description of the machine of a run, for its records."""
+"""The processor of the machine, and its cores."""
 
 import os
 import platform
@@ -9,17 +9,21 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Returns the processor and the number of its cores that this process may use.
+    """Returns the processor and its cores, for the records of a run.
 
     Returns:
         JSON values; the processor is its model, or its architecture if the
-        model is unknown.
+        model is unknown, and the cores are those of ``available_cores``.
     """
+    return {"processor": _processor(), "cores": available_cores()}
+
+
+def available_cores() -> int:
+    """Returns the number of cores that this process may use, at least 1."""
     try:
-        cores = len(os.sched_getaffinity(0))
+        return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
-        cores = os.cpu_count() or 1
-    return {"processor": _processor(), "cores": cores}
+        return os.cpu_count() or 1
 
 
 def _processor() -> str:
