@@ -207,11 +207,19 @@ def test_points_are_held_against_exact_transport_and_known_modes():
         assert found[f"exact_wasserstein_{order}"].value == pytest.approx(0.5, rel=1e-5)
     assert found["modes_covered"].value == 0
     found = by_name(evaluator.evaluate(itself)[0])
+    modes = evaluator
     assert found["exact_wasserstein_1"].value == pytest.approx(0, abs=1e-6)
     assert found["modes_covered"].value == 25
     assert found["high_quality_share"].value > 0.97
+    in_order = itself[np.argsort(source.labels)]
+    for fakes in (itself, in_order):  # a file may be sorted by class
+        evaluator = evaluator_of(
+            "transport", source=source, extractor=EXTRACTORS["pixels"]((2,)), count=50
+        )
+        found = by_name(evaluator.evaluate(fakes)[0])
+        assert found["exact_wasserstein_1"].value < 0.5  # 1.5 for the first 50 in order
     one_mode = itself[source.labels == 3]
-    assert by_name(evaluator.evaluate(one_mode)[0])["modes_covered"].value == 1
+    assert by_name(modes.evaluate(one_mode)[0])["modes_covered"].value == 1
 
 
 def test_examples_of_another_kind_are_refused():

@@ -13,8 +13,11 @@ import pytest
 import wgan_jax
 from wgan_jax.errors import CheckpointError, ConfigError, WorkdirError
 from wgan_jax.io.images import to_uint8
+from wgan_jax.io.loggers import JsonLines
 from wgan_jax.parallel.sharding import make_mesh
+from wgan_jax.program import trained
 from wgan_jax.program.cli import main
+from wgan_jax.program.workdir import Workdir
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -138,3 +141,25 @@ def test_broken_checkpoint_does_not_end_the_process(workdir, tmp_path):
         timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "CheckpointError\n"), done.stderr
+
+
+def test_a_model_card_has_the_scores_of_its_weights_by_protocol(tmp_path):
+    def line(value, features, **changes):
+        protocol = {"metric": "kernel_distance", "split": "s", "features": features}
+        results = [{"value": value, "protocol": protocol}]
+        return {"step": 2, "weights": "ema", "results": results} | changes
+
+    rows = JsonLines(tmp_path / "evaluations.jsonl")
+    for row in (
+        line(0.9, "lite0", standing_batches=4),
+        line(0.3, "lite0", standing_batches=16),
+        line(0.1, "lite0", standing_batches=16),
+        line(-0.5, "pixels", standing_batches=16),
+        line(0.7, "lite0"),
+        line(0.8, "lite0", weights="live"),
+    ):
+        rows.write(row.pop("step"), row)
+    rows.close()
+    for batches, expected in ((16, [0.1, -0.5]), (0, [0.7]), (8, [])):
+        found = trained._scores(Workdir(tmp_path), 2, "ema", batches)
+        assert [score["value"] for score in found] == expected

@@ -72,7 +72,8 @@ def _manifold(c: Comparison) -> Iterator[Measured]:
 
 def _sliced(c: Comparison) -> Iterator[Measured]:
     n = min(len(c.real.values), len(c.fake.values))
-    real, fake = (jnp.asarray(s.values[:n], jnp.float32) for s in (c.real, c.fake))
+    values = c.real.values[:n], _some(c.fake.values, n, c.seed)
+    real, fake = (jnp.asarray(x, jnp.float32) for x in values)
     key = jax.random.key(c.seed)
     found = sliced_wasserstein_features(real, fake, key, projections=_PROJECTIONS)
     options = {"projections": _PROJECTIONS, "order": 2}
@@ -166,10 +167,18 @@ def _mean_score(
     return total / count
 
 
+def _some(fakes: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Returns n of the fakes at random: those of a file may be in any order."""
+    if n == len(fakes):
+        return fakes
+    return fakes[np.random.RandomState(seed).permutation(len(fakes))[:n]]
+
+
 def _transport(c: Comparison) -> Iterator[Measured]:
     n = min(len(c.real.examples), len(c.fake.examples), _TRANSPORT_LIMIT)
     for order in (1, 2):
-        found = exact_wasserstein(c.real.examples[:n], c.fake.examples[:n], p=order)
+        fakes = _some(c.fake.examples, n, c.seed)
+        found = exact_wasserstein(c.real.examples[:n], fakes, p=order)
         yield Measured(f"exact_wasserstein_{order}", found, counts=(n, n))
 
 

@@ -1,5 +1,6 @@
 """The generator of a run as a ``zoo.Pretrained``, with its model card."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,13 @@ def generator_of(
     """
     state = with_standing_statistics(config, gan, state)
     params, model_state = generator_weights(state, use_ema=weights == "ema")
-    card = _card(workdir, texts, step=step, weights=weights)
+    card = _card(
+        workdir,
+        texts,
+        step=step,
+        weights=weights,
+        standing_batches=config.samples.standing_batches,
+    )
     card["parameters"] = sum(x.size for x in jax.tree.leaves(params))
     name = workdir.path.resolve().name
     return Pretrained(name, gan, params, model_state, card)
@@ -149,7 +156,12 @@ def read_texts(path: Path) -> dict[str, Any]:
 
 
 def _card(
-    workdir: Workdir, texts: Mapping[str, Any], *, step: int, weights: str
+    workdir: Workdir,
+    texts: Mapping[str, Any],
+    *,
+    step: int,
+    weights: str,
+    standing_batches: int,
 ) -> dict[str, Any]:
     record = workdir.record()
     config, data = record["config"], record["data"]
@@ -173,19 +185,23 @@ def _card(
         "data": {name: data[name] for name in kept} | {"class_names": names},
         "step": step,
         "weights": weights,
-        "scores": _scores(workdir, step, weights),
+        "scores": _scores(workdir, step, weights, standing_batches),
         "packages": record["packages"],
     }
 
 
-def _scores(workdir: Workdir, step: int, weights: str) -> list[dict[str, Any]]:
-    """Returns the scores of the weights at a step, with their protocols."""
+def _scores(
+    workdir: Workdir, step: int, weights: str, standing_batches: int
+) -> list[dict[str, Any]]:
+    """Returns the latest scores of the weights at a step, with their protocols."""
+    evaluated = step, weights, standing_batches
     found = {}
     for line in read_lines(workdir.evaluations):
-        if line["step"] == step and line.get("weights") == weights:
+        batches = line.get("standing_batches", 0)
+        if (line["step"], line.get("weights"), batches) == evaluated:
             for result in line["results"]:
                 facts = result["protocol"]
                 if facts["metric"] in SCORES:
-                    value = {"value": result["value"], **facts}
-                    found[facts["metric"], facts["split"]] = value
+                    protocol = json.dumps(facts, sort_keys=True)
+                    found[protocol] = {"value": result["value"], **facts}
     return list(found.values())
