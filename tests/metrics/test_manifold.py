@@ -82,3 +82,14 @@ def test_too_few_examples_are_rejected():
         manifold_scores(x, x)
     with pytest.raises(ValueError, match="k is 0"):
         nearest_neighbours(x, x, k=0)
+
+
+def test_copies_are_within_balls_of_no_size():
+    reals = np.random.default_rng(0).normal(size=(300, 1280)).astype(np.float32) + 3
+    fakes = np.repeat(reals[:60], 5, axis=0)
+    found = manifold_scores(reals, fakes, precision_k=3, coverage_k=5)
+    assert found.precision == 1
+    assert found.recall == pytest.approx(60 / 300)  # the fakes' balls have radius 0
+    same = nearest_neighbours(reals[:1], fakes, k=6)
+    assert (same.distances[0, :5] == 0).all()
+    assert same.distances[0, 5] > 1

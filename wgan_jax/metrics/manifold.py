@@ -177,10 +177,14 @@ def _blocks(columns: int, *arrays: np.ndarray) -> Iterator[list[Array]]:
 
 
 def _squares(rows: Array, columns: Array) -> Array:
-    """Computes squared distances of all pairs, clipped at 0."""
+    """Computes squared distances of all pairs; 0 if they are not above rounding."""
     products = jnp.dot(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
     lengths = [jnp.sum(z * z, axis=1) for z in (rows, columns)]
-    return jnp.maximum(lengths[0][:, None] + lengths[1][None] - 2 * products, 0.0)
+    total = lengths[0][:, None] + lengths[1][None]
+    # Copies must have the same distance of 0 around every origin.
+    rounding = 16 * rows.shape[1] ** 0.5 * jnp.finfo(total.dtype).eps * total
+    squares = total - 2 * products
+    return jnp.where(squares > rounding, squares, 0.0)
 
 
 @partial(jax.jit, static_argnums=2)
