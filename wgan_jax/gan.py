@@ -397,7 +397,8 @@ class GanState(struct.PyTreeNode):
             parameters, or None.
         ema_model_state: EMA of the generator model state, or None.
         penalties: latest metrics of each lazily evaluated penalty, in order.
-        regularizers: state of each regularizer, in order.
+        regularizers: state of each regularizer, in order; of a lazily evaluated one
+            with its latest value.
         augmentation: state of the augmentation probability, or None.
     """
 

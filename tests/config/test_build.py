@@ -140,6 +140,15 @@ def test_r3gan_settings_and_schedules():
                 assert float(term.weight(step)) == pytest.approx(weight)
 
 
+def test_a_weight_of_the_regularizer_may_have_a_schedule_of_its_own_length():
+    config = config_of("digits_path_length")
+    change(config, "training.schedule_iterations", 1000)
+    with pytest.raises(ConfigError, match="no schedule reads it"):
+        resolve(config)
+    change(config, "regularizer.final_weight", 0.5)
+    resolve(config)
+
+
 def test_training_settings_are_passed_to_the_gan():
     config = config_of("digits_path_length")
     change(config, "training.microbatches", 2)

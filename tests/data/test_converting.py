@@ -210,6 +210,20 @@ def test_unreadable_pictures_are_left_out_if_asked(folder, tmp_path):
     assert load(tmp_path / "skipped").record()["skipped"] == 9
 
 
+def test_labels_of_pictures_that_were_left_out_are_ignored(folder, tmp_path):
+    paths = sorted(folder.rglob("*.png"))
+    paths[8].write_bytes(b"no picture")
+    convert(folder, tmp_path / "out", unreadable="skip")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    labels = tmp_path / "l.json"
+    labels.write_text(json.dumps({name: int(i == 9) for i, name in enumerate(names)}))
+    source = load(tmp_path / "out", label_file=str(labels))
+    assert np.flatnonzero(source.labels).tolist() == [8]
+    labels.write_text(json.dumps(dict.fromkeys([*names, "9.png"], 0)))
+    with pytest.raises(DataError, match=r"label for 9\.png, which is not among"):
+        load(tmp_path / "out", label_file=str(labels))
+
+
 def test_nothing_readable_is_an_error(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"no picture")

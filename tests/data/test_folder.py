@@ -225,6 +225,22 @@ def test_wrong_files_of_labels_are_reported(text, message, tmp_path):
         load(folder, label_file=str(tmp_path / "l.csv"))
 
 
+@pytest.mark.parametrize("label", ["2", "-1", "rare", ""])
+def test_labels_of_skipped_pictures_are_ignored(label, tmp_path):
+    folder = write(tmp_path / "a", colors(3))
+    (folder / "cut.png").write_bytes(encode(colors(1)[0])[:40])
+    labels = tmp_path / "l.csv"
+    labels.write_text(f"000.png,0\ncut.png,{label}\n001.png,1\n002.png,0\n")
+    options = {"size": 8, "label_file": str(labels), "unreadable": "skip"}
+    source = load(folder, **options)
+    assert source.labels.tolist() == [0, 1, 0]
+    assert source.record()["class_names"] == ["0", "1"]
+    assert source.record()["skipped"] == 1
+    labels.write_text(labels.read_text() + "9.png,0\n")
+    with pytest.raises(DataError, match=r"label for 9\.png, which is not among"):
+        load(folder, **options)
+
+
 def archive(path, members):
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as file:

@@ -368,6 +368,124 @@ def test_operations_that_other_formats_lack_are_named():
         trace(lambda w, z: w["a"] * 2, {"a": np.ones(3, np.float32)}, shapes)
 
 
+SQUARE = {"a.w": np.linspace(-0.5, 0.6, Z * Z, dtype=np.float32).reshape(Z, Z)}
+
+
+def scanned(w, z):
+    def step(carry, x):
+        i, y = carry
+        y = jnp.tanh(y @ w["a.w"] + x)
+        return (i + 1, y), (y * i, y.sum(1))
+
+    xs = jnp.stack([z, z * 2, z * 3, z * 4])
+    (_, y), (rows, sums) = jax.lax.scan(step, (1, z), xs, reverse=True)
+    return jnp.concatenate([y, *rows, sums.T], axis=1)
+
+
+LOOPS = {
+    "fori_loop": lambda w, z: jax.lax.fori_loop(0, 3, lambda i, x: x @ w["a.w"], z),
+    "counter": lambda w, z: jax.lax.fori_loop(2, 5, lambda i, x: x * i + i, z),
+    "scan": scanned,
+    "scan of rows of a weight": lambda w, z: jax.lax.scan(
+        lambda c, row: (jnp.tanh(c * row[None]), None), z, w["a.w"]
+    )[0],
+    "remat": lambda w, z: jax.checkpoint(lambda x: jnp.tanh(x @ w["a.w"]))(z),
+    "long loop over weights": lambda w, z: (
+        z @ jax.lax.fori_loop(0, 200, lambda i, x: x @ w["a.w"] + 0.1, w["a.w"] * 0.1)
+    ),
+    "while loop over weights": lambda w, z: (
+        z
+        * jax.lax.while_loop(
+            lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] * 2), (0, w["a.w"][:1])
+        )[1]
+    ),
+    "unused mean of the batch": lambda w, z: (z.mean(0), jnp.tanh(z))[1],
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_and_calls_are_exported_whole(name):
+    draw, z = LOOPS[name], jax.random.normal(jax.random.key(2), (4, Z))
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    graph = trace(draw, SQUARE, shapes)
+    session = onnxruntime.InferenceSession(
+        to_onnx(graph, output="images"), providers=["CPUExecutionProvider"]
+    )
+    [found] = session.run(["images"], {"latents": np.asarray(z)})
+    np.testing.assert_allclose(found, draw(SQUARE, z), rtol=1e-4, atol=1e-5)
+
+
+def loop(count):
+    return lambda z: jax.lax.fori_loop(0, count, lambda i, x: jnp.sin(x), z)
+
+
+def endless(z):
+    return jax.lax.while_loop(lambda x: x.max() > 0.1, lambda x: x / 2, z)
+
+
+def of_two(z):
+    return jax.lax.while_loop(
+        lambda c: c[0] < 3, lambda c: (c[0] + 1, jnp.sin(c[1])), (0, z)
+    )[1]
+
+
+def sum_of_squares(z):
+    return jax.lax.reduce(z, 0.0, lambda a, b: a + b * b, (1,))
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (loop(101), "operation 'scan'.*as StableHLO, or use a loop of 1 to 100 "),
+        (loop(0), "operation 'scan'.*as StableHLO, or use a loop of 1 to 100 "),
+        (endless, "operation 'while'.*as StableHLO, or write the loop in Python"),
+        (of_two, "operation 'while'.*as StableHLO, or write the loop in Python"),
+        (sum_of_squares, r"operation 'reduce'.*as StableHLO, or use jnp\.sum"),
+        (lambda z: jax.lax.top_k(z, 2)[0], "operation 'top_k'.*as StableHLO"),
+        (lambda z: jax.lax.map(jnp.sin, z), "loop over the examples.*jax\\.vmap"),
+    ],
+)
+def test_loops_that_cannot_be_written_out_are_named(draw, message):
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    with pytest.raises(ExportError, match=message):
+        trace(lambda w, z: draw(z), {}, shapes)
+
+
+def row_of(z):
+    """Returns an index of the batch for each example."""
+    return (z[:, 0] > 0).astype(jnp.uint32)
+
+
+@pytest.mark.parametrize(
+    ("draw", "operation"),
+    [
+        (lambda z: z - z.mean(0, keepdims=True), "reduce_sum"),
+        (lambda z: z - z.mean(), "reduce_sum"),
+        (lambda z: z - z[:1], "slice"),
+        (lambda z: z @ (z.T @ z), "dot_general"),
+        (lambda z: jax.nn.relu(z @ z.T) @ z, "dot_general"),
+        (lambda z: z[::-1], "rev"),
+        (lambda z: jnp.roll(z, 1, 0), "slice"),
+        (lambda z: jnp.concatenate([z, z])[::2], "concatenate"),
+        (lambda z: z.reshape(-1), "reshape"),
+        (lambda z: z.T.reshape(z.shape), "reshape"),
+        (lambda z: z.at[row_of(z)].get(mode="promise_in_bounds"), "gather"),
+        (lambda z: z / jnp.ones_like(z).sum(0, keepdims=True), "reduce_sum"),
+    ],
+)
+def test_examples_that_depend_on_others_are_refused(draw, operation):
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    message = f"combines the examples of a batch in the operation '{operation}'.* alone"
+    with pytest.raises(ExportError, match=message):
+        trace(lambda w, z: draw(z), {}, shapes)
+
+
+def test_the_size_of_the_batch_is_not_exported_as_a_number():
+    shapes = {"latents": jax.ShapeDtypeStruct((BATCH, Z), jnp.float32)}
+    with pytest.raises(ExportError, match="computes with the size of its batch"):
+        trace(lambda w, z: z / z.shape[0], {}, shapes)
+
+
 @pytest.mark.parametrize(
     ("name", "part", "message"),
     [("onnx", "onnx", "needs the package onnx"), ("stablehlo", "flatbuffers", "needs")],

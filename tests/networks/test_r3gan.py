@@ -86,6 +86,17 @@ def test_the_pair_by_hand(key):
     np.testing.assert_allclose(scores, x @ p["output"]["kernel"][:, 0], rtol=1e-3)
 
 
+def test_the_critics_basis_has_the_scale_of_its_size(key):
+    """Of 1 / sqrt(h w), so that sums over the map start with the scale of a pixel."""
+    for side in (8, 14, 24):  # halved to 4, 7 and 3
+        base = init(
+            CRITICS["r3gan"](width=64, cardinality=2, blocks_per_stage=1),
+            key,
+            jnp.zeros((1, side, side, 1)),
+        )["params"]["basis"]
+        assert float(base.std() * base[..., 0].size ** 0.5) == pytest.approx(1, rel=0.1)
+
+
 def test_blocks_start_as_the_identity(key):
     images = jax.random.normal(key, (2, 8, 8, 3))
     deep, shallow = (

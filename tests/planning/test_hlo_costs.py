@@ -33,11 +33,15 @@ def test_bytes_of_a_collective_include_all_arrays():
         "%start = (f32[8]{0}, f32[32]{0}) all-gather-start(%a), dimensions={0}",
         "%done = f32[32]{0} all-gather-done(%start)",
         "%part = f32[2]{0} reduce-scatter(%a), dimensions={0}, to_apply=%sum",
+        "%two = (f32[8]{0}, f32[8]{0}) collective-permute-start(%a)",
+        "%four = (f32[8]{0}, f32[8]{0}, u32[], u32[]) collective-permute-start(%a)",
     )
     assert [(one.kind, one.bytes) for one in collectives(text)] == [
         ("all-reduce", 40),
         ("all-gather", 128),
         ("reduce-scatter", 32),
+        ("collective-permute", 32),
+        ("collective-permute", 32),
     ]
 
 

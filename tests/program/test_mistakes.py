@@ -30,6 +30,9 @@ SINGLE = {
     "--config.training.batch_size=1": "the generator gets 1 example at a time",
     "--config.training.generator_batch_size=1": "generator_batch_size is 1, so the",
     "--config.training.microbatches=64": "microbatches is 64, so the generator gets 1",
+    "--config.training.microbatches=64 --config.training.generator_batch_size=128": (
+        "batch_size is 64 and config.training.microbatches is 64, so the generator"
+    ),
     "--config.training.batch_size=0": "batch_size is 0; it must be a whole number",
     "--config.training.batch_size=x": "batch_size is 'x'; it must be a whole number",
     "--config.training.batch_size=2000": "batch_size is 2000; it must be in 1 to",
@@ -73,6 +76,9 @@ SINGLE = {
     "--config.optimizer.critic.b1=1": "b1 is 1.0; it must be a number in [0, 1)",
     "--config.sweep.field=penalty.weight": "sweep.values is missing",
     "--config.sweep.field=seed --config.sweep.values=1,2": "a decimal number",
+    "--config.sweep.field=log.report_minutes --config.sweep.values=1,2": (
+        "all replicas share the fields of dataset"
+    ),
     "--config.sweep.field=penalty.weight --config.sweep.values=1,1": "distinct",
     "--config.checkpoint.keep=no": "keep is 'no'",
     "--config.log.every=1.5": "every is 1.5",

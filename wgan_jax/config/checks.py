@@ -62,7 +62,8 @@ def check_schedule_length(config: ExperimentConfig) -> None:
     reads = inspect.signature(
         LEARNING_RATE_SCHEDULES[training.learning_rate_schedule]
     ).parameters
-    terms = [config.penalty, *(term for _, term in config.penalties)]
+    terms = [config.penalty, config.regularizer]
+    terms += [term for _, term in config.penalties]
     augmentation = config.augmentation
     finals = [
         *(term.final_weight for term in terms if term),
@@ -247,6 +248,10 @@ def check_evaluation(config: ExperimentConfig) -> None:
         )
 
 
+# Groups of fields that a compiled step does not read.
+_SHARED = ("dataset", "log", "samples", "checkpoint", "evaluation")
+
+
 def check_sweep(config: ExperimentConfig) -> None:
     """Raises ConfigError unless the sweep has distinct values of a float field."""
     if config.sweep is None:
@@ -261,13 +266,19 @@ def check_sweep(config: ExperimentConfig) -> None:
             f"config.sweep.field is {name!r}; it must be the name of a field with a "
             "decimal number, such as 'penalty.weight'."
         )
+    above, _, last = name.rpartition(".")
+    if name.split(".")[0] in _SHARED:
+        raise ConfigError(
+            f"config.sweep.field is {name!r}, but all replicas share the fields of "
+            f"{', '.join(_SHARED)}; use a field of the networks, the losses, the "
+            "optimizers or the training."
+        )
     # The compiled step receives the values as float32.
     if not values or len({np.float32(v) for v in values}) < len(values):
         raise ConfigError(
             f"config.sweep.values is {values!r}; it must be numbers that are distinct "
             "in float32."
         )
-    above, _, last = name.rpartition(".")
     group = value_of(config, above)
     for value in values:
         try:

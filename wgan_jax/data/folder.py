@@ -288,7 +288,7 @@ def _labels(
     decoded: Decoded, label_file: str | None
 ) -> tuple[Sequence[int] | np.ndarray, Sequence[str]] | None:
     if label_file is not None:
-        return file_labels(expanded(label_file), decoded.names)
+        return file_labels(expanded(label_file), decoded.names, decoded.skipped)
     if decoded.labels is not None and decoded.origin.class_names is not None:
         return decoded.labels, decoded.origin.class_names
     return folder_labels(decoded.names)

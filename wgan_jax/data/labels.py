@@ -3,7 +3,7 @@
 import csv
 import io
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,7 +35,9 @@ def folder_labels(names: Sequence[str]) -> tuple[list[int], list[str]] | None:
     return [index[part[0]] for part in parts], classes
 
 
-def file_labels(path: Path, names: Sequence[str]) -> tuple[list[int], list[str]]:
+def file_labels(
+    path: Path, names: Sequence[str], skipped: Collection[str] = ()
+) -> tuple[list[int], list[str]]:
     """Returns the classes of pictures by a file of labels.
 
     Args:
@@ -45,6 +47,7 @@ def file_labels(path: Path, names: Sequence[str]) -> tuple[list[int], list[str]]
             Files are named relative to the folder of the pictures. Labels are
             texts or whole numbers.
         names: names of the pictures.
+        skipped: names of pictures that are left out; their labels are ignored.
 
     Returns:
         The label of each picture and the names of the classes: those of the
@@ -56,7 +59,10 @@ def file_labels(path: Path, names: Sequence[str]) -> tuple[list[int], list[str]]
             one, has two labels for one, or a label of another type or range.
     """
     found: dict[str, str] = {}
+    ignored = set(skipped)
     for name, value in _pairs(path):
+        if name in ignored:
+            continue
         label = _text(path, name, value)
         if found.setdefault(name, label) != label:
             raise DataError(

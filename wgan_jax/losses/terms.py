@@ -209,6 +209,24 @@ def nothing_measured(
     return tuple(zeros(term) for term in terms if term.every > 1)
 
 
+def initial_memories(terms: Sequence[Term]) -> tuple[PyTree, ...]:
+    """Returns the initial states of regularizers, the argument of the sum.
+
+    Args:
+        terms: the regularizers.
+
+    Returns:
+        One state for each; of lazily evaluated ones with the latest weighted value,
+        0.
+    """
+    return tuple(
+        (term.function.init(), jnp.zeros(()))
+        if term.every > 1
+        else term.function.init()
+        for term in terms
+    )
+
+
 def sum_regularizers(
     terms: Sequence[Term],
     memories: Sequence[PyTree],
@@ -222,7 +240,7 @@ def sum_regularizers(
 
     Args:
         terms: the regularizers.
-        memories: state of each regularizer.
+        memories: state of each regularizer, as of ``initial_memories``.
         call: ``(apply, params, key, state) -> (value, new state)``.
         params: generator parameters.
         key: PRNG key; term i uses ``fold_in(key, i)``.
@@ -230,29 +248,32 @@ def sum_regularizers(
 
     Returns:
         The summed gradient, the new state of each regularizer, and the metrics:
-        ``generator/regularizer``, the sum to minimize (0 if all terms are
-        lazily evaluated and none is due); ``generator/regularizer/<name>`` for
-        named terms; and the metrics reported by the regularizers.
+        ``generator/regularizer``, the sum of the weighted values (the latest value
+        of lazily evaluated terms); ``generator/regularizer/<name>`` for named
+        terms; and the metrics reported by the regularizers.
     """
     total: PyTree = jax.tree.map(jnp.zeros_like, params)
     remembered: list[PyTree] = []
     metrics: Metrics = {}
 
-    def compute(term: Term, memory: PyTree, key: PRNGKey) -> tuple[Any, PyTree]:
-        def loss_fn(params: Params) -> tuple[Array, PyTree]:
+    def compute(term: Term, memory: PyTree, key: PRNGKey) -> tuple[PyTree, PyTree]:
+        def loss_fn(params: Params) -> tuple[Array, tuple[PyTree, Array]]:
             value, new = call(term.function.apply, params, key, memory)
-            return term.every * term.weight_at(step) * value, new
+            value = term.weight_at(step) * value
+            return term.every * value, (new, value)
 
-        (value, new), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params)
-        return (value, gradients), new
+        return jax.grad(loss_fn, has_aux=True)(params)
 
     for i, (term, memory) in enumerate(zip(terms, memories, strict=True)):
-        run = partial(compute, term, memory, jax.random.fold_in(key, i))
+        own = jax.random.fold_in(key, i)
         if term.every > 1:
-            run = partial(_in_turn, term.every, step, run, memory)
-        (value, gradients), new = run()
+            run = partial(compute, term, memory[0], own)
+            gradients, (new, value) = _in_turn(term.every, step, run, memory)
+            remembered.append((new, value))
+        else:
+            gradients, (new, value) = compute(term, memory, own)
+            remembered.append(new)
         total = jax.tree.map(jnp.add, total, gradients)
-        remembered.append(new)
         metrics |= term.function.report(new)
         if term.name:
             metrics[f"generator/regularizer/{term.name}"] = value

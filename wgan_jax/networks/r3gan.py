@@ -231,7 +231,8 @@ class Critic(nn.Module):
             for index in range(self.blocks_per_stage):
                 x = _block(self, stages, f"stage_{stage}_block_{index}")(x)
             x = downsample(x) if stage < stages - 1 else x
-        x = jnp.sum(x * _basis(self, base, nn.initializers.normal(0.25)), (1, 2))
+        scale = (base.height * base.width) ** -0.5  # 1 / 4 for the authors' 4x4
+        x = jnp.sum(x * _basis(self, base, nn.initializers.normal(scale)), (1, 2))
         self.sow("intermediates", "features", x)
         linear["dtype"] = dtypes["dtype"] = score_dtype(self.dtype)
         if labels is None:

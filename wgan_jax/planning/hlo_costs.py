@@ -21,6 +21,7 @@ from wgan_jax.planning.hlo import (
     size,
 )
 
+_CONTEXT = re.compile(r"[su]32\[\]")  # a number that a TPU adds to a message
 COLLECTIVES = (
     "all-reduce",
     "all-gather",
@@ -86,6 +87,8 @@ def collectives(text: str) -> list[Collective]:
         if kind == "reduce-scatter":
             types = [part for type_ in one.operand_types for part in arrays(type_)]
         elif kind != "all-reduce" and one.line.operation.endswith("-start"):
+            if kind == "collective-permute":  # may end with numbers of its context
+                types = [part for part in types if not _CONTEXT.match(part)] or types
             types = types[1:2] if len(types) < 4 else types[len(types) // 2 :]
         found.append(Collective(kind, sum(map(size, types)), one.loops))
     return found

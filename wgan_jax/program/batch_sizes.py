@@ -53,11 +53,7 @@ def check_single_examples(config: ExperimentConfig, gan: Gan) -> None:
     """
     training = config.training
     parts, separate = training.microbatches, training.generator_batch_size
-    # The images of a critic update are generated in one pass, whatever the parts.
-    passes = [
-        ("generator", "batch_size", 1 if separate else parts),
-        ("critic", "batch_size", parts),
-    ]
+    passes = [(name, "batch_size", parts) for name in ("generator", "critic")]
     if separate:
         passes += [
             (name, "generator_batch_size", parts) for name in ("generator", "critic")

@@ -107,14 +107,16 @@ def critic_gradients(
             step=state.step,
             count=state.critic_updates,
         )
+        logged = loss + reported.get("critic/penalty", 0.0)
         loss += penalty
         if gan.conditional is not None and real.class_logits is not None:
             assert pairs.labels is not None  # ensured by critic_update
             value, accuracy = class_loss(real.class_logits, pairs.labels)
             loss += gan.conditional.critic_weight * value
+            logged += gan.conditional.critic_weight * value
             metrics["critic/class_loss"] = value
             metrics["critic/class_accuracy"] = accuracy
-        metrics |= reported | {"critic/loss": loss}
+        metrics |= reported | {"critic/loss": logged}
         return loss, ((moved, measured), metrics)
 
     gradients, (moved, metrics) = jax.grad(loss_fn, has_aux=True)(state.critic.params)

@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from wgan_jax.gan import Gan, GanState, PlayerState
-from wgan_jax.losses.terms import nothing_measured
+from wgan_jax.losses.terms import initial_memories, nothing_measured
 from wgan_jax.modules import (
     CriticOutput,
     Network,
@@ -125,7 +125,7 @@ def initial_state(gan: Gan, key: PRNGKey) -> GanState:
         penalties=nothing_measured(
             gan.penalties, lambda f, k: f(critic_fn, zeros, zeros, k), key
         ),
-        regularizers=tuple(term.function.init() for term in gan.regularizers),
+        regularizers=initial_memories(gan.regularizers),
         augmentation=None
         if gan.augment_probability is None
         else gan.augment_probability.init(),

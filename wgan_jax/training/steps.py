@@ -7,6 +7,7 @@ and N calls of ``critic_step`` followed by one of ``generator_step`` are
 equivalent to ``train_step``.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,7 +39,7 @@ from wgan_jax.training.updates import (
     update_average,
     with_augmentation,
 )
-from wgan_jax.types import Array, Batch, Metrics, PRNGKey
+from wgan_jax.types import Array, Batch, Metrics, PRNGKey, PyTree
 
 # Branches of the PRNG key of the run.
 _CRITIC, _GENERATOR, _CRITIC_PASSES, _GENERATOR_PASSES, _FAKES, _DRAWS = range(6)
@@ -88,6 +89,20 @@ def critic_step(
         _update_key(key, _FAKES, state.critic_updates),
     )
     return critic_update(gan, state, Pairs(real, fake, labels, fake_labels), key)
+
+
+def _by_label(measured: Sequence[Metrics]) -> Iterator[tuple[str, Metrics]]:
+    """Yields the metrics of each lazily evaluated penalty, and a label of it."""
+    return ((f"lazy/{i}/", term) for i, term in enumerate(measured))
+
+
+def _labelled(measured: Sequence[Metrics]) -> Metrics:
+    """Returns the metrics of lazily evaluated penalties with distinct names."""
+    return {
+        label + name: value
+        for label, term in _by_label(measured)
+        for name, value in term.items()
+    }
 
 
 def _fakes(
@@ -161,12 +176,22 @@ def critic_update(
     if gan.constrain_before_update and gan.constraint is not None:
         critic = critic.replace(params=gan.constraint(critic.params))
         state = state.replace(critic=critic)
-    gradients, (model_state, measured), metrics = mean_gradients(
-        gan,
-        partial(critic_gradients, with_augmentation(gan, state), state),
-        (critic.model_state, state.penalties),
-        pairs,
-        keys,
+    augmented = with_augmentation(gan, state)
+
+    def gradients_of(model_state: PyTree, pairs: Pairs, keys: Keys) -> Any:
+        given = model_state, state.penalties
+        found, (moved, measured), metrics = critic_gradients(
+            augmented, state, given, pairs, keys
+        )
+        # With the metrics, so that those of several parts are reduced alike.
+        return found, moved, metrics | _labelled(measured)
+
+    gradients, model_state, metrics = mean_gradients(
+        gan, gradients_of, critic.model_state, pairs, keys
+    )
+    measured = tuple(
+        {name: metrics.pop(label + name) for name in term}
+        for label, term in _by_label(state.penalties)
     )
     critic, norms = apply_gradients(
         gan.critic_optimizer,
