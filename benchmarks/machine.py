@@ -1,8 +1,9 @@
 """Names of the machine beside a measurement."""
 
-import os
 import platform
 from pathlib import Path
+
+from wgan_jax.io.machine import available_cores
 
 # Widest first: the speed of a recipe on a CPU depends mostly on these.
 INSTRUCTIONS = {
@@ -43,4 +44,4 @@ def parse_cpuinfo(text: str) -> str:
 
 def describe_machine() -> str:
     """Returns the number of cores and the name of the CPU."""
-    return f"{len(os.sched_getaffinity(0))} cores, {processor()}"
+    return f"{available_cores()} cores, {processor()}"

@@ -60,6 +60,10 @@ class MissingCompilerError(ConfigError):
     """The compiler for a planning target is not installed."""
 
 
+# Errors that a user can correct. Their messages say how.
+USER_ERRORS = (ConfigError, DataError, ExportError, WorkdirError, ReportError)
+
+
 class Diverged(Exception):
     """Training stopped because a metric is no longer finite.
 

@@ -260,7 +260,7 @@ def test_ema_follows_a_given_function_of_the_iteration(key):
 
 
 class Counting(nn.Module):
-    """A generator with a counter and a switch among its variables."""
+    """A generator whose variables include a counter and a switch."""
 
     @nn.compact
     def __call__(self, latent, *, train):

@@ -176,9 +176,9 @@ def _some(fakes: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def _transport(c: Comparison) -> Iterator[Measured]:
     n = min(len(c.real.examples), len(c.fake.examples), _TRANSPORT_LIMIT)
+    real, fake = c.real.examples[:n], _some(c.fake.examples, n, c.seed)
     for order in (1, 2):
-        fakes = _some(c.fake.examples, n, c.seed)
-        found = exact_wasserstein(c.real.examples[:n], fakes, p=order)
+        found = exact_wasserstein(real, fake, p=order)
         yield Measured(f"exact_wasserstein_{order}", found, counts=(n, n))
 
 

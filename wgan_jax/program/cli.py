@@ -19,15 +19,7 @@ from typing import NoReturn
 import jax
 
 import wgan_jax
-from wgan_jax.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    Diverged,
-    ExportError,
-    ReportError,
-    WorkdirError,
-)
+from wgan_jax.errors import USER_ERRORS, CheckpointError, ConfigError, Diverged
 from wgan_jax.io.streams import lasting_output
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Console, library_logs
@@ -37,7 +29,6 @@ from wgan_jax.program.environment import ensure_home
 from wgan_jax.program.flags import split_level, split_mode
 from wgan_jax.program.help import help_text, listed_configs, listed_fields
 
-USER_ERRORS = (ConfigError, DataError, ExportError, WorkdirError, ReportError)
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 # What the same command does after Ctrl-C.
 _AGAIN = "the same command starts again"

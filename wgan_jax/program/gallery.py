@@ -106,29 +106,13 @@ def draw_interpolation(
     _write(folder, "interpolation", arrays, np.asarray(images), columns=_ARC_COLUMNS)
 
 
-def draw_at_the_end(experiment: Experiment, state: GanState, folder: Path) -> None:
-    """Draws the pictures of the last iteration that evaluations do not draw.
-
-    All processes must call this function together.
-
-    Args:
-        experiment: experiment of the state.
-        state: state of a run or of replicas; the first replica is drawn.
-        folder: folder of the samples.
-    """
-    evaluation = experiment.config.evaluation
-    by_evaluations = evaluation is not None and evaluation.every
-    kinds = ("classes",) if by_evaluations else _KINDS
-    draw_kinds(experiment, state, folder, kinds)
-
-
 def draw_missing(
     experiment: Experiment, state: GanState, folder: Path, *, step: int
 ) -> None:
     """Draws the pictures of the end of a run that its folder lacks.
 
-    All processes must call this function together. The primary process decides
-    what is missing.
+    Evaluations draw some of them. All processes must call this function together.
+    The primary process decides what is missing.
 
     Args:
         experiment: experiment of the state.

@@ -6,14 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from wgan_jax.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    DiskError,
-    ReportError,
-    WorkdirError,
-)
+from wgan_jax.errors import USER_ERRORS, CheckpointError, DiskError
 from wgan_jax.parallel import multiprocess
 from wgan_jax.program.console import Log, warn
 from wgan_jax.program.workdir import Workdir
@@ -21,7 +14,7 @@ from wgan_jax.report import write_report
 
 _FIRST_SECONDS = 30.0  # until the first update
 _SHARE = 0.02  # largest share of the time that updates may take
-_FOR_USERS = (CheckpointError, ConfigError, DataError, ReportError, WorkdirError)
+_FOR_USERS = (*USER_ERRORS, CheckpointError)
 
 
 class LiveReport:

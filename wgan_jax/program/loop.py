@@ -7,7 +7,7 @@ from typing import Any
 
 from wgan_jax.data import prefetch
 from wgan_jax.gan import GanState
-from wgan_jax.program.gallery import draw_at_the_end
+from wgan_jax.program.gallery import draw_missing
 from wgan_jax.program.heartbeat import DONE, EVALUATION, INTERRUPTED
 from wgan_jax.program.interruption import Interruption
 from wgan_jax.program.periodic_evaluation import Evaluations
@@ -100,7 +100,8 @@ def run_iterations(
     saver.settle()
     if interruption.signal is None:
         recorder.disk.attempt(
-            str(samples), lambda: draw_at_the_end(experiment, state, samples)
+            str(samples),
+            lambda: draw_missing(experiment, state, samples, step=done),
         )
     recorder.stage(DONE if interruption.signal is None else INTERRUPTED, done)
     return done
